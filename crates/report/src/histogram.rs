@@ -71,10 +71,11 @@ impl fmt::Display for Percentile {
 
 /// Durations in nanoseconds: a histogram of 3 significant digits up to one hour, with exact count, sum, minimum and maximum.
 ///
-/// It takes about 270 KB however many durations it holds.
+/// It takes about 270 KB from the first duration on, however many it holds, and next to nothing while it is empty.
 #[derive(Clone)]
 pub struct Histogram {
-    buckets: hdrhistogram::Histogram<u64>,
+    /// Allocated by the first duration: a run that never dials again need not pay for that histogram.
+    buckets: Option<Box<hdrhistogram::Histogram<u64>>>,
     count: u64,
     sum: u64,
     min: u64,
@@ -101,18 +102,12 @@ impl fmt::Debug for Histogram {
 impl Histogram {
     /// An empty histogram.
     pub fn new() -> Self {
-        #[expect(
-            clippy::expect_used,
-            reason = "the bounds are constants that the library accepts; a test makes one"
-        )]
-        let buckets = hdrhistogram::Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS)
-            .expect("constant bounds are valid");
-        Self { buckets, count: 0, sum: 0, min: u64::MAX, max: 0 }
+        Self { buckets: None, count: 0, sum: 0, min: u64::MAX, max: 0 }
     }
 
     /// Adds one duration. One beyond [`HIGHEST_NS`] counts in the top bucket, and exactly in sum and maximum.
     pub fn record(&mut self, nanos: u64) {
-        self.buckets.saturating_record(nanos);
+        self.buckets().saturating_record(nanos);
         self.count += 1;
         self.sum = self.sum.saturating_add(nanos);
         self.min = self.min.min(nanos);
@@ -124,8 +119,10 @@ impl Histogram {
         if other.count == 0 {
             return;
         }
-        #[expect(clippy::expect_used, reason = "all histograms of this type have the same bounds")]
-        self.buckets.add(&other.buckets).expect("equal bounds add up");
+        if let Some(buckets) = &other.buckets {
+            #[expect(clippy::expect_used, reason = "all histograms of this type have the same bounds")]
+            self.buckets().add(&**buckets).expect("equal bounds add up");
+        }
         self.count += other.count;
         self.sum = self.sum.saturating_add(other.sum);
         self.min = self.min.min(other.min);
@@ -137,7 +134,9 @@ impl Histogram {
         if self.count == 0 {
             return;
         }
-        self.buckets.reset();
+        if let Some(buckets) = &mut self.buckets {
+            buckets.reset();
+        }
         (self.count, self.sum, self.min, self.max) = (0, 0, u64::MAX, 0);
     }
 
@@ -173,7 +172,7 @@ impl Histogram {
         }
         let rank = percentile.rank(self.count);
         let mut seen = 0;
-        for step in self.buckets.iter_recorded() {
+        for step in self.buckets.iter().flat_map(|buckets| buckets.iter_recorded()) {
             seen += step.count_since_last_iteration();
             if seen >= rank {
                 return Some(step.value_iterated_to().clamp(self.min, self.max));
@@ -187,8 +186,8 @@ impl Histogram {
         if nanos >= self.max {
             return self.count;
         }
-        self.buckets
-            .iter_recorded()
+        let steps = self.buckets.iter().flat_map(|buckets| buckets.iter_recorded());
+        steps
             .take_while(|step| step.value_iterated_to() <= nanos)
             .map(|step| step.count_since_last_iteration())
             .sum()
@@ -196,6 +195,7 @@ impl Histogram {
 
     /// The stored form.
     pub fn to_distribution(&self) -> Distribution {
+        let Some(buckets) = self.buckets.as_deref() else { return Distribution::default() };
         if self.count == 0 {
             return Distribution::default();
         }
@@ -204,19 +204,26 @@ impl Histogram {
             min_ns: self.min,
             max_ns: self.max,
             sum_ns: self.sum,
-            histogram: STANDARD.encode(self.compressed()),
+            histogram: STANDARD.encode(compressed(buckets)),
         }
     }
 
-    /// The buckets alone, in HdrHistogram's compressed V2 format.
-    fn compressed(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        #[expect(clippy::expect_used, reason = "writing to memory cannot fail, and counts fit the format")]
-        V2DeflateSerializer::new()
-            .serialize(&self.buckets, &mut bytes)
-            .expect("a histogram serialises into memory");
-        bytes
+    fn buckets(&mut self) -> &mut hdrhistogram::Histogram<u64> {
+        self.buckets.get_or_insert_with(|| {
+            #[expect(clippy::expect_used, reason = "the bounds are constants that the library accepts")]
+            let buckets =
+                hdrhistogram::Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS).expect("valid bounds");
+            Box::new(buckets)
+        })
     }
+}
+
+/// The buckets alone, in HdrHistogram's compressed V2 format.
+fn compressed(buckets: &hdrhistogram::Histogram<u64>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    #[expect(clippy::expect_used, reason = "writing to memory cannot fail, and counts fit the format")]
+    V2DeflateSerializer::new().serialize(buckets, &mut bytes).expect("a histogram serialises into memory");
+    bytes
 }
 
 /// A stored [`Histogram`]: exact figures beside the buckets. All zero and empty when nothing was recorded.
@@ -275,7 +282,7 @@ impl Distribution {
         if buckets.len() != self.count {
             return Err(DistributionError::Count { buckets: buckets.len(), count: self.count });
         }
-        histogram.buckets.add(&buckets).map_err(|error| DistributionError::Format(error.to_string()))?;
+        histogram.buckets().add(&buckets).map_err(|error| DistributionError::Format(error.to_string()))?;
         (histogram.count, histogram.sum, histogram.min, histogram.max) =
             (self.count, self.sum_ns, self.min_ns, self.max_ns);
         Ok(histogram)
