@@ -1,0 +1,94 @@
+//! One port, several sockets, passed as systemd passes them.
+
+use std::net::{TcpListener, TcpStream};
+
+use supervise::{StartError, start};
+
+use crate::helper::{PATIENCE, script};
+
+#[test]
+fn the_socket_is_descriptor_3_with_a_right_listen_pid() {
+    let spec = script(
+        r#"echo "$LISTEN_FDS $LISTEN_FDNAMES $((LISTEN_PID - $$)) $(readlink /proc/$$/fd/3 | cut -c1-7)"; exit 7"#,
+    );
+    let exit = first_exit(&spec);
+    assert_eq!(exit.stdout, "1 http 0 socket:");
+    assert_eq!(exit.status.to_string(), "exit code 7");
+}
+
+#[test]
+fn arguments_and_variables_arrive_unchanged() {
+    let mut spec = script(r#"printf '%s|%s|%s|' "$1" "$2" "$GREETING""#);
+    spec.args.extend(["sh".into(), "two words".into(), "$HOME \"'`".into()]);
+    spec.env.push(("GREETING".into(), "hello\tyou".into()));
+    assert_eq!(first_exit(&spec).stdout, "two words|$HOME \"'`|hello\tyou|");
+}
+
+#[test]
+fn all_instances_listen_on_one_port_and_others_stay_out() {
+    let mut spec = script("exec sleep 60");
+    spec.instances = 3.try_into().unwrap();
+    let group = start(&spec).unwrap();
+    let address = group.address();
+    assert_ne!(address.port(), 0);
+    assert_eq!(group.instances().iter().map(supervise::Instance::number).collect::<Vec<_>>(), [1, 2, 3]);
+    TcpStream::connect(address).unwrap();
+
+    // A second group of the same user would share the port without a word.
+    spec.listen = address;
+    let error = start(&spec).unwrap_err();
+    assert!(matches!(error, StartError::InUse { .. }));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot listen on {address}: address already in use; stop the other server or choose another port"
+        )
+    );
+    drop(group);
+    TcpStream::connect(address).expect_err("nobody listens any more");
+    start(&spec).expect("the port is free again");
+}
+
+#[test]
+fn a_port_taken_by_a_stranger_is_refused() {
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut spec = script("exec sleep 60");
+    spec.listen = stranger.local_addr().unwrap();
+    assert!(matches!(start(&spec).unwrap_err(), StartError::InUse { .. }));
+}
+
+#[test]
+fn an_address_of_another_machine_is_refused() {
+    let mut spec = script("exec sleep 60");
+    spec.listen = "192.0.2.1:0".parse().unwrap();
+    let error = start(&spec).unwrap_err().to_string();
+    assert!(error.starts_with("cannot listen on 192.0.2.1:0: "), "{error}");
+}
+
+#[test]
+fn no_connection_waits_for_a_dead_instance() {
+    let mut spec = script("exec sleep 60");
+    spec.instances = 2.try_into().unwrap();
+    let mut group = start(&spec).unwrap();
+    for dead in [0, 1] {
+        let pid = group.instances()[dead].pid().to_string();
+        std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+        assert_eq!(
+            crate::helper::until("an end", || group.wait(PATIENCE).pop()).status.to_string(),
+            "signal 9 (SIGKILL)"
+        );
+        // With one left it takes all connections; with none left the port refuses.
+        for _ in 0..20 {
+            assert_eq!(TcpStream::connect(group.address()).is_ok(), dead == 0);
+        }
+    }
+}
+
+fn first_exit(spec: &supervise::Spec) -> supervise::Exit {
+    // A script that ends at once may end before or after it counts as ready.
+    match start(spec) {
+        Err(StartError::Ended(exit)) => *exit,
+        Err(other) => panic!("{other}"),
+        Ok(mut group) => crate::helper::until("an end", || group.wait(PATIENCE).pop()),
+    }
+}
