@@ -14,7 +14,7 @@ use crate::clock::Deadline;
 use crate::instance::{Exit, Instance, State};
 use crate::{Spec, listen};
 
-/// How long the wait for readiness sleeps at most before it looks at [`Spec::cancel`] again.
+/// How long a wait sleeps at most before it looks again whether it shall be given up.
 const CANCEL_LATENCY: Duration = Duration::from_millis(100);
 
 /// Why a group could not be started. Nothing of it is left running.
@@ -150,15 +150,20 @@ impl Group {
 
     /// Asks all instances to end, kills those that have not ended after [`Spec::stop_timeout`], and returns the end of
     /// every instance in the order of their numbers, those that ended earlier included.
-    pub fn stop(mut self) -> Vec<Exit> {
+    pub fn stop(self) -> Vec<Exit> {
+        self.stop_unless(|| false)
+    }
+
+    /// Like [`Group::stop`], but kills at once when `impatient` says so; it is asked several times a second.
+    pub fn stop_unless(mut self, mut impatient: impl FnMut() -> bool) -> Vec<Exit> {
         self.check();
         self.terminate();
         let deadline = Deadline::after(self.stop_timeout);
         while let Some(left) = deadline.left() {
-            if self.running() == 0 {
+            if self.running() == 0 || impatient() {
                 break;
             }
-            self.wait(left);
+            self.wait(left.min(CANCEL_LATENCY));
         }
         self.kill()
     }

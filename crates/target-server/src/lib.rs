@@ -1,1 +1,28 @@
-//! See crates/README.md.
+//! The server under test: it keeps one row of SQLite per request and echoes the request's body.
+//!
+//! It stands for a small WSGI application behind a thread pool: requests are read whole, queue up without a bound, and a
+//! fixed number of threads, each with its own connection, runs one transaction per request before the answer is sent. It
+//! scales by running several instances that share one port and one database file.
+//!
+//! | room | question |
+//! |---|---|
+//! | [`cli`] | what can be typed, what does the shell see? |
+//! | [`listener`] | where do connections come from? |
+//! | [`accept`] | how are they taken, bounded and drained? |
+//! | [`app`] | what is answered? |
+//! | [`store`] | how is a row kept? |
+//! | [`stats`] | what did this instance do? |
+//! | [`lifecycle`] | how does it live and die? |
+
+pub mod accept;
+pub mod app;
+pub mod cli;
+mod clock;
+pub mod lifecycle;
+pub mod listener;
+pub mod stats;
+pub mod store;
+
+pub use cli::{Program, ServeArgs};
+pub use stats::Counts;
+pub use store::inspect::Inspection;

@@ -1,0 +1,115 @@
+//! How are connections taken, bounded and drained?
+//!
+//! A loop of our own, because `axum::serve` has neither a header timeout nor a connection limit.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service as _;
+
+use crate::app::Peer;
+use crate::stats::Stats;
+
+/// How long a connection may take to send the head of its next request. The time counts from the moment we wait for it,
+/// so this is also how long an idle connection is kept; waitress keeps it as long.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How many header lines a request may have (431 beyond). hyper's default is 100, which real clients exceed.
+pub const MAX_HEADERS: usize = 256;
+
+/// How long we wait before we try again after the machine refused a connection, mostly for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What connections are served with.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// What answers.
+    pub router: Router,
+    /// How many connections are open at once; further ones stay in the kernel's queue, neither accepted nor refused.
+    /// 0 is no limit.
+    pub max_connections: usize,
+    /// Where connections are counted.
+    pub stats: Arc<Stats>,
+}
+
+/// Accepts and serves connections until `stop` is ready, then lets every request in flight finish and returns when the
+/// last connection is closed. Idle connections are closed at once.
+pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()>) {
+    let builder = connection_builder();
+    let graceful = GracefulShutdown::new();
+    let room = Arc::new(Semaphore::new(match service.max_connections {
+        0 => Semaphore::MAX_PERMITS,
+        limit => limit.min(Semaphore::MAX_PERMITS),
+    }));
+    tokio::pin!(stop);
+    loop {
+        let next = next_connection(&listener, &room, &service.stats);
+        let (stream, peer, permit) = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            connection = next => connection,
+        };
+        // Not to delay small answers is all this is for; a connection that refuses is as good as closed.
+        let _ = stream.set_nodelay(true);
+        let router = service.router.clone();
+        let peer = Peer::from(peer);
+        let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.clone().call(request)
+        });
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), answer));
+        tokio::spawn(async move {
+            // A broken connection is the client's affair: hyper has answered where it could.
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+fn connection_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(MAX_HEADERS);
+    builder
+}
+
+/// Waits for room first and only then for a connection: who does not fit stays in the kernel's queue.
+async fn next_connection(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+    stats: &Stats,
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
+    let permit = Arc::clone(room).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                stats.accepted();
+                return (stream, peer, permit);
+            }
+            Err(error) => {
+                stats.accept_error();
+                if !concerns_one_connection(&error) {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the client was at fault and the next connection may well be accepted.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

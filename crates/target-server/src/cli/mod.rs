@@ -1,0 +1,120 @@
+//! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
+
+mod args;
+mod one;
+mod several;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub use args::{ServeArgs, StoreKind};
+
+use crate::listener::{self, ListenError};
+use crate::store::{StoreError, inspect};
+
+/// How this program is started again, as one of several instances.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program.
+    pub path: PathBuf,
+    /// What is typed between the program and the arguments of [`ServeArgs`], such as `serve`.
+    pub leading: Vec<OsString>,
+}
+
+impl Program {
+    /// The program that is running.
+    pub fn current(leading: Vec<OsString>) -> Self {
+        // Not /proc/self/exe: a shell stands between us and the instance, and would find itself there.
+        let path =
+            std::env::current_exe().or_else(|_| std::env::args_os().next().map(PathBuf::from).ok_or(()));
+        Self { path: path.unwrap_or_default(), leading }
+    }
+}
+
+/// Why there is no server. Nothing has listened for anybody yet.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No socket.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// No database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No instances.
+    #[error(transparent)]
+    Start(#[from] supervise::StartError),
+    /// A passed socket cannot be shared among several.
+    #[error("a socket passed by a service manager serves one instance; leave out --instances or the socket")]
+    PassedToSeveral,
+    /// Not safe from becoming an orphan.
+    #[error(transparent)]
+    Guard(#[from] supervise::child::GuardError),
+    /// The machine refused something every program needs.
+    #[error("cannot start the server: {0}")]
+    Machine(#[from] io::Error),
+}
+
+/// Serves as typed until told to stop, and returns what the shell shall see: 0 after a clean end, 1 after an unclean one,
+/// 2 when nothing could be started. Call it from the main thread (see [`supervise::start`]).
+///
+/// `program` is how several instances are started: this program again, with one instance.
+pub fn main(args: &ServeArgs, program: &Program) -> ExitCode {
+    let done = if args.inspect {
+        inspect::inspect(&args.database).map_err(ServeError::from).map(|found| {
+            say(&json(&found));
+            true
+        })
+    } else if args.instances.get() == 1 {
+        one::serve(args)
+    } else {
+        several::serve(args, program)
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One line to stdout. A reader that has gone is no reason to stop serving.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// One sentence to stderr.
+fn complain(sentence: &str) {
+    let _ = writeln!(io::stderr(), "target-server: {sentence}");
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    // Plain structs of numbers and text cannot fail to serialise.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The line that tells that the server serves, where and how.
+fn serving(args: &ServeArgs, address: std::net::SocketAddr) -> String {
+    let instances = match args.instances.get() {
+        1 => "1 instance".into(),
+        several => format!("{several} instances"),
+    };
+    let store = match args.store {
+        StoreKind::None => "store none".into(),
+        StoreKind::Pool => format!("store pool, database {}", args.database.display()),
+    };
+    format!("serving on http://{address}/ ({instances}, {store})")
+}
+
+/// Ties this process to the supervisor that started it, if one did.
+fn guard() -> Result<(), ServeError> {
+    #[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
+    let parent = std::env::var(supervise::child::PARENT_PID);
+    match parent.ok().and_then(|text| text.parse().ok()) {
+        Some(parent) => Ok(supervise::child::die_with_parent(parent)?),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,106 @@
+//! Several servers on one port: processes that run this program again.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use supervise::{Exit, Group, Spec, Status};
+
+use super::{Program, ServeArgs, ServeError, StoreKind, complain, guard, json, listener, say, serving};
+use crate::lifecycle::{raise_open_files, tell};
+use crate::stats::Counts;
+use crate::store;
+
+/// How long all instances may take to be ready: opening a database that others are recovering takes a while.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much longer than its drain an instance may take to end before it is killed.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// How long a signal may go unnoticed at worst. Mostly it cuts the wait short.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// What all instances did together, and each of them in the order of their numbers.
+#[derive(Debug, Serialize)]
+struct Totals {
+    #[serde(flatten)]
+    together: Counts,
+    /// Absent (null) for an instance that ended without telling.
+    instances: Vec<Option<Counts>>,
+}
+
+/// Serves until told to stop; true when every instance lived until then and ended cleanly.
+pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
+    guard()?;
+    raise_open_files();
+    if listener::passed() {
+        return Err(ServeError::PassedToSeveral);
+    }
+    if args.store == StoreKind::Pool {
+        // The instances would find out too, but one clear sentence is better than several.
+        store::prepare(&args.database())?;
+    }
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let cancel = Arc::new(AtomicBool::new(false));
+    let handlers = [SIGTERM, SIGINT].map(|signal| signal_hook::flag::register(signal, Arc::clone(&cancel)));
+    for handler in handlers {
+        handler?;
+    }
+    let mut group = supervise::start(&spec(args, program, cancel))?;
+    say(&serving(args, group.address()));
+    tell(&NotifyState::Ready);
+    watch(&mut group, &mut signals);
+    tell(&NotifyState::Stopping);
+    let deserted = group.running() == 0;
+    let ends = group.stop_unless(|| signals.pending().next().is_some());
+    if deserted {
+        complain("all instances have ended by themselves");
+    } else {
+        ends.iter().filter(|exit| exit.reason != supervise::Reason::Itself).for_each(report);
+    }
+    say(&json(&totals(&ends)));
+    Ok(ends.iter().all(|exit| exit.status == Status::Code(0)) && !deserted)
+}
+
+fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
+    let mut spec = Spec::new(&program.path, args.listen);
+    spec.instances = args.instances;
+    spec.args = program.leading.iter().cloned().chain(args.for_one_instance()).collect();
+    spec.backlog = args.backlog;
+    spec.ready_timeout = READY_TIMEOUT;
+    spec.stop_timeout = args.drain_timeout + STOP_MARGIN;
+    spec.cancel = cancel;
+    spec
+}
+
+/// Returns when a signal has come or no instance is left.
+fn watch(group: &mut Group, signals: &mut Signals) {
+    while group.running() > 0 && signals.pending().next().is_none() {
+        group.wait(LOOK_EVERY).iter().for_each(report);
+    }
+}
+
+/// Tells of an end that was not clean.
+fn report(exit: &Exit) {
+    if exit.status == Status::Code(0) && exit.reason != supervise::Reason::Itself {
+        return;
+    }
+    let words = match exit.stderr.as_str() {
+        "" => String::new(),
+        words => format!("; it said:\n{words}"),
+    };
+    complain(&format!("instance {} (process {}) ended with {}{words}", exit.instance, exit.pid, exit.status));
+}
+
+fn totals(ends: &[Exit]) -> Totals {
+    let instances: Vec<Option<Counts>> = ends
+        .iter()
+        .map(|exit| exit.stdout.lines().last().and_then(|line| serde_json::from_str(line).ok()))
+        .collect();
+    let together = instances.iter().flatten().fold(Counts::default(), |sum, counts| sum + *counts);
+    Totals { together, instances }
+}

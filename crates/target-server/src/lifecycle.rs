@@ -1,0 +1,99 @@
+//! How does it live and die?
+
+use std::io;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::accept::{Service, serve};
+use crate::store::Store;
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every request that had arrived was answered, every row committed.
+    Drained,
+    /// The drain took longer than allowed; what was left is cut off.
+    TooSlow,
+    /// A second signal came during the drain; what was left is cut off.
+    Impatient,
+}
+
+/// The signals that end a server.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches SIGTERM and SIGINT from now on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn catch() -> io::Result<Self> {
+        let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt? })
+    }
+
+    /// Waits for the next of them.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Serves until the first signal, then drains: stops accepting, finishes what is in flight, lets the store commit what
+/// it has. A second signal or the end of `drain_timeout` cuts the drain short.
+pub async fn live(
+    listener: TcpListener,
+    service: Service,
+    store: &Store,
+    signals: &mut Signals,
+    drain_timeout: Duration,
+) -> End {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = serve(listener, service, async {
+        // A dropped sender means the same.
+        let _ = stopped.await;
+    });
+    tokio::pin!(serving);
+    tell(&NotifyState::Ready);
+    tokio::select! {
+        () = signals.next() => {}
+        // Serving ends by itself only when it is told to stop.
+        () = &mut serving => {}
+    }
+    tell(&NotifyState::Stopping);
+    drop(stop);
+    let store = store.clone();
+    let drained = async {
+        serving.await;
+        // A panic in there would only mean that there is nothing left to wait for.
+        let _ = tokio::task::spawn_blocking(move || store.finish()).await;
+    };
+    tokio::select! {
+        biased;
+        () = drained => End::Drained,
+        () = signals.next() => End::Impatient,
+        () = tokio::time::sleep(drain_timeout) => End::TooSlow,
+    }
+}
+
+/// Tells the service manager, if there is one. It will notice by itself if it cannot be told.
+pub(crate) fn tell(state: &NotifyState<'_>) {
+    let _ = sd_notify::notify(std::slice::from_ref(state));
+}
+
+/// Raises the limit of open files as far as we may: every connection needs one. Where we may not, the server runs with
+/// what it has and slows down its accepting when that is used up.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}

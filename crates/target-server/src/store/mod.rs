@@ -1,0 +1,152 @@
+//! How is a row kept? Plain synchronous code, on threads of its own.
+
+pub mod inspect;
+mod pool;
+mod sqlite;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Uri};
+
+pub use pool::Pool;
+pub use sqlite::prepare;
+
+use crate::stats::Stats;
+
+/// What is recorded of a request.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its method.
+    pub method: Method,
+    /// Its target. Recorded are path and query as sent, percent-encoding and all; of `OPTIONS *` the star, of a target
+    /// with host only the path, of CONNECT nothing.
+    pub uri: Uri,
+    /// Length of its body in bytes, whether or not the request stated it.
+    pub content_length: usize,
+    /// Address of the client without the port; absent when the application is called without a socket.
+    pub remote_addr: Option<IpAddr>,
+}
+
+/// How careful SQLite is with the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Synchronous {
+    /// No fsync per commit: survives a crash of the server, not of the machine
+    Normal,
+    /// One fsync per commit: survives a power cut
+    Full,
+    /// No fsync at all
+    Off,
+}
+
+impl Synchronous {
+    /// As SQLite and the command line call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Full => "full",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// The database and how it is used.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// Its file.
+    pub path: PathBuf,
+    /// How careful with the disk.
+    pub synchronous: Synchronous,
+    /// How long a transaction waits for the write lock before it fails.
+    pub busy_timeout: Duration,
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Its folder is missing.
+    #[error("cannot open the database {}: the folder {} does not exist", path.display(), folder.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// Where it should lie.
+        folder: PathBuf,
+    },
+    /// It is missing and must not be created.
+    #[error("there is no database {}", .0.display())]
+    Missing(PathBuf),
+    /// SQLite refused.
+    #[error("cannot use the database {}: {source}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// Write-ahead logging is what lets several instances share the file.
+    #[error("the database {} cannot use write-ahead logging: its journal mode stays {mode:?}", path.display())]
+    NoWal {
+        /// The file.
+        path: PathBuf,
+        /// The mode it is in instead.
+        mode: String,
+    },
+    /// Older versions can corrupt a database that several processes write and checkpoint.
+    #[error("SQLite {0} can corrupt a database shared by several instances; at least 3.51.3 is needed")]
+    OldSqlite(&'static str),
+    /// A worker thread could not be started.
+    #[error("cannot start a thread for the database: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Why one row was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// The transaction failed and was rolled back.
+    #[error("the request could not be recorded: {0}")]
+    Failed(#[from] rusqlite::Error),
+    /// The store has been closed or its thread died.
+    #[error("the request could not be recorded: the store is closed")]
+    Closed,
+}
+
+/// Where rows go.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// Nowhere: requests are answered at once.
+    None,
+    /// Into the database, one transaction per request, by a fixed number of threads.
+    Pool(Arc<Pool>),
+}
+
+impl Store {
+    /// The database, written by `threads` threads. Its schema is created where it is missing.
+    ///
+    /// # Errors
+    /// When the database cannot be opened, written or used with write-ahead logging.
+    pub fn pool(database: &Database, threads: u16, stats: &Arc<Stats>) -> Result<Self, StoreError> {
+        prepare(database)?;
+        Ok(Self::Pool(Arc::new(Pool::start(database, threads, stats)?)))
+    }
+
+    /// Returns after the row is committed.
+    ///
+    /// # Errors
+    /// When it was not; then there is no row.
+    pub async fn keep(&self, row: Row) -> Result<(), KeepError> {
+        match self {
+            Self::None => Ok(()),
+            Self::Pool(pool) => pool.keep(row).await,
+        }
+    }
+
+    /// Lets everything queued be committed and closes the database. Waits for threads: call it where that is allowed.
+    pub fn finish(&self) {
+        match self {
+            Self::None => {}
+            Self::Pool(pool) => pool.finish(),
+        }
+    }
+}
