@@ -1,0 +1,78 @@
+//! An engine without a network: answers after a set time. It tests everything around an engine.
+
+use crate::clock::{Nanos, Timer};
+use crate::engine::{Connection, Engine, Failure, Trace};
+use crate::source::Request;
+
+/// What the fake server does with one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Answers with this status after so many nanoseconds.
+    Answer(u16, Nanos),
+    /// Fails after so many nanoseconds.
+    Fail(Failure, Nanos),
+    /// Never answers.
+    Silence,
+}
+
+/// Decides by connection number and request number on that connection, both from 0.
+pub type Script = fn(connection: u64, request: u64) -> Behaviour;
+
+/// Answers by a [`Script`].
+#[derive(Debug)]
+pub struct Fake {
+    script: Script,
+    connections: std::cell::Cell<u64>,
+}
+
+impl Fake {
+    /// An engine that behaves as the script says.
+    pub fn new(script: Script) -> Self {
+        Self { script, connections: std::cell::Cell::new(0) }
+    }
+}
+
+/// A connection to nowhere.
+#[derive(Debug)]
+pub struct FakeConnection {
+    script: Script,
+    number: u64,
+    requests: u64,
+}
+
+impl<T: Timer> Engine<T> for Fake {
+    type Connection = FakeConnection;
+
+    async fn connect(&self, _timer: &T, trace: &mut Trace) -> Result<FakeConnection, Failure> {
+        trace.opened += 1;
+        trace.connect_ns = Some(0);
+        let number = self.connections.replace(self.connections.get() + 1);
+        Ok(FakeConnection { script: self.script, number, requests: 0 })
+    }
+}
+
+impl<T: Timer> Connection<T> for FakeConnection {
+    async fn send(&mut self, _request: &Request, timer: &T, trace: &mut Trace) -> Result<u16, Failure> {
+        trace.first_write = timer.now();
+        trace.last_write = Some(trace.first_write);
+        let behaviour = (self.script)(self.number, self.requests);
+        self.requests += 1;
+        let (delay, result) = match behaviour {
+            Behaviour::Answer(status, delay) => (delay, Ok(status)),
+            Behaviour::Fail(failure, delay) => (delay, Err(failure)),
+            Behaviour::Silence => return std::future::pending().await,
+        };
+        timer.until(trace.first_write + delay).await;
+        trace.first_read = Some(timer.now());
+        trace.last_read = trace.first_read;
+        result
+    }
+
+    fn is_reusable(&self) -> bool {
+        true
+    }
+
+    fn is_stale(&mut self) -> bool {
+        false
+    }
+}

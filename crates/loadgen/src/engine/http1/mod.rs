@@ -1,0 +1,249 @@
+//! HTTP/1.1 over a plain TCP stream: the fast path, ours from the socket up.
+//!
+//! The request is one prepared write. Answers are read into one buffer per worker and counted, never kept.
+
+mod chunked;
+mod reader;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use report::document::FailureKind;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use url::{Host, Url};
+
+use self::reader::{AtClose, Reader};
+use crate::clock::Timer;
+use crate::engine::{Connection, Engine, Failure, Trace};
+use crate::source::Request;
+
+/// Size of the read buffer that the connections of a worker share.
+const BUFFER: usize = 128 * 1024;
+
+type Buffer = Rc<RefCell<Box<[u8]>>>;
+
+/// Makes plain TCP connections to one origin.
+#[derive(Debug)]
+pub struct Http1 {
+    host: Host<String>,
+    port: u16,
+    buffer: Buffer,
+}
+
+impl Http1 {
+    /// An engine for the origin of `url`.
+    ///
+    /// # Errors
+    /// When the URL has no host or no port; a plan's URL has both.
+    pub fn new(url: &Url) -> io::Result<Self> {
+        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "a URL needs a host and a port");
+        let host = url.host().ok_or_else(invalid)?.to_owned();
+        let port = url.port_or_known_default().ok_or_else(invalid)?;
+        Ok(Self { host, port, buffer: Rc::new(RefCell::new(vec![0; BUFFER].into())) })
+    }
+
+    async fn resolve<T: Timer>(&self, timer: &T, trace: &mut Trace) -> Result<Vec<SocketAddr>, Failure> {
+        let name = match &self.host {
+            Host::Ipv4(ip) => return Ok(vec![(IpAddr::from(*ip), self.port).into()]),
+            Host::Ipv6(ip) => return Ok(vec![(IpAddr::from(*ip), self.port).into()]),
+            Host::Domain(name) => name,
+        };
+        let start = timer.now();
+        let found = tokio::net::lookup_host((name.as_str(), self.port)).await;
+        trace.dns_ns = Some(timer.now() - start);
+        let failed = |why: &str| Failure::new(FailureKind::Dns, format!("looking up {name}: {why}"));
+        let addresses: Vec<_> = found.map_err(|error| failed(&error.to_string()))?.collect();
+        if addresses.is_empty() { Err(failed("it has no address")) } else { Ok(addresses) }
+    }
+}
+
+/// Tries one address after the other; the last error is the one that is told.
+async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+}
+
+impl<T: Timer> Engine<T> for Http1 {
+    type Connection = Http1Connection;
+
+    async fn connect(&self, timer: &T, trace: &mut Trace) -> Result<Http1Connection, Failure> {
+        let start = timer.now();
+        let addresses = self.resolve(timer, trace).await?;
+        let stream = dial(&addresses).await.map_err(|error| Failure::connecting(&error))?;
+        trace.opened += 1;
+        trace.connect_ns = Some(timer.now() - start);
+        Ok(Http1Connection { stream, buffer: Rc::clone(&self.buffer), carried: 0, reusable: true })
+    }
+}
+
+/// One TCP connection.
+#[derive(Debug)]
+pub struct Http1Connection {
+    stream: TcpStream,
+    buffer: Buffer,
+    /// Requests it has carried.
+    carried: u64,
+    reusable: bool,
+}
+
+/// One exchange under way.
+struct Exchange<'a> {
+    request: &'a [u8],
+    written: usize,
+    write_error: Option<io::Error>,
+    reader: Reader,
+    trace: &'a mut Trace,
+}
+
+impl<T: Timer> Connection<T> for Http1Connection {
+    async fn send(&mut self, request: &Request, timer: &T, trace: &mut Trace) -> Result<u16, Failure> {
+        trace.first_write = timer.now();
+        let mut exchange = Exchange {
+            request: &request.wire,
+            written: 0,
+            write_error: None,
+            reader: Reader::new(request.is_head()),
+            trace,
+        };
+        let result = poll_fn(|context| self.poll_exchange(context, timer, &mut exchange)).await;
+        let unwritten = exchange.written < exchange.request.len();
+        self.carried += 1;
+        self.reusable = result.is_ok() && self.reusable && !unwritten && exchange.reader.keep_alive();
+        result
+    }
+
+    fn is_reusable(&self) -> bool {
+        self.reusable
+    }
+
+    /// Asks the runtime, not the kernel: it costs no system call unless something came in, and anything that comes in
+    /// unasked (the end of the stream, a 408) makes the connection unfit.
+    fn is_stale(&mut self) -> bool {
+        let nothing_came =
+            matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        !nothing_came
+    }
+}
+
+impl Http1Connection {
+    /// Writes what can be written and reads what can be read, so that neither waits for the other.
+    fn poll_exchange<T: Timer>(
+        &mut self,
+        context: &mut Context<'_>,
+        timer: &T,
+        exchange: &mut Exchange<'_>,
+    ) -> Poll<Result<u16, Failure>> {
+        if exchange.written < exchange.request.len() && exchange.write_error.is_none() {
+            self.poll_write(context, exchange);
+            if exchange.written == exchange.request.len() {
+                exchange.trace.last_write = Some(timer.now());
+            }
+        }
+        let result = self.poll_read(context, timer, exchange);
+        exchange.trace.head_read = exchange.reader.head_bytes();
+        exchange.trace.body_read = exchange.reader.body_bytes();
+        result
+    }
+
+    /// A failed write is not the end: the server may have answered before it closed (413), and that is still read.
+    fn poll_write(&mut self, context: &mut Context<'_>, exchange: &mut Exchange<'_>) {
+        while exchange.written < exchange.request.len() {
+            let rest = &exchange.request[exchange.written..];
+            match Pin::new(&mut self.stream).poll_write(context, rest) {
+                Poll::Ready(Ok(0)) => exchange.write_error = Some(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(bytes)) => {
+                    exchange.written += bytes;
+                    exchange.trace.written = exchange.written as u64;
+                    continue;
+                }
+                Poll::Ready(Err(error)) => exchange.write_error = Some(error),
+                Poll::Pending => {}
+            }
+            return;
+        }
+    }
+
+    fn poll_read<T: Timer>(
+        &mut self,
+        context: &mut Context<'_>,
+        timer: &T,
+        exchange: &mut Exchange<'_>,
+    ) -> Poll<Result<u16, Failure>> {
+        let mut buffer = self.buffer.borrow_mut();
+        loop {
+            let mut space = ReadBuf::new(&mut buffer);
+            let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut space));
+            let bytes = space.filled();
+            if let Err(error) = read {
+                return Poll::Ready(Err(read_failure(&error, exchange)));
+            }
+            let now = timer.now();
+            if bytes.is_empty() {
+                self.reusable = false;
+                return Poll::Ready(at_close(exchange, self.carried > 0, now));
+            }
+            exchange.trace.first_read.get_or_insert(now);
+            match exchange.reader.feed(bytes) {
+                Err(error) => {
+                    return Poll::Ready(Err(Failure::new(FailureKind::Protocol, error.to_string())));
+                }
+                Ok(used) if exchange.reader.is_done() => {
+                    // More than the answer came: whatever it is, it answers nothing that was asked.
+                    self.reusable &= used == bytes.len();
+                    exchange.trace.last_read = Some(now);
+                    return Poll::Ready(Ok(exchange.reader.status()));
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+fn read_failure(error: &io::Error, exchange: &Exchange<'_>) -> Failure {
+    let nothing_came = exchange.reader.head_bytes() == 0 && exchange.trace.first_read.is_none();
+    match &exchange.write_error {
+        Some(error) => Failure::transfer(error, "writing the request"),
+        None if nothing_came => Failure::transfer(error, "waiting for the answer"),
+        None => Failure::transfer(error, "reading the answer"),
+    }
+}
+
+fn at_close(exchange: &mut Exchange<'_>, reused: bool, now: u64) -> Result<u16, Failure> {
+    let (kind, message) = match exchange.reader.close() {
+        AtClose::Complete => {
+            exchange.trace.last_read = Some(now);
+            return Ok(exchange.reader.status());
+        }
+        AtClose::Nothing => match &exchange.write_error {
+            Some(error) => return Err(Failure::transfer(error, "writing the request")),
+            None if reused => (FailureKind::ClosedIdle, FailureKind::ClosedIdle.meaning().to_owned()),
+            None => (FailureKind::Closed, FailureKind::Closed.meaning().to_owned()),
+        },
+        AtClose::Truncated => {
+            let (head, body) = (exchange.reader.head_bytes(), exchange.reader.body_bytes());
+            let place =
+                if head == 0 { "in its head".to_owned() } else { format!("after {body} bytes of its body") };
+            (
+                FailureKind::Truncated,
+                format!("the server closed the connection in the middle of an answer, {place}"),
+            )
+        }
+        AtClose::Protocol(error) => (FailureKind::Protocol, error.to_string()),
+    };
+    Err(Failure::new(kind, message))
+}

@@ -1,0 +1,131 @@
+//! How does a request travel? One file per engine; all of them behind [`Engine`] and [`Connection`].
+
+pub mod fake;
+pub mod http1;
+pub mod reqwest;
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+
+use report::document::FailureKind;
+
+use crate::clock::{Nanos, Timer};
+use crate::source::Request;
+
+/// Makes connections.
+pub trait Engine<T: Timer>: 'static {
+    /// What it makes.
+    type Connection: Connection<T>;
+
+    /// Makes one connection, timing it in `trace`.
+    fn connect(
+        &self,
+        timer: &T,
+        trace: &mut Trace,
+    ) -> impl Future<Output = Result<Self::Connection, Failure>>;
+}
+
+/// Carries one request at a time.
+pub trait Connection<T: Timer>: 'static {
+    /// Sends the request and reads the whole answer. Gives its status, or why there is none.
+    fn send(
+        &mut self,
+        request: &Request,
+        timer: &T,
+        trace: &mut Trace,
+    ) -> impl Future<Output = Result<u16, Failure>>;
+
+    /// Whether another request may follow the one just answered.
+    fn is_reusable(&self) -> bool;
+
+    /// Whether it was closed by the peer while it lay idle. Asked before each request but the first.
+    fn is_stale(&mut self) -> bool;
+}
+
+/// What is known of one exchange. It is filled in as the exchange goes on and lies outside the future that does so,
+/// because a request that times out drops that future and its trace must survive.
+#[derive(Debug, Default, Clone)]
+pub struct Trace {
+    /// Connections established for this request.
+    pub opened: u64,
+    /// Whether the connection had carried a request before.
+    pub reused: bool,
+    /// Whether a kept-alive connection was found closed and replaced.
+    pub reopened: bool,
+    /// Looking up the name, where that was needed.
+    pub dns_ns: Option<Nanos>,
+    /// Establishing the connection, look-up and TLS included, where that was needed.
+    pub connect_ns: Option<Nanos>,
+    /// When the first byte of the request was handed to the kernel.
+    pub first_write: Nanos,
+    /// When the last byte was.
+    pub last_write: Option<Nanos>,
+    /// When the first byte of the answer was read.
+    pub first_read: Option<Nanos>,
+    /// When the last byte of the answer was read.
+    pub last_read: Option<Nanos>,
+    /// Bytes written.
+    pub written: u64,
+    /// Bytes of the answer's head and framing.
+    pub head_read: u64,
+    /// Bytes of the answer's body, as they came.
+    pub body_read: u64,
+}
+
+/// Why a request was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The kind it is counted under.
+    pub kind: FailureKind,
+    /// What exactly happened, for a person: one example of a kind is kept.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure of that kind, with words of its own.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// While connecting.
+    pub fn connecting(error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::ConnectionRefused => FailureKind::ConnectRefused,
+            io::ErrorKind::TimedOut => FailureKind::ConnectTimeout,
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => FailureKind::ClientPorts,
+            _ if is_out_of_files(error) => FailureKind::ClientFiles,
+            _ => FailureKind::ConnectFailed,
+        };
+        Self::new(kind, format!("connecting: {error}"))
+    }
+
+    /// While writing the request or reading the answer.
+    pub fn transfer(error: &io::Error, doing: &str) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+                FailureKind::Reset
+            }
+            _ => FailureKind::Io,
+        };
+        Self::new(kind, format!("{doing}: {error}"))
+    }
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    let out = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| out.contains(&code))
+}
+
+/// The first cause of type `E` in a chain of errors.
+pub(crate) fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        current = error.source();
+    }
+    None
+}

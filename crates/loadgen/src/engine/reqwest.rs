@@ -1,0 +1,246 @@
+//! Everything that the own engine does not carry, by reqwest: today TLS.
+//!
+//! Every default of reqwest that would falsify a measurement is named here, not trusted. One client per
+//! connection, because a shared one decides by itself how many connections there are. What remains: hyper may send
+//! a request again, on a new connection, when a kept-alive one closes before it took the request.
+
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use report::document::FailureKind;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
+use tower::{Layer, Service};
+
+use crate::clock::{Nanos, Timer};
+use crate::engine::{Connection, Engine, Failure, Trace, cause};
+use crate::source::Request;
+
+/// Makes clients, each of which keeps one connection.
+#[derive(Debug)]
+pub struct Reqwest {
+    tls: bool,
+    template: reqwest::Request,
+}
+
+/// Why the engine cannot carry a request.
+#[derive(Debug, thiserror::Error)]
+pub enum ReqwestError {
+    /// The method or a header is not one that HTTP knows.
+    #[error("the reqwest engine cannot send this request: {0}")]
+    Request(String),
+}
+
+impl Reqwest {
+    /// An engine for this request.
+    ///
+    /// # Errors
+    /// When the method or a header field is not valid HTTP.
+    pub fn new(request: &Request) -> Result<Self, ReqwestError> {
+        let invalid = |error: &dyn Error| ReqwestError::Request(error.to_string());
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| invalid(&error))?;
+        let mut template = reqwest::Request::new(method, request.url.clone());
+        for (name, value) in &request.headers {
+            let name: http::HeaderName = name.parse().map_err(|error| invalid(&error))?;
+            let value: http::HeaderValue = value.parse().map_err(|error| invalid(&error))?;
+            template.headers_mut().append(name, value);
+        }
+        if !request.body.is_empty() {
+            *template.body_mut() = Some(request.body.clone().into());
+        }
+        // A process has one default provider; who came first, this or another engine, set the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self { tls: request.url.scheme() == "https", template })
+    }
+}
+
+impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
+    type Connection = ReqwestConnection;
+
+    async fn connect(&self, timer: &T, _trace: &mut Trace) -> Result<ReqwestConnection, Failure> {
+        let dials = Dials::default();
+        let builder = Client::builder()
+            .retry(reqwest::retry::never())
+            .redirect(Policy::none())
+            .referer(false)
+            .no_proxy()
+            .http1_only()
+            .tcp_nodelay(true)
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(None)
+            .connector_layer(CountDials { dials: dials.clone(), timer: timer.clone() });
+        // Without TLS there is no need to load the system's certificates for every connection.
+        let builder = if self.tls { builder } else { builder.tls_certs_only([]) };
+        let client = builder
+            .build()
+            .map_err(|error| Failure::new(FailureKind::Tls, format!("setting up TLS: {error}")))?;
+        let template = self
+            .template
+            .try_clone()
+            .ok_or_else(|| Failure::new(FailureKind::Io, "the body cannot be sent twice"))?;
+        Ok(ReqwestConnection { client, template, dials })
+    }
+}
+
+/// A client with at most one connection.
+#[derive(Debug)]
+pub struct ReqwestConnection {
+    client: Client,
+    template: reqwest::Request,
+    dials: Dials,
+}
+
+impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
+    async fn send(&mut self, _request: &Request, timer: &T, trace: &mut Trace) -> Result<u16, Failure> {
+        trace.first_write = timer.now();
+        let result = self.exchange(timer, trace).await;
+        for dial in self.dials.take() {
+            trace.reused = false;
+            trace.opened += u64::from(dial.succeeded);
+            trace.connect_ns = Some(trace.connect_ns.unwrap_or(0) + (dial.end - dial.begin));
+            trace.first_write = dial.end;
+        }
+        result.map_err(|error| failure(&error))
+    }
+
+    fn is_reusable(&self) -> bool {
+        true
+    }
+
+    fn is_stale(&mut self) -> bool {
+        false
+    }
+}
+
+impl ReqwestConnection {
+    async fn exchange<T: Timer>(&self, timer: &T, trace: &mut Trace) -> Result<u16, reqwest::Error> {
+        // Cloning shares the body's bytes; it was cloned once before, so it can be.
+        let request = self
+            .template
+            .try_clone()
+            .unwrap_or_else(|| reqwest::Request::new(Method::GET, self.template.url().clone()));
+        let mut response = self.client.execute(request).await?;
+        trace.first_read = Some(timer.now());
+        while let Some(data) = response.chunk().await? {
+            trace.body_read += data.len() as u64;
+        }
+        trace.last_read = Some(timer.now());
+        Ok(response.status().as_u16())
+    }
+}
+
+/// One attempt to establish a connection.
+#[derive(Debug, Clone, Copy)]
+struct Dial {
+    begin: Nanos,
+    end: Nanos,
+    succeeded: bool,
+}
+
+/// The dials of one client since they were last taken.
+#[derive(Debug, Clone, Default)]
+struct Dials(Arc<Mutex<Vec<Dial>>>);
+
+impl Dials {
+    fn take(&self) -> Vec<Dial> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn push(&self, dial: Dial) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(dial);
+    }
+}
+
+/// Wraps reqwest's connector to see the connections that reqwest does not tell of.
+#[derive(Debug, Clone)]
+struct CountDials<T> {
+    dials: Dials,
+    timer: T,
+}
+
+impl<S, T: Clone> Layer<S> for CountDials<T> {
+    type Service = CountedDials<S, T>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CountedDials { inner, count: self.clone() }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct CountedDials<S, T> {
+    inner: S,
+    count: CountDials<T>,
+}
+
+impl<S, T, R> Service<R> for CountedDials<S, T>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+    T: Timer + Send + Sync,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let CountDials { dials, timer } = self.count.clone();
+        let begin = timer.now();
+        let connecting = self.inner.call(request);
+        Box::pin(async move {
+            let result = connecting.await;
+            dials.push(Dial { begin, end: timer.now(), succeeded: result.is_ok() });
+            result
+        })
+    }
+}
+
+/// Sorts an error of reqwest by its causes, never by its text.
+fn failure(error: &reqwest::Error) -> Failure {
+    let message = chain(error);
+    let io = cause::<io::Error>(error);
+    if error.is_connect() {
+        // A TLS error travels inside an io::Error.
+        let inner = io.and_then(io::Error::get_ref);
+        let tls = cause::<rustls::Error>(error).is_some()
+            || inner.is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some());
+        let kind = match io {
+            _ if tls => FailureKind::Tls,
+            Some(io) => Failure::connecting(io).kind,
+            None => FailureKind::ConnectFailed,
+        };
+        // A look-up that fails gives an io::Error without a code of its own.
+        let dns = kind == FailureKind::ConnectFailed && io.is_some_and(|io| io.raw_os_error().is_none());
+        return Failure::new(if dns { FailureKind::Dns } else { kind }, message);
+    }
+    let kind = match (cause::<hyper::Error>(error), io) {
+        (Some(hyper), _) if hyper.is_parse() => FailureKind::Protocol,
+        (Some(hyper), _) if hyper.is_incomplete_message() && error.is_body() => FailureKind::Truncated,
+        (Some(hyper), _) if hyper.is_incomplete_message() => FailureKind::Closed,
+        (_, Some(io)) if io.kind() == io::ErrorKind::UnexpectedEof => FailureKind::Truncated,
+        (_, Some(io)) => Failure::transfer(io, "").kind,
+        _ => FailureKind::Io,
+    };
+    Failure::new(kind, message)
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let part = source.to_string();
+        if !text.ends_with(&part) {
+            text = format!("{text}: {part}");
+        }
+        next = source.source();
+    }
+    text
+}

@@ -1,0 +1,143 @@
+//! How do workers run together? One thread with a runtime of its own per worker, one collecting thread: the caller's.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use crate::clock::{self, RealTimer, Timer};
+use crate::collector::Collector;
+use crate::engine::Engine;
+use crate::recorder::Counts;
+use crate::worker::{self, Link, Orders, Phase};
+
+/// How often the caller is asked whether to go on.
+const ATTENTION: Duration = Duration::from_millis(100);
+
+/// What the caller of [`run`] wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// Go on.
+    Continue,
+    /// End the run early, with everything measured so far.
+    Stop,
+}
+
+/// Why the workers could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The system refused.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Everything measured.
+    pub collector: Collector,
+    /// The wall clock at time zero.
+    pub started: SystemTime,
+    /// When the run was told to stop early, in nanoseconds since time zero.
+    pub stopped_at: Option<u64>,
+}
+
+/// Runs `slots` connections on `workers` threads to the end.
+///
+/// `engine` makes one engine per worker, inside its runtime. `attend` is called several times a second with the
+/// seconds completed since, and decides whether to go on.
+///
+/// # Errors
+/// When threads or runtimes cannot be made. Nothing was sent then.
+pub fn run<E, M>(
+    orders: &Orders,
+    workers: NonZeroUsize,
+    slots: usize,
+    engine: M,
+    mut attend: impl FnMut(&[Counts], &Collector) -> Attention,
+) -> Result<Outcome, FleetError>
+where
+    E: Engine<RealTimer>,
+    M: Fn() -> E + Send + Sync + 'static,
+{
+    let runtimes = (0..workers.get()).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
+    let (messages, inbox) = mpsc::channel();
+    let (phase, phases) = watch::channel(Phase::Running);
+    // Everybody is ready, then time zero is taken, then everybody starts.
+    let ready = Arc::new(Barrier::new(workers.get() + 1));
+    let zero: Arc<OnceLock<RealTimer>> = Arc::default();
+    let engine = Arc::new(engine);
+    let (mut emptied, mut threads) = (Vec::new(), Vec::new());
+    for (worker, runtime) in runtimes.into_iter().enumerate() {
+        let (emptied_sender, emptied_receiver) = mpsc::channel();
+        emptied.push(emptied_sender);
+        let link =
+            Link { worker, intervals: messages.clone(), emptied: emptied_receiver, phase: phases.clone() };
+        let share = share(slots, workers, worker);
+        let (orders, ready, zero, engine) = (orders.clone(), ready.clone(), zero.clone(), engine.clone());
+        let body = move || {
+            ready.wait();
+            ready.wait();
+            let timer = zero.get().copied().unwrap_or_else(RealTimer::start);
+            work(&runtime, &*engine, timer, (orders, link, share));
+        };
+        threads.push(thread::Builder::new().name(format!("worker-{worker}")).spawn(body));
+    }
+    drop(messages);
+    let threads = threads.into_iter().collect::<Result<Vec<_>, _>>()?;
+    ready.wait();
+    let started = clock::wall();
+    let timer = *zero.get_or_init(RealTimer::start);
+    ready.wait();
+
+    let mut collector = Collector::new(emptied);
+    let mut stopped_at = None;
+    let mut seconds = Vec::new();
+    while !collector.is_done() {
+        match inbox.recv_timeout(ATTENTION) {
+            Ok(message) => seconds.extend(collector.take(message)),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Every worker ended without saying so: a panic, which the account will show.
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if attend(&seconds, &collector) == Attention::Stop && stopped_at.is_none() {
+            stopped_at = Some(timer.now());
+            let _ = phase.send(Phase::Stopping);
+        }
+        seconds.clear();
+    }
+    let _ = phase.send(Phase::Closing);
+    for thread in threads {
+        // A worker's panic was printed when it happened; the run ends with an account that does not balance.
+        let _ = thread.join();
+    }
+    Ok(Outcome { collector, started, stopped_at })
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+fn work<T: Timer, E: Engine<T>>(
+    runtime: &Runtime,
+    engine: &impl Fn() -> E,
+    timer: T,
+    (orders, link, slots): (Orders, Link, usize),
+) {
+    let engine = runtime.block_on(async { engine() });
+    LocalSet::new().block_on(runtime, worker::run(timer, engine, orders, link, slots));
+}
+
+/// The slots of one worker: as even as can be, the first ones take the remainder.
+fn share(slots: usize, workers: NonZeroUsize, worker: usize) -> usize {
+    slots / workers + usize::from(worker < slots % workers)
+}
+
+#[cfg(test)]
+#[path = "fleet_tests.rs"]
+mod tests;

@@ -1,0 +1,168 @@
+//! The loop in virtual time: minutes of load in milliseconds, with exact numbers.
+
+use report::document::FailureKind;
+
+use super::*;
+use crate::clock::VirtualTimer;
+use crate::collector::Collector;
+use crate::engine::fake::{Behaviour, Fake, Script};
+use crate::schedule::{Release, closed};
+
+const MS: Nanos = 1_000_000;
+
+fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain: Nanos) -> Orders {
+    let request = Request::new("GET", "http://fake/".parse().unwrap(), &[], bytes::Bytes::new());
+    Orders { schedule: Arc::new(schedule), request: Arc::new(request), timeout, end, drain }
+}
+
+/// Runs one worker with `slots` connections in virtual time. `stop_at`: when it is told to stop early.
+fn simulate(orders: &Orders, slots: usize, script: Script, stop_at: Option<Nanos>) -> Collector {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let (messages, inbox) = mpsc::channel();
+    let (emptied, back) = mpsc::channel();
+    let (phase, phases) = watch::channel(Phase::Running);
+    let link = Link { worker: 0, intervals: messages, emptied: back, phase: phases };
+    let orders = orders.clone();
+    tokio::task::LocalSet::new().block_on(&runtime, async move {
+        let timer = VirtualTimer::start();
+        let worker = tokio::task::spawn_local(run(timer, Fake::new(script), orders, link, slots));
+        if let Some(stop_at) = stop_at {
+            timer.until(stop_at).await;
+            phase.send(Phase::Stopping).unwrap();
+        }
+        // The phase may change to Closing at once: the worker looks for it only after its report.
+        tokio::task::spawn_local(async move {
+            timer.until(10_000 * SECOND).await;
+            let _ = phase.send(Phase::Closing);
+        });
+        worker.await.unwrap();
+    });
+    let mut collector = Collector::new(vec![emptied]);
+    inbox.iter().for_each(|message| drop(collector.take(message)));
+    assert!(collector.is_done());
+    check_account(&collector);
+    collector
+}
+
+/// What must hold of every run whatever happened in it.
+fn check_account(collector: &Collector) {
+    let counts = &collector.total.counts;
+    let sent: u64 = collector.workers[0].slots.iter().map(|slot| slot.sent).sum();
+    let answered: u64 = collector.workers[0].slots.iter().map(|slot| slot.answered).sum();
+    assert_eq!(sent, counts.answered() + counts.unanswered());
+    assert_eq!(answered, counts.answered());
+    let series = collector.series();
+    assert_eq!(series.answered.iter().sum::<u64>(), counts.answered());
+    assert_eq!(series.unanswered.iter().sum::<u64>(), counts.unanswered());
+    assert_eq!(collector.total.latencies.answered.count(), counts.answered());
+    assert_eq!(collector.total.latencies.censored.count(), counts.timeout + counts.aborted);
+    assert_eq!(collector.total.latencies.failed.count(), counts.failed);
+}
+
+/// Tokio's timers have a resolution of a millisecond, in virtual time too.
+fn near(nanos: Option<u64>, expected: Nanos) -> bool {
+    nanos.is_some_and(|nanos| (expected..expected + 2 * MS).contains(&nanos))
+}
+
+#[test]
+fn a_number_of_requests_is_sent_exactly_whatever_the_remainder() {
+    for slots in [1, 3, 7, 100] {
+        let orders = orders(Schedule::new(closed().take(1003), None), None, None, 0);
+        let collector = simulate(&orders, slots, |_, _| Behaviour::Answer(200, 10 * MS), None);
+        assert_eq!(collector.total.counts.ok, 1003);
+        assert_eq!(collector.total.counts.answered_in_window, 1003);
+        assert_eq!(collector.total.counts.opened, slots as u64);
+        assert_eq!(collector.total.counts.reused, 1003 - slots as u64);
+        assert!(near(collector.total.latencies.answered.max(), 10 * MS));
+    }
+}
+
+#[test]
+fn two_starved_connections_of_a_hundred_time_out_twelve_times() {
+    // The published run: 120 s, timeout 20 s, two connections that the server never accepts.
+    let end = Some(120 * SECOND);
+    let orders = orders(Schedule::new(closed(), end), end, Some(20 * SECOND), 20 * SECOND);
+    let script: Script = |connection, _| match connection {
+        0..98 => Behaviour::Answer(200, 170 * MS),
+        _ => Behaviour::Silence,
+    };
+    let collector = simulate(&orders, 100, script, None);
+    assert_eq!(collector.total.counts.timeout, 12);
+    assert_eq!(collector.workers[0].slots.iter().filter(|slot| slot.answered == 0).count(), 2);
+    assert!(near(collector.total.latencies.censored.min(), 20 * SECOND));
+    assert!(near(collector.total.latencies.answered.max(), 170 * MS), "a timeout is no answer");
+}
+
+#[test]
+fn every_kind_of_end_has_its_place() {
+    let orders = orders(Schedule::new(closed().take(40), None), None, Some(SECOND), 0);
+    let script: Script = |_, request| match request % 4 {
+        0 => Behaviour::Answer(200, MS),
+        1 => Behaviour::Answer(503, MS),
+        2 => Behaviour::Fail(Failure::new(FailureKind::Reset, "reset by peer"), MS),
+        _ => Behaviour::Silence,
+    };
+    let collector = simulate(&orders, 1, script, None);
+    // A failure ends the connection, so the script starts over and never reaches silence.
+    let counts = &collector.total.counts;
+    assert_eq!((counts.ok, counts.http_error, counts.failed, counts.timeout), (14, 13, 13, 0));
+    assert_eq!(counts.opened, 14);
+    assert_eq!(collector.total.failures[&FailureKind::Reset].count, 13);
+}
+
+#[test]
+fn what_is_unfinished_when_the_drain_ends_is_aborted() {
+    let end = Some(2 * SECOND);
+    let orders = orders(Schedule::new(closed(), end), end, None, SECOND);
+    let script: Script = |connection, _| match connection {
+        0 => Behaviour::Answer(200, 700 * MS),
+        _ => Behaviour::Silence,
+    };
+    let collector = simulate(&orders, 3, script, None);
+    // 0.7, 1.4, 2.1 s: the third answer came in the drain and does not count for the rate.
+    assert_eq!((collector.total.counts.ok, collector.total.counts.answered_in_window), (3, 2));
+    assert_eq!(collector.total.counts.aborted, 2);
+    assert!(near(collector.total.latencies.censored.max(), 3 * SECOND));
+}
+
+#[test]
+fn an_interrupted_run_ends_soon_and_keeps_what_it_has() {
+    let end = Some(120 * SECOND);
+    let orders = orders(Schedule::new(closed(), end), end, Some(20 * SECOND), 20 * SECOND);
+    let script: Script = |connection, _| match connection {
+        0 => Behaviour::Answer(200, 300 * MS),
+        _ => Behaviour::Silence,
+    };
+    let collector = simulate(&orders, 2, script, Some(10 * SECOND));
+    let counts = &collector.total.counts;
+    assert_eq!(counts.aborted, 1, "the silent one waits no longer than the grace");
+    assert!(near(collector.total.latencies.censored.max(), 11 * SECOND));
+    assert!(counts.ok > counts.answered_in_window, "the answer under way at the stop came after the window");
+    assert!(collector.workers[0].last_end < 11 * SECOND + 5 * MS);
+}
+
+#[test]
+fn an_open_schedule_is_measured_from_the_due_time() {
+    // One connection, ten requests a second for ten seconds; the fifth answer takes a second longer.
+    let due = (0..100).map(|i| Release::At(i * 100 * MS));
+    let end = Some(10 * SECOND);
+    let orders = orders(Schedule::new(due, end), end, None, 5 * SECOND);
+    let script: Script = |_, request| Behaviour::Answer(200, if request == 4 { SECOND } else { 10 * MS });
+    let collector = simulate(&orders, 1, script, None);
+    let latencies = &collector.total.latencies;
+    assert_eq!(collector.total.counts.ok, 100);
+    assert!(near(latencies.answered.max(), SECOND));
+    // Those that fell due during the stall waited behind it, and their latency says so; their service time does not.
+    assert!(latencies.answered.count_up_to(20 * MS) < 92, "{}", latencies.answered.count_up_to(20 * MS));
+    assert_eq!(latencies.service.count_up_to(20 * MS), 99);
+}
+
+#[test]
+fn every_second_is_handed_over_even_when_nothing_happens() {
+    let end = Some(10 * SECOND);
+    let orders = orders(Schedule::new(closed(), end), end, Some(20 * SECOND), 20 * SECOND);
+    let collector = simulate(&orders, 1, |_, _| Behaviour::Answer(200, 4 * SECOND), None);
+    assert_eq!(collector.series().answered, [0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]);
+    assert_eq!(collector.total.counts.answered_in_window, 2);
+}
