@@ -24,6 +24,42 @@ pub enum Document {
     Figures(Box<Figures>),
 }
 
+impl Document {
+    /// The scenario's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Run(run) => &run.name,
+            Self::Figures(figures) => &figures.name,
+        }
+    }
+
+    /// The name under which results of its machine are filed.
+    pub fn machine_label(&self) -> &str {
+        match self {
+            Self::Run(run) => &run.machine.label,
+            Self::Figures(figures) => &figures.machine.label,
+        }
+    }
+
+    /// The configuration as flat keys; of figures, what is known of it.
+    pub fn config(&self) -> &BTreeMap<String, String> {
+        match self {
+            Self::Run(run) => &run.config,
+            Self::Figures(figures) => &figures.config,
+        }
+    }
+}
+
+/// Writes the record itself: its `schema` says which one it is. [`crate::store`] reads.
+impl Serialize for Document {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Run(run) => run.serialize(serializer),
+            Self::Figures(figures) => figures.serialize(serializer),
+        }
+    }
+}
+
 /// The record of one execution of one plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -276,6 +312,24 @@ pub struct Latencies {
     pub read: Distribution,
     /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due.
     pub lag: Distribution,
+}
+
+impl Latencies {
+    /// All of them with the names of their fields.
+    pub fn named(&self) -> [(&'static str, &Distribution); 10] {
+        [
+            ("answered", &self.answered),
+            ("censored", &self.censored),
+            ("failed", &self.failed),
+            ("service", &self.service),
+            ("connect", &self.connect),
+            ("dns", &self.dns),
+            ("write", &self.write),
+            ("wait", &self.wait),
+            ("read", &self.read),
+            ("lag", &self.lag),
+        ]
+    }
 }
 
 /// Bytes of requests and answers as they crossed the connections (TLS and TCP overhead apart).

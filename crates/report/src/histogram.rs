@@ -30,6 +30,18 @@ impl Percentile {
     /// The seven percentiles of hey's report.
     pub const HEY: [Self; 7] =
         [Self(100_000), Self(250_000), Self::P50, Self(750_000), Self::P90, Self(950_000), Self::P99];
+    /// The percentiles that a summary computes: hey's and two further out.
+    pub const REPORTED: [Self; 9] = [
+        Self::HEY[0],
+        Self::HEY[1],
+        Self::HEY[2],
+        Self::HEY[3],
+        Self::HEY[4],
+        Self::HEY[5],
+        Self::HEY[6],
+        Self(999_000),
+        Self(999_900),
+    ];
 
     /// From a percentage such as `99.9`, above 0 and below 100; four decimals count.
     pub fn from_percent(percent: f64) -> Option<Self> {
@@ -59,6 +71,11 @@ impl Percentile {
     /// Whether a sample of this size says anything about this percentile.
     pub fn is_supported_by(self, count: u64) -> bool {
         count - self.rank(count).min(count) >= SAMPLES_BEYOND
+    }
+
+    /// The smallest sample that supports it.
+    pub fn samples_needed(self) -> u64 {
+        (SAMPLES_BEYOND * 1_000_000).div_ceil(u64::from(1_000_000 - self.0))
     }
 }
 
@@ -181,14 +198,15 @@ impl Histogram {
         Some(self.max)
     }
 
-    /// How many samples are at most `nanos`, to the resolution of the buckets.
+    /// How many samples are at most `nanos`, to the resolution of the buckets: the bucket of `nanos` counts whole.
     pub fn count_up_to(&self, nanos: u64) -> u64 {
         if nanos >= self.max {
             return self.count;
         }
-        let steps = self.buckets.iter().flat_map(|buckets| buckets.iter_recorded());
-        steps
-            .take_while(|step| step.value_iterated_to() <= nanos)
+        let Some(buckets) = self.buckets.as_deref() else { return 0 };
+        buckets
+            .iter_recorded()
+            .take_while(|step| buckets.lowest_equivalent(step.value_iterated_to()) <= nanos)
             .map(|step| step.count_since_last_iteration())
             .sum()
     }
@@ -335,6 +353,20 @@ mod tests {
         assert!(!Percentile::P50.is_supported_by(19));
         assert!(Percentile::P50.is_supported_by(20));
         assert!(!Percentile::P50.is_supported_by(0));
+        for p in Percentile::REPORTED {
+            assert!(p.is_supported_by(p.samples_needed()), "{p}");
+            assert!(!p.is_supported_by(p.samples_needed() - 1), "{p}");
+        }
+    }
+
+    #[test]
+    fn counting_up_to_a_value_includes_its_bucket() {
+        let histogram = of([10_925_013, 20_000_000, 30_000_000]);
+        assert_eq!(histogram.count_up_to(10_000_000), 0);
+        assert_eq!(histogram.count_up_to(10_925_013), 1);
+        assert_eq!(histogram.count_up_to(29_000_000), 2);
+        assert_eq!(histogram.count_up_to(30_000_000), 3);
+        assert_eq!(of([]).count_up_to(5), 0);
     }
 
     #[test]

@@ -1,6 +1,14 @@
 //! What a load test run *is*, and every way to show and compare it. Pure: no network, no async, no clock.
 //!
-//! [`document`] has the stored types and [`histogram`] the distributions in them.
+//! [`document`] has the stored types, [`histogram`] the distributions in them and [`store`] their files.
+//! [`summary`] derives the numbers, [`warning`] says what to distrust, [`mod@format`] shows one run.
 
 pub mod document;
+pub mod format;
 pub mod histogram;
+mod json;
+pub mod store;
+pub mod summary;
+pub mod table;
+pub mod units;
+pub mod warning;

@@ -1,0 +1,62 @@
+//! A short table for a pull request.
+
+use crate::document::Document;
+use crate::format::View;
+use crate::summary::{Model, Summary};
+use crate::table::{Align, Table, markdown_cell};
+use crate::units::{count, nanos, one_line, rate, share};
+use crate::warning::Warning;
+
+pub(super) fn render(view: &View<'_>) -> String {
+    let (document, summary) = (view.document, view.summary);
+    let (name, machine) = (one_line(document.name()), one_line(document.machine_label()));
+    let title = format!("### {} on {}\n", markdown_cell(&name), markdown_cell(&machine));
+    let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
+    match document {
+        Document::Run(run) => notes.extend(run.notes.iter().map(|note| one_line(note))),
+        Document::Figures(figures) => {
+            notes.push(format!("published, not measured here: {}", one_line(&figures.source)));
+            notes.extend(figures.notes.iter().map(|note| one_line(note)));
+        }
+    }
+    let notes: Vec<String> = notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect();
+    let gap = if notes.is_empty() { "" } else { "\n" };
+    [&title, "\n", &table(summary).markdown(), gap, &notes.concat()].concat()
+}
+
+/// What is unknown, or not supported by the sample, has no row.
+fn table(summary: &Summary) -> Table {
+    let latency = match summary.model {
+        Some(Model::Closed) => "service time",
+        Some(Model::Open) => "response time",
+        None => "latency",
+    };
+    let mut table = Table::new([("", Align::Left), ("value", Align::Right)]);
+    let mut row = |name: String, value: Option<String>| {
+        if let Some(value) = value {
+            table.push(vec![name, value]);
+        }
+    };
+    let rps = summary.rate().map(|rps| match &summary.rps_qualifier {
+        Some(qualifier) => format!("{} {}", one_line(qualifier), rate(rps)),
+        None => rate(rps),
+    });
+    row("requests/sec".into(), rps);
+    row("answered".into(), summary.answered.map(count));
+    let errors = summary.errors.map(|errors| match summary.error_rate {
+        Some(part) if errors > 0 => format!("{} ({})", count(errors), share(part)),
+        _ => count(errors),
+    });
+    row("errors".into(), errors);
+    row("timeouts".into(), summary.timeouts.map(count));
+    for quantile in summary.latency.quantiles.iter().filter(|quantile| quantile.is_supported) {
+        let bound = if quantile.is_lower_bound { ">= " } else { "" };
+        row(
+            format!("{latency} {}", quantile.percentile),
+            Some(format!("{bound}{}", nanos(quantile.value_ns))),
+        );
+    }
+    let bound = if summary.latency.censored > 0 { ">= " } else { "" };
+    row(format!("{latency} slowest"), summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns))));
+    table
+}

@@ -1,0 +1,265 @@
+//! How are documents read and written?
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use crate::document::{Document, FIGURES_SCHEMA, RUN_SCHEMA, Run};
+use crate::histogram::DistributionError;
+use crate::json;
+
+/// The schemas this program reads.
+const KNOWN: [&str; 2] = [RUN_SCHEMA, FIGURES_SCHEMA];
+/// What every schema of ours begins with.
+const OURS: &str = "loadgen.";
+
+/// Why a document could not be read or written. Each message names the file and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file or folder cannot be read.
+    #[error("{path}: cannot be read: {source}")]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("{path}: cannot be written: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Damaged, or no JSON at all.
+    #[error("{path}: is not a whole JSON object ({source}); name a file that loadgen wrote")]
+    NotJson {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped.
+        source: serde_json::Error,
+    },
+    /// JSON of something else.
+    #[error("{path}: has no `schema`, so it is no document of loadgen; name a file that loadgen wrote")]
+    NoSchema {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A document of a later version.
+    #[error(
+        "{path}: is a `{schema}`, and this loadgen reads up to `{known}`; read it with the version that wrote it"
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        schema: String,
+        /// The highest number of that schema read here.
+        known: &'static str,
+    },
+    /// A document of another kind.
+    #[error("{path}: is a `{schema}`, and this loadgen reads {}", KNOWN.map(|known| format!("`{known}`")).join(" and "))]
+    UnknownSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        schema: String,
+    },
+    /// The schema is known and the content does not follow it.
+    #[error("{path}: says it is a `{schema}`, but it is not: {source}; it was edited or damaged")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        schema: String,
+        /// The first difference.
+        source: serde_json::Error,
+    },
+    /// A histogram cannot be read.
+    #[error("{path}: `latencies.{name}` is damaged: {source}; measure again")]
+    Histogram {
+        /// The file.
+        path: PathBuf,
+        /// The field of [`crate::document::Latencies`].
+        name: &'static str,
+        /// What is wrong with it.
+        source: DistributionError,
+    },
+}
+
+/// What [`find`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Files that say they are documents of ours, sorted, each once.
+    pub documents: Vec<PathBuf>,
+    /// Other `.json` files in the folders, sorted.
+    pub skipped: Vec<PathBuf>,
+}
+
+/// What is looked at before anything else: which document is it?
+#[derive(Deserialize)]
+struct Head {
+    schema: Option<String>,
+    /// Derived numbers that the `json` format adds. Computed anew, never read.
+    summary: Option<IgnoredAny>,
+}
+
+/// Reads a document and checks that its histograms can be read.
+///
+/// # Errors
+/// When the file cannot be read or is no document that this program knows.
+pub fn open(path: &Path) -> Result<Document, StoreError> {
+    let text =
+        fs::read_to_string(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
+    parse(path, &text)
+}
+
+/// Reads a document from its text. `path` is for messages.
+///
+/// # Errors
+/// When the text is no document that this program knows.
+pub fn parse(path: &Path, text: &str) -> Result<Document, StoreError> {
+    let head: Head =
+        serde_json::from_str(text).map_err(|source| StoreError::NotJson { path: path.to_owned(), source })?;
+    let Some(schema) = head.schema else { return Err(StoreError::NoSchema { path: path.to_owned() }) };
+    let has_summary = head.summary.is_some();
+    let shape = |source| StoreError::Shape { path: path.to_owned(), schema: schema.clone(), source };
+    match schema.as_str() {
+        RUN_SCHEMA => {
+            let run: Run = from_text(text, has_summary).map_err(shape)?;
+            check_histograms(path, &run)?;
+            Ok(Document::Run(Box::new(run)))
+        }
+        FIGURES_SCHEMA => Ok(Document::Figures(Box::new(from_text(text, has_summary).map_err(shape)?))),
+        _ => Err(unreadable(path, schema)),
+    }
+}
+
+/// The document as text: what [`write`] puts into the file.
+pub fn to_json(document: &Document) -> String {
+    json::to_text(document)
+}
+
+/// Writes a document so that its file is never half-written: under a temporary name in the same folder, then renamed.
+///
+/// Missing folders are created. An existing file is replaced; what is no file (a pipe, `/dev/null`) is written into.
+///
+/// # Errors
+/// When a folder or the file cannot be written.
+pub fn write(path: &Path, document: &Document) -> Result<(), StoreError> {
+    write_text(path, &to_json(document)).map_err(|source| StoreError::Write { path: path.to_owned(), source })
+}
+
+/// Finds documents: the named files, and all in the named folders and their folders.
+///
+/// A named file must be a document. In folders, other `.json` files are skipped; one with a schema of ours that
+/// this version cannot read is found, so that opening it says so.
+///
+/// # Errors
+/// When a path cannot be read, or a named file is no document.
+pub fn find(paths: &[PathBuf]) -> Result<Found, StoreError> {
+    let mut found = Found::default();
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let read = |source| StoreError::Read { path: path.clone(), source };
+        if fs::metadata(path).map_err(read)?.is_dir() {
+            find_in(path, &mut found)?;
+        } else {
+            open(path)?;
+            found.documents.push(path.clone());
+        }
+    }
+    found.documents.sort();
+    found.documents.retain(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
+    found.skipped.sort();
+    found.skipped.dedup();
+    Ok(found)
+}
+
+/// Folders behind symbolic links are not entered, so there are no circles.
+fn find_in(folder: &Path, found: &mut Found) -> Result<(), StoreError> {
+    let read = |source| StoreError::Read { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let path = entry.path();
+        if entry.file_type().map_err(read)?.is_dir() {
+            find_in(&path, found)?;
+        } else if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
+            let list = if is_ours(&path)? { &mut found.documents } else { &mut found.skipped };
+            list.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(path: &Path) -> Result<bool, StoreError> {
+    let bytes = fs::read(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
+    let head: Option<Head> = serde_json::from_slice(&bytes).ok();
+    Ok(head.and_then(|head| head.schema).is_some_and(|schema| schema.starts_with(OURS)))
+}
+
+/// Line numbers survive where there is no summary to take out first.
+fn from_text<T: DeserializeOwned>(text: &str, has_summary: bool) -> Result<T, serde_json::Error> {
+    if !has_summary {
+        return serde_json::from_str(text);
+    }
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    fields.remove("summary");
+    serde_json::from_value(fields.into())
+}
+
+fn check_histograms(path: &Path, run: &Run) -> Result<(), StoreError> {
+    for (name, distribution) in run.latencies.named() {
+        distribution.to_histogram().map_err(|source| StoreError::Histogram {
+            path: path.to_owned(),
+            name,
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, schema: String) -> StoreError {
+    let path = path.to_owned();
+    let numbered = |schema: &str| {
+        let (family, number) = schema.rsplit_once('/')?;
+        Some((family.to_owned(), number.parse::<u32>().ok()?))
+    };
+    let newer = |known: &&str| match (numbered(known), numbered(&schema)) {
+        (Some((known, read)), Some((family, number))) => known == family && number > read,
+        _ => false,
+    };
+    match KNOWN.into_iter().find(newer) {
+        Some(known) => StoreError::NewerSchema { path, schema, known },
+        None => StoreError::UnknownSchema { path, schema },
+    }
+}
+
+fn write_text(path: &Path, text: &str) -> io::Result<()> {
+    // Renaming would replace a link instead of the file behind it.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(&path).is_ok_and(|existing| !existing.is_file() && !existing.is_dir()) {
+        return File::options().write(true).open(&path)?.write_all(text.as_bytes());
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".loadgen-")
+        .suffix(".partial")
+        // As any new file: what the user's mask leaves of it.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    File::open(folder)?.sync_all()
+}

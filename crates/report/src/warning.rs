@@ -1,0 +1,455 @@
+//! What should the reader distrust? Values with numbers and advice; formats decide how to show them.
+
+use std::fmt;
+
+use crate::document::{Account, Document, Ended, FailureKind, Run, Series};
+use crate::histogram::Percentile;
+use crate::summary::Summary;
+use crate::units::{count, counted, nanos, one_line, share};
+
+/// A worker that waited for a CPU longer than this share of the run may have measured its own machine.
+const STARVED_SHARE: f64 = 0.05;
+
+/// One thing to know before believing the numbers. Its text is a sentence without a full stop.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Warning {
+    /// A rule of the accounting is broken: the program or the document is wrong.
+    Unbalanced {
+        /// The rule.
+        rule: &'static str,
+        /// What its left side comes to.
+        left: u64,
+        /// What its right side comes to.
+        right: u64,
+    },
+    /// The run did not carry out its plan.
+    Interrupted {
+        /// How it ended.
+        ended: Ended,
+        /// When measuring stopped.
+        after_ns: u64,
+        /// When it was to stop, where that was planned.
+        planned_ns: Option<u64>,
+    },
+    /// Not one request was answered.
+    NothingAnswered {
+        /// How many were sent.
+        sent: u64,
+    },
+    /// The database does not hold what was acknowledged, or holds what was not sent, or is damaged.
+    VerificationFailed {
+        /// Rows found.
+        rows: u64,
+        /// Good answers counted.
+        acknowledged: u64,
+        /// Requests sent.
+        sent: u64,
+        /// What the integrity check said.
+        integrity: String,
+    },
+    /// Requests were given up, so the upper quantiles are lower bounds.
+    Censored {
+        /// The lowest reported percentile that is a lower bound. `None` when only slowest and average are.
+        first: Option<Percentile>,
+        /// Requests that timed out.
+        timeouts: u64,
+        /// Requests unfinished when the drain ended.
+        aborted: u64,
+        /// Requests sent.
+        sent: u64,
+        /// The shortest time that one of them had waited.
+        shortest_ns: u64,
+        /// The longest.
+        longest_ns: u64,
+    },
+    /// Requests fell due and were never begun.
+    Unsent {
+        /// How many.
+        unsent: u64,
+        /// How many fell due.
+        scheduled: u64,
+    },
+    /// Connections sent requests and never got an answer.
+    NeverAnswered {
+        /// How many.
+        never: u64,
+        /// How many there were.
+        connections: u64,
+    },
+    /// Requests failed.
+    Failures {
+        /// How.
+        kind: FailureKind,
+        /// How many.
+        failed: u64,
+        /// Requests sent.
+        sent: u64,
+        /// When the first one ended.
+        first_ns: u64,
+        /// When the last one ended.
+        last_ns: u64,
+    },
+    /// Percentiles that the sample cannot support.
+    Thin {
+        /// The lowest of them, of those that hey's block prints.
+        first: Percentile,
+        /// How many samples there are.
+        samples: u64,
+    },
+    /// A worker thread of the generator was ready to run and waited for a CPU.
+    Starved {
+        /// Which one, counted from 1: the one that waited longest.
+        worker: usize,
+        /// How long it waited.
+        waited_ns: u64,
+        /// How long the run was.
+        wall_ns: u64,
+    },
+}
+
+/// Whether the numbers describe the target, or the generator in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Nothing says that the generator was in the way.
+    Ok,
+    /// It may have been: the reasons are among the warnings.
+    Suspect,
+    /// It was.
+    ClientLimited,
+}
+
+/// The warnings of a document, gravest first. Published figures have none: their `notes` say what is known.
+pub fn of(document: &Document, summary: &Summary) -> Vec<Warning> {
+    match document {
+        Document::Run(run) => of_run(run, summary),
+        Document::Figures(_) => Vec::new(),
+    }
+}
+
+/// What the warnings together say about the generator.
+pub fn verdict(warnings: &[Warning]) -> Verdict {
+    warnings.iter().map(Warning::verdict).max().unwrap_or(Verdict::Ok)
+}
+
+impl Warning {
+    /// Whether the run must not be used at all.
+    pub fn is_grave(&self) -> bool {
+        matches!(self, Self::Unbalanced { .. })
+    }
+
+    /// What this one says about the generator.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Failures { kind: FailureKind::ClientFiles | FailureKind::ClientPorts, .. } => {
+                Verdict::ClientLimited
+            }
+            Self::Starved { .. } => Verdict::Suspect,
+            _ => Verdict::Ok,
+        }
+    }
+
+    /// The whole of it on one line: what it casts doubt on, what happened, what to do.
+    pub fn line(&self) -> String {
+        let label = match self.verdict() {
+            Verdict::Ok if self.is_grave() => "not valid: ",
+            Verdict::Ok => "",
+            Verdict::Suspect => "suspect: ",
+            Verdict::ClientLimited => "client-limited: ",
+        };
+        match self.advice() {
+            Some(advice) => format!("{label}{self}: {advice}"),
+            None => format!("{label}{self}"),
+        }
+    }
+
+    /// What to do about it, where there is something to do.
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::Unbalanced { .. } => {
+                Some("do not use this run: it is a bug in loadgen or an edited document".into())
+            }
+            Self::NothingAnswered { .. } => Some("check that the target runs and the URL is right".into()),
+            Self::Unsent { .. } => Some("lower the rate, or give more connections".into()),
+            Self::NeverAnswered { never, connections } => {
+                let limit = connections.saturating_sub(*never);
+                (limit > 0).then(|| format!("look for a connection limit near {}", count(limit)))
+            }
+            Self::Failures { kind, .. } => failure_advice(*kind).map(Into::into),
+            Self::Thin { .. } => Some("run longer".into()),
+            Self::Starved { .. } => Some("give the generator CPUs of its own".into()),
+            Self::Interrupted { .. } | Self::VerificationFailed { .. } | Self::Censored { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unbalanced { rule, left, right } => {
+                write!(
+                    f,
+                    "the account does not balance: {rule}, but {} is not {}",
+                    count(*left),
+                    count(*right)
+                )
+            }
+            Self::Interrupted { ended, after_ns, planned_ns } => {
+                write!(f, "{} after {}", why(*ended), nanos(*after_ns))?;
+                planned_ns.map_or(Ok(()), |planned| write!(f, " of {}", nanos(planned)))
+            }
+            Self::NothingAnswered { sent } => {
+                write!(f, "not one of {} was answered", counted(*sent, "request"))
+            }
+            Self::VerificationFailed { rows, acknowledged, sent, integrity } => {
+                fmt_verification(f, [*rows, *acknowledged, *sent], integrity)
+            }
+            Self::Censored { .. } => self.fmt_censored(f),
+            Self::Unsent { unsent, scheduled } => {
+                write!(
+                    f,
+                    "{} of {} that fell due were never sent",
+                    count(*unsent),
+                    counted(*scheduled, "request")
+                )
+            }
+            Self::NeverAnswered { never, connections } => {
+                let verb = if *never == 1 { "was" } else { "were" };
+                write!(
+                    f,
+                    "{} of {} {verb} never answered",
+                    count(*never),
+                    counted(*connections, "connection")
+                )
+            }
+            Self::Failures { kind, failed, sent, first_ns, last_ns } => {
+                write!(f, "{} of {} failed, ", count(*failed), counted(*sent, "request"))?;
+                match (failed, first_ns == last_ns) {
+                    (1, _) | (_, true) => write!(f, "{} into the run: ", nanos(*first_ns))?,
+                    _ => write!(f, "{} to {} into the run: ", nanos(*first_ns), nanos(*last_ns))?,
+                }
+                f.write_str(kind.meaning())
+            }
+            Self::Thin { first, samples } => {
+                let highest = Percentile::P99;
+                let verb = if *first == highest { "rests" } else { "and above rest" };
+                let needs = count(highest.samples_needed());
+                let subject = if *first == highest { "it".to_owned() } else { highest.to_string() };
+                write!(f, "{first} {verb} on {}; {subject} needs {needs}", counted(*samples, "sample"))
+            }
+            Self::Starved { worker, waited_ns, wall_ns } => {
+                let part = share(*waited_ns as f64 / *wall_ns as f64);
+                let (waited, wall) = (nanos(*waited_ns), nanos(*wall_ns));
+                write!(f, "worker {worker} of the generator waited {waited} of {wall} ({part}) for a CPU")
+            }
+        }
+    }
+}
+
+impl Warning {
+    fn fmt_censored(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Censored { first, timeouts, aborted, sent, shortest_ns, longest_ns } = self else {
+            return Ok(());
+        };
+        match first {
+            Some(first) => write!(f, "{first} and above are lower bounds: ")?,
+            None => f.write_str("slowest and average are lower bounds: ")?,
+        }
+        write!(f, "{} of {} ", count(timeouts + aborted), counted(*sent, "request"))?;
+        match (timeouts, aborted) {
+            (_, 0) => f.write_str("timed out at ")?,
+            (0, _) => f.write_str("were unfinished at the end, after ")?,
+            _ => write!(
+                f,
+                "timed out or were unfinished at the end ({} and {}), after ",
+                count(*timeouts),
+                count(*aborted)
+            )?,
+        }
+        let (shortest, longest) = (nanos(*shortest_ns), nanos(*longest_ns));
+        if shortest == longest { f.write_str(&longest) } else { write!(f, "{shortest} to {longest}") }
+    }
+}
+
+fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
+    let mut warnings = imbalances(run);
+    if run.ended != Ended::Completed {
+        let (ended, after_ns) = (run.ended, run.window.measured_ns);
+        warnings.push(Warning::Interrupted { ended, after_ns, planned_ns: run.window.planned_ns });
+    }
+    if run.account.answered() == 0 {
+        warnings.push(Warning::NothingAnswered { sent: run.account.sent });
+    }
+    warnings.extend(verification(run));
+    warnings.extend(starved(run));
+    warnings.extend(censored(run, summary));
+    if run.account.unsent > 0 {
+        let Account { unsent, scheduled, .. } = run.account;
+        warnings.push(Warning::Unsent { unsent, scheduled });
+    }
+    if run.connections.never_answered > 0 && run.account.answered() > 0 {
+        let (never, connections) = (run.connections.never_answered, run.connections.slots);
+        warnings.push(Warning::NeverAnswered { never, connections });
+    }
+    warnings.extend(failures(run));
+    warnings.extend(thin(summary));
+    warnings
+}
+
+/// The rules of `crates/README.md`: every request counted once, and every part of the document agrees with the whole.
+fn imbalances(run: &Run) -> Vec<Warning> {
+    let account = &run.account;
+    let ended = account.answered() + account.failed + account.timeout + account.aborted;
+    let given_up = account.timeout + account.aborted;
+    // In the open model what was never sent is in the distribution too.
+    let censored = match run.latencies.censored.count {
+        count if count == given_up + account.unsent => given_up,
+        count => count,
+    };
+    let mut rules = vec![
+        ("scheduled = sent + unsent", account.scheduled, account.sent + account.unsent),
+        ("sent = ok + http_error + failed + timeout + aborted", account.sent, ended),
+        ("answers by status = ok + http_error", run.status.values().sum(), account.answered()),
+        (
+            "answers of 400 and above = http_error",
+            run.status.range(400..).map(|s| s.1).sum(),
+            account.http_error,
+        ),
+        ("failures by kind = failed", run.failures.values().map(|f| f.count).sum(), account.failed),
+        ("samples of answered latency = ok + http_error", run.latencies.answered.count, account.answered()),
+        ("samples of censored latency = timeout + aborted", censored, given_up),
+        ("samples of failed latency = failed", run.latencies.failed.count, account.failed),
+    ];
+    if run.series != Series::default() {
+        let series = &run.series;
+        rules.extend([
+            ("answered in the series = ok + http_error", series.answered.iter().sum(), account.answered()),
+            (
+                "unanswered in the series = failed + timeout + aborted",
+                series.unanswered.iter().sum(),
+                account.failed + given_up,
+            ),
+            ("errors in the series = http_error", series.http_error.iter().sum(), account.http_error),
+        ]);
+    }
+    if !run.workers.is_empty() {
+        let workers = &run.workers;
+        rules.extend([
+            ("sent by the workers = sent", workers.iter().map(|w| w.sent).sum(), account.sent),
+            (
+                "answered to the workers = ok + http_error",
+                workers.iter().map(|w| w.answered).sum(),
+                account.answered(),
+            ),
+        ]);
+    }
+    let broken = rules.into_iter().filter(|(_, left, right)| left != right);
+    let mut warnings: Vec<_> =
+        broken.map(|(rule, left, right)| Warning::Unbalanced { rule, left, right }).collect();
+    if account.answered_in_window > account.answered() {
+        let (left, right) = (account.answered_in_window, account.answered());
+        warnings.push(Warning::Unbalanced {
+            rule: "answered_in_window is part of ok + http_error",
+            left,
+            right,
+        });
+    }
+    warnings
+}
+
+fn verification(run: &Run) -> Option<Warning> {
+    let verification = run.verification.as_ref().filter(|verification| !verification.holds())?;
+    Some(Warning::VerificationFailed {
+        rows: verification.rows,
+        acknowledged: verification.acknowledged,
+        sent: verification.sent,
+        integrity: verification.integrity.clone(),
+    })
+}
+
+/// Judged per worker, not per process: one starved thread is late while the others idle.
+fn starved(run: &Run) -> Option<Warning> {
+    let wall_ns = run.window.wall_ns;
+    let waits =
+        run.workers.iter().zip(1..).filter_map(|(worker, number)| Some((worker.run_queue_ns?, number)));
+    let (waited_ns, worker) = waits.max_by_key(|&(waited, number)| (waited, std::cmp::Reverse(number)))?;
+    (waited_ns as f64 > wall_ns as f64 * STARVED_SHARE).then_some(Warning::Starved {
+        worker,
+        waited_ns,
+        wall_ns,
+    })
+}
+
+fn censored(run: &Run, summary: &Summary) -> Option<Warning> {
+    let Account { timeout, aborted, sent, .. } = run.account;
+    (timeout + aborted > 0).then(|| Warning::Censored {
+        first: summary.latency.first_lower_bound(),
+        timeouts: timeout,
+        aborted,
+        sent,
+        shortest_ns: run.latencies.censored.min_ns,
+        longest_ns: run.latencies.censored.max_ns,
+    })
+}
+
+/// The most frequent kind first.
+fn failures(run: &Run) -> Vec<Warning> {
+    let mut records: Vec<_> = run.failures.iter().filter(|(_, record)| record.count > 0).collect();
+    records.sort_by_key(|(kind, record)| (std::cmp::Reverse(record.count), **kind));
+    let failure = |(kind, record): (&FailureKind, &crate::document::FailureRecord)| Warning::Failures {
+        kind: *kind,
+        failed: record.count,
+        sent: run.account.sent,
+        first_ns: record.first_ns,
+        last_ns: record.last_ns,
+    };
+    records.into_iter().map(failure).collect()
+}
+
+fn thin(summary: &Summary) -> Option<Warning> {
+    let samples = summary.latency.count.filter(|&samples| samples > 0)?;
+    let first = Percentile::HEY.into_iter().find(|percentile| !percentile.is_supported_by(samples))?;
+    Some(Warning::Thin { first, samples })
+}
+
+fn why(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Completed => "completed",
+        Ended::Sigint => "interrupted by SIGINT (Ctrl-C)",
+        Ended::Sigterm => "interrupted by SIGTERM",
+        Ended::TargetLost => "stopped because every instance of the target was gone,",
+    }
+}
+
+fn fmt_verification(
+    f: &mut fmt::Formatter<'_>,
+    [rows, acknowledged, sent]: [u64; 3],
+    integrity: &str,
+) -> fmt::Result {
+    f.write_str("verification failed: ")?;
+    if integrity != "ok" {
+        return write!(f, "the database's integrity check says: {}", one_line(integrity));
+    }
+    let (rows_text, good) = (counted(rows, "row"), counted(acknowledged, "good answer"));
+    if rows < acknowledged {
+        return write!(f, "{rows_text} for {good}: {} acknowledged and lost", count(acknowledged - rows));
+    }
+    write!(f, "{rows_text} for {}: more than were sent", counted(sent, "request"))
+}
+
+fn failure_advice(kind: FailureKind) -> Option<&'static str> {
+    match kind {
+        FailureKind::Dns => Some("check the host name"),
+        FailureKind::ConnectRefused => Some("check that the target listens there, and did not restart"),
+        FailureKind::ConnectTimeout => Some("look at the target's accept queue (`ss -ltn`)"),
+        FailureKind::Tls => Some("`-k` accepts any certificate"),
+        FailureKind::Protocol => Some("check scheme and port of the URL"),
+        FailureKind::ClientFiles => Some("raise `ulimit -n`"),
+        FailureKind::ClientPorts => Some("keep connections alive, or widen the local port range"),
+        FailureKind::ConnectFailed
+        | FailureKind::Reset
+        | FailureKind::Closed
+        | FailureKind::ClosedIdle
+        | FailureKind::Truncated
+        | FailureKind::Io => None,
+    }
+}

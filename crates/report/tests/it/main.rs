@@ -1,0 +1,10 @@
+//! Everything is tested from outside, on stored documents.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be unwrapped fails its test")]
+
+mod formats;
+mod reference;
+mod sample;
+mod store;
+mod summary;
+mod warnings;

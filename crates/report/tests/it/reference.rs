@@ -1,0 +1,48 @@
+//! The published figures in the repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use report::document::Document;
+use report::store;
+use report::summary::Summary;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/reference")
+}
+
+#[test]
+fn all_open_and_are_laid_out_as_written() {
+    let found = store::find(&[folder()]).unwrap();
+    assert_eq!((found.documents.len(), found.skipped.len()), (4, 0));
+    for path in found.documents {
+        let document = store::open(&path).unwrap();
+        assert!(matches!(document, Document::Figures(_)));
+        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), document.name());
+        assert_eq!(store::to_json(&document), fs::read_to_string(&path).unwrap(), "{}", path.display());
+    }
+}
+
+#[test]
+fn what_the_source_printed_comes_out_again() {
+    let of = |name: &str| Summary::of(&store::open(&folder().join(name)).unwrap());
+    let one = of("1-instance.json");
+    assert_eq!(
+        (one.sent, one.answered, one.errors, one.timeouts),
+        (Some(67_623), Some(67_611), Some(12), Some(12))
+    );
+    let four = of("4-instances.json");
+    assert_eq!(
+        (four.sent, four.errors, four.timeouts),
+        (Some(378_851), Some(0), None),
+        "rate x time = answers"
+    );
+    let eight = of("8-instances.json");
+    assert_eq!((eight.rate(), eight.rps_qualifier.as_deref()), (Some(4_600.0), Some("about")));
+    assert_eq!((eight.errors, eight.latency.quantiles.len(), eight.connections), (None, 0, Some(200)));
+    let none = of("no-database.json");
+    assert_eq!(
+        (none.rate(), none.rps_qualifier.as_deref(), none.instances),
+        (Some(20_000.0), Some("more than"), None)
+    );
+}
