@@ -130,12 +130,15 @@ impl Group {
     }
 
     /// The instances that have ended since the last call of this or of [`Group::wait`]. Does not wait.
+    ///
+    /// Call one of the two now and then: they also read what the instances notify and keep the files that capture their
+    /// output from growing.
     pub fn check(&mut self) -> Vec<Exit> {
         self.instances.iter_mut().filter_map(|instance| instance.look().cloned()).collect()
     }
 
-    /// Like [`Group::check`], but waits for news: until an instance ends, `patience` is over or a signal handler has
-    /// run. May therefore return nothing early.
+    /// Like [`Group::check`], but waits for news: until an instance ends or notifies something, `patience` is over or a
+    /// signal handler has run. May therefore return nothing early.
     pub fn wait(&mut self, patience: Duration) -> Vec<Exit> {
         if self.running() > 0 {
             self.sleep(patience);

@@ -183,8 +183,8 @@ impl Instance {
     /// What to wait on for news of this instance.
     pub(crate) fn news(&self) -> impl Iterator<Item = PollFd<'_>> {
         let end = self.running().then(|| PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN));
-        let word = (self.state() == State::Starting)
-            .then(|| PollFd::from_borrowed_fd(self.inbox.socket().as_fd(), PollFlags::IN));
+        let word =
+            self.running().then(|| PollFd::from_borrowed_fd(self.inbox.socket().as_fd(), PollFlags::IN));
         end.into_iter().chain(word)
     }
 

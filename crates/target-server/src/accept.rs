@@ -21,8 +21,7 @@ use tower::Service as _;
 use crate::app::Peer;
 use crate::stats::Stats;
 
-/// How long a connection may take to send the head of its next request. The time counts from the moment we wait for it,
-/// so this is also how long an idle connection is kept; waitress keeps it as long.
+/// What [`Service::header_timeout`] is unless a test needs another one: as long as waitress keeps an idle connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How many header lines a request may have (431 beyond). hyper's default is 100, which real clients exceed.
@@ -39,6 +38,8 @@ pub struct Service {
     /// How many connections are open at once; further ones stay in the kernel's queue, neither accepted nor refused.
     /// 0 is no limit.
     pub max_connections: usize,
+    /// How long a connection may take to send the head of its next request, and so also how long it may be idle.
+    pub header_timeout: Duration,
     /// Where connections are counted.
     pub stats: Arc<Stats>,
 }
@@ -46,7 +47,7 @@ pub struct Service {
 /// Accepts and serves connections until `stop` is ready, then lets every request in flight finish and returns when the
 /// last connection is closed. Idle connections are closed at once.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()>) {
-    let builder = connection_builder();
+    let builder = connection_builder(service.header_timeout);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(match service.max_connections {
         0 => Semaphore::MAX_PERMITS,
@@ -79,9 +80,9 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     graceful.shutdown().await;
 }
 
-fn connection_builder() -> http1::Builder {
+fn connection_builder(header_timeout: Duration) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(MAX_HEADERS);
+    builder.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_headers(MAX_HEADERS);
     builder
 }
 
@@ -112,4 +113,30 @@ async fn next_connection(
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::app::{App, app};
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_client_that_never_finishes_its_head_is_let_go() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stats = Arc::new(Stats::default());
+        let router = app(App { store: Store::None, stats: Arc::clone(&stats) });
+        let header_timeout = Duration::from_millis(20);
+        let service = Service { router, max_connections: 0, header_timeout, stats };
+        let serving = tokio::spawn(serve(listener, service, std::future::pending()));
+        for beginning in ["", "GET / HTTP/1.1\r\nHost:"] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(beginning.as_bytes()).await.unwrap();
+            assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+        }
+        serving.abort();
+    }
 }

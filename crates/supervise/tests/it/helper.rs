@@ -45,6 +45,12 @@ fn server_that_notifies() {
         socket.send_to(format!("STATUS={n}\n").as_bytes(), &path).unwrap();
     }
     socket.send_to(b"READY=1\n", &path).unwrap();
+    for n in 0..100 {
+        socket.send_to(format!("STATUS={n} later\n").as_bytes(), &path).unwrap();
+    }
+    if std::env::var_os("LEAVE").is_some() {
+        return;
+    }
     loop {
         std::thread::park();
     }

@@ -9,10 +9,13 @@ use crate::helper::{PATIENCE, script};
 #[test]
 fn the_socket_is_descriptor_3_with_a_right_listen_pid() {
     let spec = script(
-        r#"echo "$LISTEN_FDS $LISTEN_FDNAMES $((LISTEN_PID - $$)) $(readlink /proc/$$/fd/3 | cut -c1-7)"; exit 7"#,
+        r#"echo "$LISTEN_FDS $LISTEN_FDNAMES $((LISTEN_PID - $$)) $(readlink /proc/$$/fd/3 | cut -c1-7) $(($(cut -d' ' -f5 /proc/$$/stat) - $$))"; exit 7"#,
     );
     let exit = first_exit(&spec);
-    assert_eq!(exit.stdout, "1 http 0 socket:");
+    assert_eq!(
+        exit.stdout, "1 http 0 socket: 0",
+        "descriptors, name, whose, a socket, leader of its own process group"
+    );
     assert_eq!(exit.status.to_string(), "exit code 7");
 }
 

@@ -20,6 +20,20 @@ fn ready_means_every_instance_said_so() {
 }
 
 #[test]
+fn a_ready_instance_may_go_on_talking() {
+    let mut spec = notifier();
+    spec.env.push(("LEAVE".into(), "1".into()));
+    let mut group = match start(&spec) {
+        Ok(group) => group,
+        // It may have left before anybody looked.
+        Err(StartError::Ended(exit)) => return assert_eq!(exit.status, supervise::Status::Code(0)),
+        Err(error) => panic!("{error}"),
+    };
+    let exit = until("the end", || group.wait(crate::helper::PATIENCE).pop());
+    assert_eq!(exit.status, supervise::Status::Code(0));
+}
+
+#[test]
 fn an_instance_that_ends_first_is_the_error_with_its_last_words() {
     let mut spec = script("for n in $(seq 30); do echo line $n >&2; done; exit 3");
     spec.ready = Ready::Notify;

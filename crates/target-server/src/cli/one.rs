@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::{ServeArgs, ServeError, StoreKind, complain, guard, json, listener, say, serving};
-use crate::accept::Service;
+use crate::accept::{HEADER_TIMEOUT, Service};
 use crate::app::{App, app};
 use crate::lifecycle::{self, End, Signals};
 use crate::stats::Stats;
@@ -42,6 +42,11 @@ async fn live(args: &ServeArgs, store: Store, stats: &Arc<Stats>) -> Result<End,
     let listener = TcpListener::from_std(listener::obtain(args.listen, args.backlog)?)?;
     say(&serving(args, listener.local_addr()?));
     let router = app(App { store: store.clone(), stats: Arc::clone(stats) });
-    let service = Service { router, max_connections: args.max_connections, stats: Arc::clone(stats) };
+    let service = Service {
+        router,
+        max_connections: args.max_connections,
+        header_timeout: HEADER_TIMEOUT,
+        stats: Arc::clone(stats),
+    };
     Ok(lifecycle::live(listener, service, &store, &mut signals, args.drain_timeout).await)
 }

@@ -1,0 +1,239 @@
+//! A server process, and a client that sends exactly what it is told.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Upper bound of every wait; nothing waits that long unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_target-server");
+
+/// A running server with a database of its own. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: TempDir,
+    process: Child,
+    output: BufReader<ChildStdout>,
+}
+
+/// How a server ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// The last line of stdout.
+    pub(crate) counts: serde_json::Value,
+    pub(crate) stderr: String,
+}
+
+impl Server {
+    /// Starts a server on a free port and waits for its line.
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("requests.db");
+        let mut process = Command::new(PROGRAM)
+            .args(["--listen", "127.0.0.1:0", "--database"])
+            .arg(&database)
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(folder.path().join("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let address = line.strip_prefix("serving on http://").and_then(|rest| rest.split('/').next());
+        let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
+        let address = address.unwrap_or_else(|| panic!("{line:?} {}", complaint())).parse().unwrap();
+        Self { address, folder, process, output }
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("requests.db")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        send_signal(self.process.id(), name);
+    }
+
+    /// What it has complained about so far.
+    pub(crate) fn stderr(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+
+    /// Process ids of its instances.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let pid = self.process.id();
+        let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> Ended {
+        let status = until("the server's end", || self.process.try_wait().unwrap());
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        let counts =
+            rest.lines().last().map_or(serde_json::Value::Null, |line| serde_json::from_str(line).unwrap());
+        Ended { code: status.code(), counts, stderr: self.stderr() }
+    }
+
+    /// SIGTERM, then waits for its end.
+    pub(crate) fn stop(&mut self) -> Ended {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Rows in its database, as `--inspect` tells, whose integrity is asserted.
+    pub(crate) fn rows(&self) -> u64 {
+        let output = run(&["--inspect", "--database", self.database().to_str().unwrap()]);
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["integrity"], "ok");
+        found["rows"].as_u64().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs the program to its end.
+pub(crate) fn run(flags: &[&str]) -> Output {
+    Command::new(PROGRAM).args(flags).stdin(Stdio::null()).output().unwrap()
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+/// One answer as it stood on the wire.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// In lower case, without the date.
+    pub(crate) headers: Vec<String>,
+    pub(crate) body: String,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream: BufReader::new(stream) }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &str) {
+        self.stream.get_mut().write_all(bytes.as_bytes()).unwrap();
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) fn ask(&mut self, bytes: &str) -> Answer {
+        self.send(bytes);
+        self.answer()
+    }
+
+    /// Sends a request and reads its answer; `None` when the connection ends instead.
+    pub(crate) fn try_ask(&mut self, bytes: &str) -> Option<Answer> {
+        self.stream.get_mut().write_all(bytes.as_bytes()).ok()?;
+        self.try_answer(false)
+    }
+
+    /// The next answer.
+    pub(crate) fn answer(&mut self) -> Answer {
+        self.try_answer(false).expect("an answer")
+    }
+
+    /// The next answer, of which only the head is sent.
+    pub(crate) fn head(&mut self) -> Answer {
+        self.try_answer(true).expect("an answer")
+    }
+
+    /// The next answer, or `None` when the connection ends before it is whole.
+    pub(crate) fn try_answer(&mut self, head_only: bool) -> Option<Answer> {
+        let status = self.line()?.split(' ').nth(1)?.parse().ok()?;
+        let mut headers = Vec::new();
+        loop {
+            match self.line()?.to_ascii_lowercase() {
+                end if end.is_empty() => break,
+                date if date.starts_with("date: ") => {}
+                header => headers.push(header),
+            }
+        }
+        let length = headers.iter().find_map(|header| header.strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; if head_only { 0 } else { length.unwrap_or(0) }];
+        self.stream.read_exact(&mut body).ok()?;
+        Some(Answer { status, headers, body: String::from_utf8(body).unwrap() })
+    }
+
+    /// Whether the server has closed, with nothing left to read.
+    pub(crate) fn at_end(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0]), Ok(0))
+    }
+
+    /// Whether nothing can be read right now.
+    pub(crate) fn silent(&self) -> bool {
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let outcome = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).unwrap();
+        self.stream.buffer().is_empty()
+            && outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).ok()?;
+        Some(line.strip_suffix("\r\n")?.into())
+    }
+}
+
+pub(crate) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+pub(crate) fn post(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+pub(crate) fn send_signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Looks again and again until `found` has something.
+#[expect(clippy::disallowed_methods, reason = "an upper bound for a wait")]
+pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(thing) = found() {
+            return thing;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether the process runs (a zombie does not).
+pub(crate) fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}

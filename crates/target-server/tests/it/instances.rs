@@ -1,0 +1,176 @@
+//! Several processes, one port, one database.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use supervise::Spec;
+
+use crate::helper::{Client, PATIENCE, PROGRAM, Server, get, post, run, runs, send_signal, until};
+
+fn group(instances: u16, database: &std::path::Path) -> supervise::Group {
+    let mut spec = Spec::new(PROGRAM, "127.0.0.1:0".parse().unwrap());
+    spec.instances = instances.try_into().unwrap();
+    spec.args = vec!["--database".into(), database.into()];
+    spec.ready_timeout = PATIENCE;
+    spec.stop_timeout = PATIENCE;
+    supervise::start(&spec).unwrap()
+}
+
+#[test]
+fn four_instances_record_every_answer_exactly_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("requests.db");
+    let group = group(4, &database);
+    let address = group.address();
+    std::thread::scope(|scope| {
+        for worker in 0..16 {
+            scope.spawn(move || {
+                let mut client = Client::connect(address);
+                for n in 0..50 {
+                    let body = format!("{worker}/{n}");
+                    let answer = client.ask(&post(&format!("/{body}"), &body));
+                    assert_eq!((answer.status, answer.body), (200, body));
+                }
+            });
+        }
+    });
+    let exits = group.stop();
+    let rows =
+        |text: &str| -> target_server::Counts { serde_json::from_str(text.lines().last().unwrap()).unwrap() };
+    assert!(exits.iter().all(|exit| exit.status == supervise::Status::Code(0)), "{exits:?}");
+    assert_eq!(exits.iter().map(|exit| rows(&exit.stdout).rows).sum::<u64>(), 800);
+    let reader = rusqlite::Connection::open(&database).unwrap();
+    let distinct: i64 =
+        reader.query_row("SELECT count(DISTINCT path) FROM requests", [], |row| row.get(0)).unwrap();
+    let all: i64 = reader.query_row("SELECT count(*) FROM requests", [], |row| row.get(0)).unwrap();
+    assert_eq!((all, distinct), (800, 800));
+}
+
+#[test]
+fn eight_instances_may_create_the_database_at_once() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let group = group(8, &folder.path().join("requests.db"));
+        assert!(group.stop().iter().all(|exit| exit.status == supervise::Status::Code(0)));
+    }
+}
+
+#[test]
+fn the_parent_adds_up_and_ends_cleanly() {
+    let mut server = Server::start(&["--instances", "3"]);
+    assert_eq!(server.children().len(), 3);
+    for _ in 0..30 {
+        assert_eq!(server.connect().ask(&get("/")).status, 200);
+    }
+    let ended = server.stop();
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert_eq!((&ended.counts["accepted"], &ended.counts["rows"]), (&30.into(), &30.into()));
+    assert_eq!(ended.counts["instances"].as_array().unwrap().len(), 3);
+    assert_eq!(server.rows(), 30);
+}
+
+#[test]
+fn a_killed_instance_is_reported_and_the_others_go_on() {
+    let mut server = Server::start(&["--instances", "3"]);
+    let answers = AtomicU64::new(0);
+    let served = || answers.load(Ordering::Relaxed);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let victim = server.children()[1];
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    // A client of the killed instance loses its connection and takes another.
+                    let mut client = Client::connect(server.address);
+                    while !stop.load(Ordering::Relaxed) && client.try_ask(&get("/")).is_some() {
+                        answers.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        until("some load", || (served() > 200).then_some(()));
+        send_signal(victim, "KILL");
+        until("the report", || server.stderr().contains("ended with").then_some(()));
+        let so_far = served();
+        until("more load", || (served() > so_far + 200).then_some(()));
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(
+        server.stderr(),
+        format!("target-server: instance 2 (process {victim}) ended with signal 9 (SIGKILL)\n")
+    );
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(1), "the end was not clean");
+    assert_eq!(ended.counts["instances"][1], serde_json::Value::Null);
+    let rows = server.rows();
+    assert!(rows >= served() && rows <= served() + 6, "{rows} rows, {} answers", served());
+}
+
+#[test]
+fn without_any_instance_left_the_parent_gives_up() {
+    let mut server = Server::start(&["--instances", "2", "--store", "none"]);
+    for instance in server.children() {
+        send_signal(instance, "KILL");
+    }
+    let ended = server.wait();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.ends_with("target-server: all instances have ended by themselves\n"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn killing_the_parent_leaves_no_orphan() {
+    let mut server = Server::start(&["--instances", "2", "--store", "none"]);
+    let children = server.children();
+    assert_eq!(children.len(), 2);
+    assert!(children.iter().all(|child| runs(*child)));
+    server.signal("KILL");
+    assert_eq!(server.wait().code, None);
+    until("both instances are gone", || children.iter().all(|child| !runs(*child)).then_some(()));
+}
+
+#[test]
+fn an_instance_whose_parent_is_gone_refuses_to_start() {
+    let output = std::process::Command::new(PROGRAM)
+        .args(["--store", "none", "--listen", "127.0.0.1:0"])
+        .env("SUPERVISE_PARENT_PID", "1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("target-server: process 1, which started this server, is not its parent"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_second_signal_reaches_the_instances_as_well() {
+    let mut server = Server::start(&["--instances", "2", "--drain-timeout", "60m", "--busy-timeout", "60m"]);
+    let lock = rusqlite::Connection::open(server.database()).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.answer().status, 100);
+    client.send("x");
+    let children = server.children();
+    server.signal("INT");
+    until("nothing listens any more", || std::net::TcpStream::connect(server.address).err());
+    server.signal("INT");
+    let ended = server.wait();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("ended with signal 9 (SIGKILL)"), "{}", ended.stderr);
+    assert!(children.iter().all(|child| !runs(*child)));
+}
+
+#[test]
+fn an_inspection_may_run_beside_the_server() {
+    let server = Server::start(&["--instances", "2"]);
+    server.connect().ask(&get("/"));
+    let database = server.database();
+    let output = run(&["--inspect", "--database", database.to_str().unwrap()]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "{\"rows\":1,\"integrity\":\"ok\"}\n");
+    assert_eq!(output.status.code(), Some(0));
+}

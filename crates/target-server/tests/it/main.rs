@@ -1,0 +1,15 @@
+//! Real sockets, real processes, a real database; no fixed ports, no lucky sleeps.
+
+// `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
+#[cfg(test)]
+mod helper;
+#[cfg(test)]
+mod instances;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
+mod wire;

@@ -1,0 +1,162 @@
+//! What cannot be served is refused with a sentence and exit code 2, before anything listens.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use command_fds::{CommandFdExt, FdMapping};
+
+use crate::helper::{Client, PROGRAM, Server, get, run};
+
+fn refused(flags: &[&str]) -> String {
+    let output = run(flags);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(output.stdout.is_empty());
+    stderr
+}
+
+#[test]
+fn a_port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let sentence = format!(
+        "cannot listen on {address}: address already in use; stop the other server or choose another port"
+    );
+    for instances in ["1", "2"] {
+        let said = refused(&["--listen", &address, "--store", "none", "--instances", instances]);
+        assert!(said.starts_with(&format!("target-server: {sentence}")), "{said}");
+    }
+}
+
+#[test]
+fn a_port_shared_by_another_group_of_ours() {
+    let server = Server::start(&["--instances", "2", "--store", "none"]);
+    for instances in ["1", "2"] {
+        let said =
+            refused(&["--listen", &server.address.to_string(), "--store", "none", "--instances", instances]);
+        assert!(said.contains("address already in use"), "{said}");
+    }
+}
+
+#[test]
+fn a_database_without_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing/requests.db");
+    let path = path.to_str().unwrap();
+    for instances in ["1", "2"] {
+        let said = refused(&["--listen", "127.0.0.1:0", "--database", path, "--instances", instances]);
+        let missing = folder.path().join("missing");
+        assert_eq!(
+            said,
+            format!(
+                "target-server: cannot open the database {path}: the folder {} does not exist\n",
+                missing.display()
+            )
+        );
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let not_ours = folder.path().join("text");
+    std::fs::write(&not_ours, "just some text, long enough to be looked at as a database".repeat(100))
+        .unwrap();
+    for path in [folder.path(), &not_ours, "/proc/requests.db".as_ref()] {
+        let said = refused(&["--listen", "127.0.0.1:0", "--database", path.to_str().unwrap()]);
+        let start = format!("target-server: cannot use the database {}: ", path.display());
+        assert!(said.starts_with(&start), "{said}");
+    }
+    let said = refused(&["--listen", "127.0.0.1:0", "--database", ":memory:"]);
+    assert!(said.contains("cannot use write-ahead logging: its journal mode stays \"memory\""), "{said}");
+}
+
+#[test]
+fn numbers_out_of_range() {
+    for flags in [
+        ["--threads", "0"],
+        ["--threads", "257"],
+        ["--instances", "0"],
+        ["--instances", "257"],
+        ["--backlog", "0"],
+        ["--busy-timeout", "10"],
+        ["--listen", "8080"],
+    ] {
+        let said = refused(&flags);
+        assert!(said.contains(&format!("invalid value '{}' for '{}", flags[1], flags[0])), "{said}");
+    }
+}
+
+#[test]
+fn an_inspection_of_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("requests.db");
+    let said = refused(&["--inspect", "--database", path.to_str().unwrap()]);
+    assert_eq!(said, format!("target-server: there is no database {}\n", path.display()));
+    assert!(!path.exists(), "and it is not created either");
+    std::fs::write(&path, "").unwrap();
+    let said = refused(&["--inspect", "--database", path.to_str().unwrap()]);
+    assert!(said.contains("no such table: requests"), "{said}");
+}
+
+#[test]
+fn a_passed_socket_wins_over_the_address() {
+    let (passed, taken) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = passed.local_addr().unwrap();
+    let mut child = with_descriptor_3(passed.into())
+        .args(["--store", "none", "--listen", &taken.local_addr().unwrap().to_string()])
+        .spawn()
+        .unwrap();
+    assert_eq!(Client::connect(address).ask(&get("/")).status, 200);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_passed_socket_that_cannot_be_served() {
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    for socket in [OwnedFd::from(datagrams), OwnedFd::from(silent)] {
+        let output = with_descriptor_3(socket).args(["--store", "none"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.starts_with(
+                "target-server: descriptor 3, passed by the service manager, cannot be served: "
+            ),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_passed_socket_for_several_instances() {
+    let passed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output =
+        with_descriptor_3(passed.into()).args(["--store", "none", "--instances", "2"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("a socket passed by a service manager serves one instance"), "{said}");
+}
+
+#[test]
+fn a_socket_passed_to_somebody_else_is_left_alone() {
+    let passed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = passed.local_addr().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.fd_mappings(vec![FdMapping { parent_fd: passed.into(), child_fd: 3 }]).unwrap();
+    command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
+    command.args(["--store", "none", "--listen", &address.to_string()]);
+    let output = command.output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("address already in use"));
+}
+
+fn with_descriptor_3(socket: OwnedFd) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", r#"LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@""#, PROGRAM]);
+    command.env("LISTEN_FDS", "1").stdin(Stdio::null());
+    command.fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: 3 }]).unwrap();
+    command
+}

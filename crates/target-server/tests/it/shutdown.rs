@@ -1,0 +1,103 @@
+//! Nothing acknowledged is lost, nothing in flight is cut off, nobody waits for ever.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::helper::{Client, Server, get, post, until};
+
+/// A lock on the database that holds every request in flight for as long as the test wants.
+fn hold(server: &Server) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(server.database()).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+#[test]
+fn requests_in_flight_are_finished_and_idle_connections_closed() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&["--threads", "2"]);
+        let mut idle = server.connect();
+        assert_eq!(idle.ask(&get("/idle")).status, 200);
+        let lock = hold(&server);
+        let mut busy: Vec<_> = (0..8).map(|_| server.connect()).collect();
+        for (n, client) in busy.iter_mut().enumerate() {
+            // An answer to a head that asks whether to go on proves that the request has arrived.
+            client
+                .send("POST /busy HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+            assert_eq!(client.answer().status, 100);
+            client.send(&n.to_string());
+        }
+        server.signal(signal);
+        assert!(idle.at_end(), "an idle connection is closed at once");
+        until("nothing listens any more", || TcpStream::connect(server.address).err());
+        assert!(busy.iter().all(Client::silent));
+        lock.execute_batch("ROLLBACK").unwrap();
+        for (n, client) in busy.iter_mut().enumerate() {
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.body), (200, n.to_string()));
+            assert!(client.at_end());
+        }
+        let ended = server.wait();
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+        assert_eq!(ended.counts["rows"], 9);
+        assert_eq!(server.rows(), 9);
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let mut server = Server::start(&["--drain-timeout", "60m", "--busy-timeout", "60m"]);
+    let lock = hold(&server);
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.answer().status, 100);
+    client.send("x");
+    server.signal("TERM");
+    until("nothing listens any more", || TcpStream::connect(server.address).err());
+    server.signal("TERM");
+    let ended = server.wait();
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.stderr, "target-server: requests were cut off by a second signal\n");
+    assert_eq!(client.try_answer(false), None);
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(server.rows(), 0);
+}
+
+#[test]
+fn the_drain_has_an_end() {
+    let mut server = Server::start(&["--drain-timeout", "50ms"]);
+    let _lock = hold(&server);
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.answer().status, 100);
+    client.send("x");
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.stderr, "target-server: requests were cut off: not finished within 50ms\n");
+}
+
+#[test]
+fn under_load_every_answer_has_its_row() {
+    let mut server = Server::start(&[]);
+    let answers = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut client = server.connect();
+                while let Some(answer) = client.try_ask(&post("/", "load")) {
+                    assert_eq!((answer.status, &*answer.body), (200, "load"));
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        until("some load", || (answers.load(Ordering::Relaxed) > 500).then_some(()));
+        server.signal("TERM");
+    });
+    let ended = server.wait();
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    // Nobody hung up first, so what was committed was answered, and what was answered arrived.
+    let answers = answers.load(Ordering::Relaxed);
+    assert_eq!(ended.counts["rows"], answers);
+    assert_eq!(ended.counts["answered"], answers);
+    assert_eq!(server.rows(), answers);
+}
