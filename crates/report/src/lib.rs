@@ -1,8 +1,10 @@
 //! What a load test run *is*, and every way to show and compare it. Pure: no network, no async, no clock.
 //!
 //! [`document`] has the stored types, [`histogram`] the distributions in them and [`store`] their files.
-//! [`summary`] derives the numbers, [`warning`] says what to distrust, [`mod@format`] shows one run.
+//! [`summary`] derives the numbers, [`warning`] says what to distrust, [`mod@format`] shows one run
+//! and [`compare`] sets many side by side.
 
+pub mod compare;
 pub mod document;
 pub mod format;
 pub mod histogram;

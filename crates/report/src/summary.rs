@@ -177,7 +177,7 @@ impl Summary {
             sent,
             answered,
             errors,
-            timeouts: figures.timeouts,
+            timeouts: figures.timeouts.or(errors.filter(|&errors| errors == 0)),
             error_rate: errors.zip(sent).and_then(|(errors, sent)| ratio(errors, sent)),
             status: figures.status.clone(),
             latency: Latency::of_figures(figures, answered),

@@ -61,6 +61,13 @@ pub fn duration(duration: Duration) -> String {
     nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// An amount of memory: `3.8 GiB`, `512 MiB`.
+pub fn memory(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    let (value, unit) = if mib < 1_000.0 { (mib, "MiB") } else { (mib / 1_024.0, "GiB") };
+    format!("{} {unit}", trimmed(&format!("{value:.1}")))
+}
+
 /// A share as a percentage: `0.02%`, `10%`.
 pub fn share(part: f64) -> String {
     let text = format!("{:.2}", part * 100.0);
@@ -150,6 +157,13 @@ mod tests {
             [(0.1, "10%"), (0.000_177, "0.02%"), (1.0, "100%"), (0.0, "0%"), (0.123_4, "12.34%")]
         {
             assert_eq!(share(part), text);
+        }
+    }
+
+    #[test]
+    fn memory_is_in_powers_of_two() {
+        for (bytes, text) in [(4 << 30, "4 GiB"), (512 << 20, "512 MiB"), (4_080_218_112, "3.8 GiB")] {
+            assert_eq!(memory(bytes), text);
         }
     }
 

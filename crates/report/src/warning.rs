@@ -296,7 +296,7 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
 }
 
 /// The rules of `crates/README.md`: every request counted once, and every part of the document agrees with the whole.
-fn imbalances(run: &Run) -> Vec<Warning> {
+pub(crate) fn imbalances(run: &Run) -> Vec<Warning> {
     let account = &run.account;
     let ended = account.answered() + account.failed + account.timeout + account.aborted;
     let given_up = account.timeout + account.aborted;
