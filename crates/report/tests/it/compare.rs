@@ -172,6 +172,21 @@ fn many_differences_are_counted() {
 }
 
 #[test]
+fn what_varies_between_repeats_is_no_difference_between_plans() {
+    let with = |name: &str, number: u64, plan: &str| {
+        let mut run = repeat("good", name, number, 30_000);
+        run.plan_key = plan.into();
+        run.config.insert("attempt".into(), number.to_string());
+        run.config.insert("load.duration".into(), plan.into());
+        stored(run)
+    };
+    let documents = vec![with("x", 1, "10s"), with("x", 2, "10s"), with("x", 3, "20s"), with("x", 4, "20s")];
+    let comparison = Comparison::of(documents);
+    let differences: Vec<_> = comparison.rows.iter().map(|row| row.differences.join(", ")).collect();
+    assert_eq!(differences, ["load.duration=10s", "load.duration=20s"]);
+}
+
+#[test]
 fn lower_bounds_and_thin_percentiles_are_told() {
     let mut bound = repeat("good", "bound", 1, 31_000);
     bound.latencies.answered = of((1..=700).map(|i| i * MS));

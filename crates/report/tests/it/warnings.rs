@@ -188,6 +188,31 @@ fn sentences() {
 }
 
 #[test]
+fn the_most_frequent_failure_comes_first() {
+    let mut run = run("rate");
+    run.failures.get_mut(&FailureKind::Reset).unwrap().count = 3;
+    run.failures.get_mut(&FailureKind::ClosedIdle).unwrap().count = 70;
+    let kinds: Vec<_> = warnings(&run)
+        .into_iter()
+        .filter_map(|warning| match warning {
+            Warning::Failures { kind, .. } => Some(kind),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kinds, [FailureKind::ClosedIdle, FailureKind::Reset]);
+}
+
+#[test]
+fn a_worker_is_starved_above_a_twentieth_of_the_run() {
+    let mut run = run("good");
+    run.window.wall_ns = 10 * SECOND;
+    for (waited, suspects) in [(500 * MS, 0), (501 * MS, 1)] {
+        run.workers[0].run_queue_ns = Some(waited);
+        assert_eq!(warnings(&run).len(), suspects, "{waited}");
+    }
+}
+
+#[test]
 fn the_generator_is_judged_by_its_worst_worker() {
     let mut run = run("good");
     let mut busy = run.workers[0].clone();
