@@ -17,7 +17,7 @@ use crate::warning::{self, Verdict, Warning};
 /// A row names so many differences from its neighbours, and counts the rest.
 const DIFFERENCES: usize = 3;
 /// Last parts of configuration keys that are no part of the plan's key: they never make two plans different.
-const NO_DIFFERENCE: [&str; 4] = ["seed", "port", "path", "label"];
+const NO_DIFFERENCE: [&str; 5] = ["seed", "port", "path", "label", "workers"];
 
 /// Runs side by side.
 #[derive(Debug, Clone, Default)]
@@ -350,8 +350,10 @@ enum State {
 struct Group {
     key: GroupKey,
     cpus: u64,
-    /// The configuration, of keys whose value is the same in all its runs.
+    /// The configuration of its first run. Ports are left out of URLs: each start of a target may take another.
     config: BTreeMap<String, String>,
+    /// Keys whose value is not the same in all its runs: the plan's key does not depend on them.
+    varying: BTreeSet<String>,
     summaries: Vec<Summary>,
     warnings: Vec<Vec<Warning>>,
 }
@@ -379,8 +381,9 @@ impl GroupKey {
 impl Group {
     fn of(key: GroupKey, mut runs: Vec<Run>) -> Self {
         runs.sort_by(|left, right| (&left.started_at, &left.id).cmp(&(&right.started_at, &right.id)));
-        let mut config = runs.first().map(|run| run.config.clone()).unwrap_or_default();
-        config.retain(|name, value| runs.iter().all(|run| run.config.get(name) == Some(&*value)));
+        let configs: Vec<_> = runs.iter().map(|run| without_ports(&run.config)).collect();
+        let config = configs.first().cloned().unwrap_or_default();
+        let varying = configs.iter().flat_map(|other| differing(&config, other)).collect();
         let cpus = runs.first().map_or(0, |run| run.machine.cpus_allowed);
         let (mut summaries, mut warnings) = (Vec::new(), Vec::new());
         for run in runs {
@@ -389,7 +392,7 @@ impl Group {
             warnings.push(warning::of(&document, &summary));
             summaries.push(summary);
         }
-        Self { key, cpus, config, summaries, warnings }
+        Self { key, cpus, config, varying, summaries, warnings }
     }
 
     fn row(&self, all: &[Self]) -> Row {
@@ -416,7 +419,8 @@ impl Group {
             if other.key.plan_key != self.key.plan_key {
                 other_plan = true;
                 let differing = differing(&self.config, &other.config);
-                keys.extend(differing.into_iter().filter(|key| makes_a_difference(key)));
+                let fixed = |key: &String| !self.varying.contains(key) && !other.varying.contains(key);
+                keys.extend(differing.into_iter().filter(|key| makes_a_difference(key) && fixed(key)));
             }
             if other.key.machine == self.key.machine {
                 keys.extend(differing(&self.key.versions, &other.key.versions));
@@ -475,6 +479,22 @@ impl Group {
 
 fn same_kind(left: &Warning, right: &Warning) -> bool {
     std::mem::discriminant(left) == std::mem::discriminant(right)
+}
+
+fn without_ports(config: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    config.iter().map(|(key, value)| (key.clone(), without_port(value))).collect()
+}
+
+/// `http://host:8080/path` as `http://host/path`; anything else as it is.
+fn without_port(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_port = |port: &str| !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        _ => authority,
+    };
+    format!("{scheme}://{host}{path}")
 }
 
 fn makes_a_difference(key: &str) -> bool {
@@ -541,6 +561,20 @@ fn natural(left: &str, right: &str) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_are_no_part_of_a_url() {
+        let cases = [
+            ("http://127.0.0.1:8080/echo", "http://127.0.0.1/echo"),
+            ("http://[::1]:80", "http://[::1]"),
+            ("http://[::1]/a:1", "http://[::1]/a:1"),
+            ("https://host/a:80", "https://host/a:80"),
+            ("10s", "10s"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(without_port(value), expected);
+        }
+    }
 
     #[test]
     fn names_sort_by_the_numbers_in_them() {

@@ -141,7 +141,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Document, StoreError> {
     }
 }
 
-/// The document as text: what [`write`] puts into the file.
+/// The document as text: what [`write()`] puts into the file.
 pub fn to_json(document: &Document) -> String {
     json::to_text(document)
 }

@@ -177,10 +177,11 @@ fn what_varies_between_repeats_is_no_difference_between_plans() {
         let mut run = repeat("good", name, number, 30_000);
         run.plan_key = plan.into();
         run.config.insert("attempt".into(), number.to_string());
+        run.config.insert("load.url".into(), format!("http://127.0.0.1:{}/", 40_000 + number));
         run.config.insert("load.duration".into(), plan.into());
         stored(run)
     };
-    let documents = vec![with("x", 1, "10s"), with("x", 2, "10s"), with("x", 3, "20s"), with("x", 4, "20s")];
+    let documents = vec![with("x", 1, "10s"), with("x", 2, "10s"), with("x", 3, "20s")];
     let comparison = Comparison::of(documents);
     let differences: Vec<_> = comparison.rows.iter().map(|row| row.differences.join(", ")).collect();
     assert_eq!(differences, ["load.duration=10s", "load.duration=20s"]);
