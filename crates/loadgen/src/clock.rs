@@ -133,9 +133,31 @@ pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// A moment of the wall clock as documents write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timestamp {
+    /// RFC 3339 in UTC, to the millisecond.
+    pub rfc3339: String,
+    /// The same to the second, as a file may be called: `20261121T010203Z`.
+    pub compact: String,
+}
+
+/// Writes a moment of the wall clock; one that no calendar knows as the epoch.
+pub fn timestamp(moment: SystemTime) -> Timestamp {
+    let moment = jiff::Timestamp::try_from(moment).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    Timestamp { rfc3339: format!("{moment:.3}"), compact: format!("{moment:.0}").replace(['-', ':'], "") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_written_twice() {
+        let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_222_923_456);
+        let Timestamp { rfc3339, compact } = timestamp(moment);
+        assert_eq!((rfc3339.as_str(), compact.as_str()), ("2026-11-21T01:02:03.456Z", "20261121T010203Z"));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_reused_limit_ends_each_wait_at_its_own_moment() {

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(series.interval_ms, 4000);
         assert_eq!(series.answered, [1 + 2 + 3, 4 + 5 + 6 + 7, 8 + 9 + 10]);
         assert_eq!(series.max_us, [4, 8, 11]);
-        assert_eq!(series.p50_us, [4, 7, 10]);
+        assert_eq!(series.p50_us, [3, 7, 10]);
     }
 
     #[test]

@@ -1,11 +1,20 @@
 //! How a load test run is *made*. See `crates/README.md` for the rooms and what each may use.
 
+pub mod cli;
 pub mod clock;
 pub mod collector;
 pub mod engine;
 pub mod fleet;
+pub mod launch;
 pub mod machine;
+pub mod options;
+pub mod plan;
+pub mod progress;
+pub mod quantity;
 pub mod recorder;
+pub mod run;
+pub mod scenario;
 pub mod schedule;
 pub mod source;
+pub mod verify;
 pub mod worker;

@@ -11,20 +11,42 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http::HeaderMap;
 use report::document::FailureKind;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use tower::{Layer, Service};
+use url::Url;
 
 use crate::clock::{Nanos, Timer};
 use crate::engine::{Connection, Engine, Failure, Trace, cause};
 use crate::source::Request;
 
 /// Makes clients, each of which keeps one connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reqwest {
-    tls: bool,
-    template: reqwest::Request,
+    template: Template,
+}
+
+/// The request in reqwest's own types.
+#[derive(Debug, Clone)]
+struct Template {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Template {
+    fn request(&self) -> reqwest::Request {
+        let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
+        request.headers_mut().clone_from(&self.headers);
+        if !self.body.is_empty() {
+            *request.body_mut() = Some(self.body.clone().into());
+        }
+        request
+    }
 }
 
 /// Why the engine cannot carry a request.
@@ -43,18 +65,17 @@ impl Reqwest {
     pub fn new(request: &Request) -> Result<Self, ReqwestError> {
         let invalid = |error: &dyn Error| ReqwestError::Request(error.to_string());
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| invalid(&error))?;
-        let mut template = reqwest::Request::new(method, request.url.clone());
+        let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             let name: http::HeaderName = name.parse().map_err(|error| invalid(&error))?;
             let value: http::HeaderValue = value.parse().map_err(|error| invalid(&error))?;
-            template.headers_mut().append(name, value);
-        }
-        if !request.body.is_empty() {
-            *template.body_mut() = Some(request.body.clone().into());
+            headers.append(name, value);
         }
         // A process has one default provider; who came first, this or another engine, set the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { tls: request.url.scheme() == "https", template })
+        Ok(Self {
+            template: Template { method, url: request.url.clone(), headers, body: request.body.clone() },
+        })
     }
 }
 
@@ -74,15 +95,12 @@ impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
             .pool_idle_timeout(None)
             .connector_layer(CountDials { dials: dials.clone(), timer: timer.clone() });
         // Without TLS there is no need to load the system's certificates for every connection.
-        let builder = if self.tls { builder } else { builder.tls_certs_only([]) };
+        let builder =
+            if self.template.url.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
         let client = builder
             .build()
             .map_err(|error| Failure::new(FailureKind::Tls, format!("setting up TLS: {error}")))?;
-        let template = self
-            .template
-            .try_clone()
-            .ok_or_else(|| Failure::new(FailureKind::Io, "the body cannot be sent twice"))?;
-        Ok(ReqwestConnection { client, template, dials })
+        Ok(ReqwestConnection { client, template: self.template.clone(), dials })
     }
 }
 
@@ -90,7 +108,7 @@ impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
 #[derive(Debug)]
 pub struct ReqwestConnection {
     client: Client,
-    template: reqwest::Request,
+    template: Template,
     dials: Dials,
 }
 
@@ -118,12 +136,7 @@ impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
 
 impl ReqwestConnection {
     async fn exchange<T: Timer>(&self, timer: &T, trace: &mut Trace) -> Result<u16, reqwest::Error> {
-        // Cloning shares the body's bytes; it was cloned once before, so it can be.
-        let request = self
-            .template
-            .try_clone()
-            .unwrap_or_else(|| reqwest::Request::new(Method::GET, self.template.url().clone()));
-        let mut response = self.client.execute(request).await?;
+        let mut response = self.client.execute(self.template.request()).await?;
         trace.first_read = Some(timer.now());
         while let Some(data) = response.chunk().await? {
             trace.body_read += data.len() as u64;

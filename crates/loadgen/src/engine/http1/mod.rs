@@ -37,15 +37,11 @@ pub struct Http1 {
 }
 
 impl Http1 {
-    /// An engine for the origin of `url`.
-    ///
-    /// # Errors
-    /// When the URL has no host or no port; a plan's URL has both.
-    pub fn new(url: &Url) -> io::Result<Self> {
-        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "a URL needs a host and a port");
-        let host = url.host().ok_or_else(invalid)?.to_owned();
-        let port = url.port_or_known_default().ok_or_else(invalid)?;
-        Ok(Self { host, port, buffer: Rc::new(RefCell::new(vec![0; BUFFER].into())) })
+    /// An engine for the origin of `url`, which has a host and the scheme http: a plan sees to that.
+    pub fn new(url: &Url) -> Self {
+        let host = url.host().map_or_else(|| Host::Domain(String::new()), |host| host.to_owned());
+        let port = url.port_or_known_default().unwrap_or(80);
+        Self { host, port, buffer: Rc::new(RefCell::new(vec![0; BUFFER].into())) }
     }
 
     async fn resolve<T: Timer>(&self, timer: &T, trace: &mut Trace) -> Result<Vec<SocketAddr>, Failure> {

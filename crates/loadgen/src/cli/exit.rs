@@ -1,0 +1,86 @@
+//! The exit codes, all of them.
+
+use std::process::ExitCode;
+
+use report::document::{Ended, Run};
+
+use crate::run::RunError;
+
+/// What the shell sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Exit {
+    /// Done, and everything that was asserted holds.
+    Done,
+    /// The target did not keep what it acknowledged.
+    Broken,
+    /// Wrong use; nothing was started.
+    Usage,
+    /// No target: it could not start, died, or answered not one request.
+    NoTarget,
+    /// The run is not valid, or its record could not be kept.
+    Invalid,
+    /// Ended early by Ctrl-C; the document was written.
+    Interrupted,
+    /// Ended early by SIGTERM; the document was written.
+    Terminated,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Broken => 1,
+            Exit::Usage => 2,
+            Exit::NoTarget => 3,
+            Exit::Invalid => 4,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+        })
+    }
+}
+
+impl Exit {
+    /// What a finished run means.
+    pub(super) fn of(run: &Run) -> Self {
+        match run.ended {
+            Ended::Sigint => return Self::Interrupted,
+            Ended::Sigterm => return Self::Terminated,
+            Ended::Completed | Ended::TargetLost => {}
+        }
+        if !run.account.balances() {
+            Self::Invalid
+        } else if run.ended == Ended::TargetLost || run.account.answered() == 0 {
+            Self::NoTarget
+        } else if run.verification.as_ref().is_some_and(|verification| !verification.holds()) {
+            Self::Broken
+        } else {
+            Self::Done
+        }
+    }
+}
+
+/// What an error means: wrong use, unless it says otherwise.
+pub(super) fn of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<RunError>() {
+        Some(RunError::Launch(_)) => Exit::NoTarget,
+        Some(RunError::Interrupted) => Exit::Interrupted,
+        Some(RunError::Files { .. } | RunError::Engine(_) | RunError::Fleet(_)) | None => {
+            error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage)
+        }
+    }
+}
+
+/// As an error's context, an exit code overrules the one that [`of`] would find.
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Invalid => "the record of the run could not be kept",
+            Self::Done
+            | Self::Broken
+            | Self::Usage
+            | Self::NoTarget
+            | Self::Interrupted
+            | Self::Terminated => "the run ended early",
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! `loadgen URL`: a plain load test.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::args::LoadCommand;
+use super::exit::Exit;
+use super::live::Live;
+use super::output;
+use crate::machine;
+use crate::options::LoadOptions;
+use crate::plan::{Plan, Surroundings};
+use crate::run::{self, Context, Interrupt, Signal};
+
+pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
+    let LoadCommand { url, options, output: output_options } = command;
+    let Some(url) = url else {
+        bail!(
+            "no URL: say what to load, like `loadgen -z 10s -c 100 http://127.0.0.1:8080/` (--help shows more)"
+        );
+    };
+    let hints = hints(&options);
+    let plan = Plan::of_url(&url, options, surroundings())?;
+    hints.iter().for_each(|hint| output::tell(hint));
+    let interrupt = interrupt_on_signals()?;
+    let program = super::this_program()?;
+    let context = Context { program: &program, machine: None, interrupt: &interrupt, versions: versions() };
+    let run = run::run(&plan, &context, &mut Live::default())?;
+    let exit = Exit::of(&run);
+    let (_, text) = output::render_run(run, output_options.format());
+    output::show(&text)?;
+    Ok(exit)
+}
+
+/// Sentences about options that do less than somebody may think.
+fn hints(options: &LoadOptions) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let (Some(_), Some(requests)) = (options.duration, options.requests) {
+        hints.push(format!("loadgen: the duration ends this run; -n {requests} is not used, as in hey"));
+    }
+    if let (None, requests, Some(connections)) = (options.duration, options.requests, options.connections) {
+        let requests = requests.map_or(200, std::num::NonZeroU64::get);
+        if requests < connections.get().into() {
+            hints.push(format!("loadgen: {requests} requests use {requests} connections, not {connections}"));
+        }
+    }
+    hints
+}
+
+/// What plans need to know of this machine.
+pub(super) fn surroundings() -> Surroundings {
+    Surroundings { cpus: machine::cpus_allowed() }
+}
+
+/// What this program is made of.
+pub(super) fn versions() -> BTreeMap<String, String> {
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    BTreeMap::from([
+        ("loadgen".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("loadgen_build".to_owned(), build.to_owned()),
+    ])
+}
+
+/// From now on the first SIGINT or SIGTERM ends the run early with all its results, and the second ends the program.
+pub(super) fn interrupt_on_signals() -> anyhow::Result<Interrupt> {
+    let interrupt = Interrupt::default();
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let raised = interrupt.clone();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            let (kind, code) = if signal == SIGINT { (Signal::Int, 130) } else { (Signal::Term, 143) };
+            if !raised.raise(kind) {
+                #[expect(
+                    clippy::exit,
+                    clippy::disallowed_methods,
+                    reason = "the second signal ends the program at once"
+                )]
+                std::process::exit(code);
+            }
+            output::tell("loadgen: ending early with everything measured so far; once more to quit at once");
+        }
+    })?;
+    Ok(interrupt)
+}

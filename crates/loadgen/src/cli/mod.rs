@@ -1,0 +1,59 @@
+//! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
+
+mod args;
+mod exit;
+mod live;
+mod load;
+mod output;
+mod replay;
+#[cfg(feature = "serve")]
+mod serve;
+mod show;
+mod spelling;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Arguments, Command};
+use self::exit::Exit;
+
+/// Runs the program: reads what was typed, does it, and says how it ended.
+///
+/// Call it from the main thread: targets that are started die with the thread that started them.
+pub fn main() -> ExitCode {
+    match Arguments::try_parse_from(spelling::as_clap_wants(std::env::args_os())) {
+        Ok(arguments) => dispatch(arguments),
+        Err(message) => {
+            // Help and version come this way too, and are no error.
+            let _ = message.print();
+            if message.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> ExitCode {
+    let exit = match arguments.command {
+        None => load::run(arguments.load),
+        Some(Command::Run(command)) => replay::run(command),
+        Some(Command::Plan(command)) => show::plan(command),
+        Some(Command::Report(command)) => show::report(&command),
+        Some(Command::Compare(command)) => show::compare(&command),
+        #[cfg(feature = "serve")]
+        Some(Command::Serve(serve)) => return serve::run(&serve),
+    };
+    match exit {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::complain(&error);
+            exit::of(&error).into()
+        }
+    }
+}
+
+/// How a target that is part of this program is started: as `loadgen serve`.
+fn this_program() -> anyhow::Result<crate::launch::Program> {
+    let path = std::env::current_exe()?;
+    Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")] })
+}

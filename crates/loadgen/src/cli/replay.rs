@@ -1,0 +1,131 @@
+//! `loadgen run`: scenarios, one after the other, each with a fresh target and a document of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use report::compare::Comparison;
+use report::document::{Document, Run};
+use report::store;
+
+use super::args::{OutputOptions, RunCommand};
+use super::exit::Exit;
+use super::live::Live;
+use super::load::{interrupt_on_signals, surroundings, versions};
+use super::output;
+use crate::machine;
+use crate::options::{LoadOptions, TargetOptions};
+use crate::plan::{Plan, Stop, Target};
+use crate::quantity::Span;
+use crate::run::{self, Context};
+use crate::scenario::{Scenario, is_folder_name};
+
+pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
+    let RunCommand { scenarios, repeats, output: format, results, machine, load, target } = command;
+    if machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
+        bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
+    }
+    // Everything is resolved and every folder is made before anything starts.
+    let mut plans = Vec::new();
+    for path in &scenarios {
+        let (plan, times) = resolve(path, target.clone(), load.clone())?;
+        plans.extend(std::iter::repeat_n(plan, repeats.unwrap_or(times) as usize));
+    }
+    let label = machine::observe(machine.as_deref()).label;
+    for plan in &plans {
+        prepare(&results.join(&label).join(&plan.name))?;
+    }
+    let interrupt = interrupt_on_signals()?;
+    let program = super::this_program()?;
+    let mut series =
+        Series { format: &format, root: results.join(&label), documents: Vec::new(), exit: Exit::Done };
+    let count = plans.len();
+    for (index, plan) in plans.iter().enumerate() {
+        output::tell(&format!("{}/{count} {}", index + 1, headline(plan)));
+        let context = Context {
+            program: &program,
+            machine: machine.as_deref(),
+            interrupt: &interrupt,
+            versions: versions(),
+        };
+        let run = run::run(plan, &context, &mut Live::default())?;
+        series.keep(run)?;
+        if interrupt.signal().is_some() {
+            break;
+        }
+    }
+    series.finish()
+}
+
+/// Reads a scenario and resolves it under what was typed. Also gives how often it wants to be run.
+pub(super) fn resolve(path: &Path, target: TargetOptions, load: LoadOptions) -> anyhow::Result<(Plan, u32)> {
+    let scenario = Scenario::read(path)?;
+    let repeats = scenario.run.repeats.map_or(1, std::num::NonZeroU32::get);
+    let load = load.over(scenario.load);
+    let target = target.over(scenario.target);
+    let plan = Plan::of_scenario(&scenario.name, target, load, surroundings())
+        .with_context(|| format!("{}", path.display()))?;
+    Ok((plan, repeats))
+}
+
+/// Makes sure that a document can be written there, before a minute is spent on measuring it.
+fn prepare(folder: &Path) -> anyhow::Result<()> {
+    let message =
+        || format!("cannot write results to {}; choose another folder with --results", folder.display());
+    fs::create_dir_all(folder).with_context(message)?;
+    tempfile::NamedTempFile::new_in(folder).with_context(message)?;
+    Ok(())
+}
+
+/// One plan in one line.
+fn headline(plan: &Plan) -> String {
+    let load = &plan.load;
+    let stop = match load.stop {
+        Stop::Requests(requests) => format!("{requests} requests"),
+        Stop::Duration(duration) => Span(duration).to_string(),
+    };
+    let target = match &plan.target {
+        Target::External => load.url.to_string(),
+        Target::Embedded(target) if target.instances.get() == 1 => "1 instance".to_owned(),
+        Target::Embedded(target) => format!("{} instances", target.instances),
+    };
+    format!("{}: {stop}, {} connections, {target}", plan.name, load.connections)
+}
+
+/// The runs of one command.
+struct Series<'a> {
+    format: &'a OutputOptions,
+    root: PathBuf,
+    documents: Vec<Document>,
+    exit: Exit,
+}
+
+impl Series<'_> {
+    /// Shows a run and writes its document; first writes, so that a closed stdout loses nothing.
+    fn keep(&mut self, run: Run) -> anyhow::Result<()> {
+        self.exit = self.exit.max(Exit::of(&run));
+        let path = free_path(&self.root.join(&run.name), &run.id);
+        let (document, text) = output::render_run(run, self.format.format());
+        let written = store::write(&path, &document);
+        output::show(&text)?;
+        written.context(Exit::Invalid)?;
+        output::tell(&format!("wrote {}", path.display()));
+        self.documents.push(document);
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<Exit> {
+        let Self { format, documents, exit, .. } = self;
+        if documents.len() > 1 && format.format().name == "hey" {
+            output::show(&format!("\n{}", Comparison::of(documents).text()))?;
+        }
+        Ok(exit)
+    }
+}
+
+/// A file that is not there yet: two runs may begin in the same second.
+fn free_path(folder: &Path, id: &str) -> PathBuf {
+    let time = id.split('-').next().unwrap_or(id);
+    let plain = folder.join(format!("{time}.json"));
+    if plain.exists() { folder.join(format!("{id}.json")) } else { plain }
+}

@@ -1,0 +1,59 @@
+//! `loadgen plan`, `report` and `compare`: nothing is measured here.
+
+use std::path::Path;
+
+use report::compare::Comparison;
+use report::store;
+
+use super::args::{CompareCommand, PlanCommand, ReportCommand};
+use super::exit::Exit;
+use super::{load, output, replay};
+use crate::plan::Plan;
+
+/// Prints what would happen, as the document would record it.
+pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
+    let PlanCommand { what, load, target } = command;
+    let mut text = String::new();
+    for what in &what {
+        let is_file = Path::new(what).exists() || what.ends_with(".toml");
+        let plan = if is_file {
+            replay::resolve(Path::new(what), target.clone(), load.clone())?.0
+        } else {
+            Plan::of_url(what, load.clone(), load::surroundings())?
+        };
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!("# {} (plan {})\n", plan.name, plan.key()));
+        for (key, value) in plan.pairs() {
+            text.push_str(&format!("{key} = {value}\n"));
+        }
+    }
+    output::show(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Renders stored documents.
+pub(super) fn report(command: &ReportCommand) -> anyhow::Result<Exit> {
+    for file in &command.files {
+        let document = store::open(file)?;
+        output::show(&output::render(&document, command.output.format()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Sets stored documents side by side.
+pub(super) fn compare(command: &CompareCommand) -> anyhow::Result<Exit> {
+    let found = store::find(&command.paths)?;
+    if found.documents.is_empty() {
+        let paths: Vec<_> = command.paths.iter().map(|path| path.display().to_string()).collect();
+        anyhow::bail!("no run documents in {}: `loadgen run` writes them", paths.join(", "));
+    }
+    let documents = found.documents.iter().map(|path| store::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let comparison = Comparison::of(documents);
+    output::show(&if command.markdown { comparison.markdown() } else { comparison.text() })?;
+    if !found.skipped.is_empty() {
+        output::tell(&format!("skipped {} other JSON files", found.skipped.len()));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,76 @@
+//! How did hey's users spell it? Go's flags take one dash or two; clap takes one for letters and two for words.
+//!
+//! Without this, `-disable-keepalive` would be read as `-d isable-keepalive` and quietly send a body.
+
+use std::ffi::OsString;
+
+use clap::{ArgAction, CommandFactory};
+
+use super::args::Arguments;
+
+/// hey's words that this version does not know. They are turned into long flags all the same, so that clap refuses
+/// them by name.
+const OF_HEY: [&str; 8] = [
+    "host",
+    "h2",
+    "cpus",
+    "disable-compression",
+    "disable-keepalive",
+    "disable-redirects",
+    "allow-insecure",
+    "readall",
+];
+
+/// Turns `-word` into `--word` where the word is a flag's long name, and leaves everything else alone.
+pub(super) fn as_clap_wants(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let command = Arguments::command();
+    let known = |word: &str| {
+        let commands = std::iter::once(&command).chain(command.get_subcommands());
+        OF_HEY.contains(&word)
+            || commands.flat_map(clap::Command::get_arguments).any(|arg| arg.get_long() == Some(word))
+    };
+    let takes_value = |word: &str| {
+        let letter = word.strip_prefix('-').filter(|rest| rest.chars().count() == 1);
+        letter.is_some_and(|letter| {
+            let found = command.get_arguments().find(|arg| arg.get_short() == letter.chars().next());
+            found.is_some_and(|arg| matches!(arg.get_action(), ArgAction::Set | ArgAction::Append))
+        })
+    };
+    let mut previous_takes_value = false;
+    let mut only_values = false;
+    let mut result = Vec::new();
+    for word in words {
+        let text = word.to_str().unwrap_or_default();
+        let long = text.strip_prefix('-').filter(|rest| !rest.starts_with('-') && rest.len() > 1);
+        let is_flag = long.is_some_and(|rest| known(rest.split('=').next().unwrap_or_default()));
+        let rewrite = is_flag && !previous_takes_value && !only_values;
+        only_values |= text == "--";
+        previous_takes_value = !previous_takes_value && takes_value(text);
+        result.push(if rewrite { format!("-{text}").into() } else { word });
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelled(line: &str) -> String {
+        let words = as_clap_wants(line.split(' ').map(OsString::from));
+        words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn words_get_their_second_dash() {
+        assert_eq!(spelled("loadgen -disable-keepalive -n 5 URL"), "loadgen --disable-keepalive -n 5 URL");
+        assert_eq!(spelled("loadgen -host=x -duration 10s"), "loadgen --host=x --duration 10s");
+        assert_eq!(spelled("loadgen -z 10s --c 5 -t=20"), "loadgen -z 10s --c 5 -t=20");
+    }
+
+    #[test]
+    fn values_are_left_alone() {
+        assert_eq!(spelled("loadgen -d -host URL"), "loadgen -d -host URL");
+        assert_eq!(spelled("loadgen -n5 -dtext"), "loadgen -n5 -dtext");
+        assert_eq!(spelled("loadgen -- -host"), "loadgen -- -host");
+    }
+}

@@ -1,0 +1,173 @@
+//! How does a target come up and go down?
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use report::document::Instance;
+use serde::Deserialize;
+use supervise::{Exit, Group, Reason, Spec, Status};
+use tempfile::TempDir;
+
+use crate::machine;
+use crate::plan::{Embedded, Target};
+use crate::verify;
+
+/// How the program that a scenario's target is part of can be started.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// What it is told before the server's own arguments: `serve`.
+    pub leading: Vec<OsString>,
+}
+
+/// Why there is no target.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// No room for its database.
+    #[error("cannot make a scratch folder for the target's database: {0}; set TMPDIR to a folder with room")]
+    Scratch(io::Error),
+    /// Its processes could not be started, or did not get ready.
+    #[error("the target could not be started: {0}")]
+    Start(#[from] supervise::StartError),
+}
+
+/// A target that is up. Dropping it takes down what was started.
+#[derive(Debug)]
+pub enum Running {
+    /// It was there before.
+    External,
+    /// It was started for this run.
+    Started(Box<Started>),
+}
+
+/// Server processes of ours with a database of their own.
+#[derive(Debug)]
+pub struct Started {
+    group: Group,
+    /// The exits of instances that died during the run, and the CPU time each instance had used when last seen.
+    died: Vec<Exit>,
+    cpu: BTreeMap<u16, u64>,
+    database: Option<PathBuf>,
+    program: Program,
+    scratch: TempDir,
+}
+
+/// What a target left behind.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// What each instance did.
+    pub instances: Vec<Instance>,
+    /// What its database holds. `None`: there is none, or none that could be looked into.
+    pub database: Option<Result<verify::Contents, verify::VerifyError>>,
+}
+
+/// Brings the target up. Call it from a thread that lives as long as the target: the main thread.
+///
+/// # Errors
+/// When it does not come up; nothing is left running then.
+pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Result<Running, LaunchError> {
+    let Target::Embedded(embedded) = target else { return Ok(Running::External) };
+    let scratch = tempfile::Builder::new().prefix("loadgen-").tempdir().map_err(LaunchError::Scratch)?;
+    let database = scratch.path().join("requests.db");
+    let mut spec = Spec::new(&program.path, (Ipv4Addr::LOCALHOST, 0).into());
+    spec.instances = embedded.instances;
+    spec.args.clone_from(&program.leading);
+    spec.args.extend(arguments(embedded, &database));
+    spec.backlog = embedded.backlog;
+    spec.cancel = Arc::clone(cancel);
+    let group = supervise::start(&spec)?;
+    let database = (embedded.store != crate::options::Store::None).then_some(database);
+    let started = Started {
+        group,
+        died: Vec::new(),
+        cpu: BTreeMap::new(),
+        database,
+        program: program.clone(),
+        scratch,
+    };
+    Ok(Running::Started(Box::new(started)))
+}
+
+fn arguments(embedded: &Embedded, database: &std::path::Path) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["--database".into(), database.into()];
+    for (name, value) in embedded.settings() {
+        words.extend([format!("--{name}").into(), value.into()]);
+    }
+    words
+}
+
+impl Running {
+    /// Where it listens, if it was started here.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::External => None,
+            Self::Started(started) => Some(started.group.address()),
+        }
+    }
+
+    /// Looks after it. Gives a sentence for each instance that died since the last look.
+    pub fn check(&mut self) -> Vec<String> {
+        let Self::Started(started) = self else { return Vec::new() };
+        let exits = started.group.check();
+        let died = exits
+            .iter()
+            .map(|exit| format!("instance {} died during the run: {}", exit.instance, exit.status));
+        let died = died.collect();
+        started.died.extend(exits);
+        died
+    }
+
+    /// Whether nothing of it is left.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Started(started) if started.group.running() == 0)
+    }
+
+    /// Takes down what was started, and looks into what it left.
+    pub fn stop(self) -> Remains {
+        let Self::Started(started) = self else { return Remains::default() };
+        let Started { group, mut died, mut cpu, database, program, scratch } = *started;
+        for instance in group.instances() {
+            if let Some(nanos) = machine::process_cpu(instance.pid()) {
+                cpu.insert(instance.number(), nanos);
+            }
+        }
+        died.extend(group.stop());
+        died.sort_by_key(|exit| exit.instance);
+        let instances = died.iter().map(|exit| instance(exit, cpu.get(&exit.instance).copied())).collect();
+        let database = database.map(|database| verify::look_into(&program, &database));
+        drop(scratch);
+        Remains { instances, database }
+    }
+}
+
+/// The line of figures that an instance of ours prints when it ends.
+#[derive(Debug, Deserialize)]
+struct Figures {
+    accepted: u64,
+    answered: u64,
+    rows: u64,
+}
+
+fn instance(exit: &Exit, cpu_ns: Option<u64>) -> Instance {
+    let figures: Option<Figures> = exit.stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    let ended = match (exit.reason, exit.status) {
+        (Reason::Asked, Status::Code(0)) => "stopped".to_owned(),
+        (Reason::Asked, status) => format!("ended with {status} when it was stopped"),
+        (Reason::Killed, _) => "had to be killed when it was stopped".to_owned(),
+        (Reason::Itself, status) => format!("died during the run: {status}"),
+    };
+    Instance {
+        number: exit.instance.into(),
+        ended,
+        accepted: figures.as_ref().map(|figures| figures.accepted),
+        answered: figures.as_ref().map(|figures| figures.answered),
+        rows: figures.as_ref().map(|figures| figures.rows),
+        cpu_ns,
+    }
+}

@@ -1,0 +1,197 @@
+//! What was typed, on the command line or in a scenario file: the same names, the same types, nothing resolved.
+//!
+//! An option is one field here, and thereby both a flag and a key. Precedence is said once, in [`LoadOptions::over`]
+//! and [`TargetOptions::over`]: command line over scenario over default.
+
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::quantity::{Span, Timeout};
+
+/// How requests travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineChoice {
+    /// The fastest engine that can carry the request
+    Auto,
+    /// HTTP/1.1 over plain TCP, our own
+    Http1,
+    /// reqwest: slower, carries TLS
+    Reqwest,
+    /// No network at all: every request is answered with 200 after a millisecond. For testing loadgen itself.
+    #[value(hide = true)]
+    #[serde(skip)]
+    Fake,
+}
+
+/// The load: what is sent, how often, over how many connections.
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadOptions {
+    /// Number of requests [default: 200]. Not used when a duration is given
+    #[arg(short = 'n', long, alias = "n", value_name = "N")]
+    pub requests: Option<NonZeroU64>,
+
+    /// Number of connections, each with one request at a time [default: 50]
+    #[arg(short = 'c', long, alias = "c", value_name = "N")]
+    pub connections: Option<NonZeroU32>,
+
+    /// How long to send requests, such as 10s or 1m30s
+    #[arg(short = 'z', long, alias = "z", value_name = "TIME")]
+    pub duration: Option<Span>,
+
+    /// How long one request may take, in seconds or as 500ms; 0 is no limit [default: 20]
+    #[arg(short = 't', long, alias = "t", value_name = "TIME")]
+    pub timeout: Option<Timeout>,
+
+    /// How long to wait for unfinished requests when the duration is over [default: the timeout]
+    #[arg(long, value_name = "TIME")]
+    pub drain: Option<Span>,
+
+    /// HTTP method [default: GET]
+    #[arg(short = 'm', long, alias = "m", value_name = "METHOD")]
+    pub method: Option<String>,
+
+    /// Header field, such as "Name: value"; may be repeated, of one name the last counts
+    #[arg(short = 'H', long = "header", alias = "H", value_name = "FIELD", allow_hyphen_values = true)]
+    #[serde(default)]
+    pub header: Vec<String>,
+
+    /// Accept header
+    #[arg(short = 'A', long, alias = "A", value_name = "TYPE")]
+    pub accept: Option<String>,
+
+    /// Content-Type header, sent with every request [default: text/html]
+    #[arg(short = 'T', long, alias = "T", value_name = "TYPE")]
+    pub content_type: Option<String>,
+
+    /// Request body
+    #[arg(short = 'd', long, alias = "d", value_name = "TEXT", allow_hyphen_values = true)]
+    pub body: Option<String>,
+
+    /// File with the request body; wins over the body given as text
+    #[arg(short = 'D', long, alias = "D", value_name = "FILE")]
+    pub body_file: Option<PathBuf>,
+
+    /// How requests travel [default: auto]
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub engine: Option<EngineChoice>,
+
+    /// Worker threads [default: one per 16 connections, at most one per CPU]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroU16>,
+}
+
+impl LoadOptions {
+    /// These options, and where one is not set that of `lower`. A number of requests and a duration exclude each
+    /// other, so whoever sets one of them decides both.
+    #[must_use]
+    pub fn over(self, lower: Self) -> Self {
+        let sets_stop = self.requests.is_some() || self.duration.is_some();
+        let stop = if sets_stop { (self.requests, self.duration) } else { (lower.requests, lower.duration) };
+        let sets_body = self.body.is_some() || self.body_file.is_some();
+        let body = if sets_body { (self.body, self.body_file) } else { (lower.body, lower.body_file) };
+        let mut header = lower.header;
+        header.extend(self.header);
+        Self {
+            requests: stop.0,
+            connections: self.connections.or(lower.connections),
+            duration: stop.1,
+            timeout: self.timeout.or(lower.timeout),
+            drain: self.drain.or(lower.drain),
+            method: self.method.or(lower.method),
+            header,
+            accept: self.accept.or(lower.accept),
+            content_type: self.content_type.or(lower.content_type),
+            body: body.0,
+            body_file: body.1,
+            engine: self.engine.or(lower.engine),
+            workers: self.workers.or(lower.workers),
+        }
+    }
+}
+
+/// How the embedded target records requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Store {
+    /// One SQLite transaction per request
+    Pool,
+    /// Not at all
+    None,
+}
+
+/// How careful the embedded target's SQLite is with the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// Survives a crash of the process
+    Normal,
+    /// Survives a power cut
+    Full,
+    /// Survives neither
+    Off,
+}
+
+/// The target that a scenario starts.
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[command(next_help_heading = "Target")]
+pub struct TargetOptions {
+    /// URL of a server that runs already; nothing is started then
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+
+    /// Path and query that are requested of the started target [default: /]
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+
+    /// Server processes that share one port and one database [default: 1]
+    #[arg(long, value_name = "N")]
+    pub instances: Option<NonZeroU16>,
+
+    /// How requests are recorded [default: pool]
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub store: Option<Store>,
+
+    /// Threads that write to the database, per instance [default: 4]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroU16>,
+
+    /// Open connections per instance; further ones wait in the kernel's queue. 0 is no limit [default: 0]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<u32>,
+
+    /// Length of each instance's queue of connections not yet accepted [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub backlog: Option<NonZeroU16>,
+
+    /// How careful SQLite is with the disk [default: normal]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub synchronous: Option<Synchronous>,
+
+    /// How long a request waits for the database's write lock [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub busy_timeout: Option<Span>,
+}
+
+impl TargetOptions {
+    /// These options, and where one is not set that of `lower`.
+    #[must_use]
+    pub fn over(self, lower: Self) -> Self {
+        Self {
+            url: self.url.or(lower.url),
+            path: self.path.or(lower.path),
+            instances: self.instances.or(lower.instances),
+            store: self.store.or(lower.store),
+            threads: self.threads.or(lower.threads),
+            max_connections: self.max_connections.or(lower.max_connections),
+            backlog: self.backlog.or(lower.backlog),
+            synchronous: self.synchronous.or(lower.synchronous),
+            busy_timeout: self.busy_timeout.or(lower.busy_timeout),
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The story of one run: bring the target up, load it, take it down, say what happened.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use report::document::{
+    Account, Connections, Ended, Instance, Latencies, RUN_SCHEMA, Run, Verification, Window, Worker,
+};
+
+use crate::clock::{self, Nanos, SECOND, nanos};
+use crate::collector::Collector;
+use crate::engine::fake::{Behaviour, Fake};
+use crate::engine::http1::Http1;
+use crate::engine::reqwest::{Reqwest, ReqwestError};
+use crate::fleet::{self, Attention, FleetError, Outcome};
+use crate::launch::{self, LaunchError, Program, Running};
+use crate::plan::{EngineKind, Plan, Stop};
+use crate::recorder::Counts;
+use crate::schedule::{Schedule, closed};
+use crate::source::Request;
+use crate::worker::Orders;
+use crate::{machine, verify};
+
+/// How a person or a service manager ends a run early. Cheap to clone; all clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt {
+    signal: Arc<AtomicU8>,
+    /// For those who only want to know whether.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// The signals that end a run early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Int,
+    /// What service managers, containers and `timeout` send.
+    Term,
+}
+
+impl Interrupt {
+    /// A signal came. `false`: it was not the first one.
+    pub fn raise(&self, signal: Signal) -> bool {
+        let code = match signal {
+            Signal::Int => 1,
+            Signal::Term => 2,
+        };
+        self.cancel.store(true, Ordering::Relaxed);
+        self.signal.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// The first signal that came.
+    pub fn signal(&self) -> Option<Signal> {
+        match self.signal.load(Ordering::Relaxed) {
+            1 => Some(Signal::Int),
+            2 => Some(Signal::Term),
+            _ => None,
+        }
+    }
+}
+
+/// Who looks on while a run goes on.
+pub trait Observer {
+    /// The load begins now.
+    fn begin(&mut self, plan: &Plan);
+    /// Called several times a second, with the seconds completed since.
+    fn seconds(&mut self, seconds: &[Counts], collector: &Collector);
+    /// Something happened that a person should know at once.
+    fn note(&mut self, note: &str);
+    /// The load is over.
+    fn end(&mut self);
+}
+
+/// What a run needs beside its plan.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The program that embedded targets are part of.
+    pub program: &'a Program,
+    /// The name of the machine, where one was given.
+    pub machine: Option<&'a str>,
+    /// How it is ended early.
+    pub interrupt: &'a Interrupt,
+    /// What this program is made of, by name.
+    pub versions: std::collections::BTreeMap<String, String>,
+}
+
+/// Why there is no run. Once the load has begun there is always one.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// More connections than files.
+    #[error(
+        "{connections} connections need {needed} open files, and {allowed} are allowed: raise the limit (`ulimit -n {needed}`) or lower -c"
+    )]
+    Files {
+        /// Connections of the plan.
+        connections: usize,
+        /// Files needed.
+        needed: u64,
+        /// Files allowed.
+        allowed: u64,
+    },
+    /// No target.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The engine cannot carry the request.
+    #[error(transparent)]
+    Engine(#[from] ReqwestError),
+    /// No threads.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// A signal came before the load began.
+    #[error("interrupted before the load began; nothing was measured")]
+    Interrupted,
+}
+
+/// Carries a plan out.
+///
+/// # Errors
+/// When the load could not begin. Nothing is left running then.
+pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> Result<Run, RunError> {
+    let connections = plan.load.connections.get();
+    let raised = machine::allow_connections(connections).map_err(|(needed, allowed)| RunError::Files {
+        connections,
+        needed,
+        allowed,
+    })?;
+    let mut notes: Vec<String> = raised.into_iter().collect();
+    let mut target = launch::start(&plan.target, context.program, &context.interrupt.cancel)?;
+    if context.interrupt.signal().is_some() {
+        return Err(RunError::Interrupted);
+    }
+    let request = plan.request(target.address());
+    observer.begin(plan);
+    let loaded = load(plan, &request, |seconds, collector| {
+        observer.seconds(seconds, collector);
+        for died in target.check() {
+            observer.note(&died);
+            notes.push(died);
+        }
+        let go_on = context.interrupt.signal().is_none() && !target.is_lost();
+        if go_on { Attention::Continue } else { Attention::Stop }
+    });
+    observer.end();
+    let (outcome, scheduled) = loaded?;
+    let ended = ended(&outcome, context.interrupt, &target);
+    let remains = target.stop();
+    let totals = Totals { plan, outcome: &outcome, scheduled };
+    let account = totals.account();
+    let verification = match remains.database {
+        Some(Ok(contents)) => Some(verify::verification(contents, &account)),
+        Some(Err(error)) => {
+            notes.push(error.to_string());
+            None
+        }
+        None => None,
+    };
+    let mut run = totals.document(context, account);
+    (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
+    Ok(run)
+}
+
+/// Runs the fleet with the plan's engine. Also gives how many requests fell due.
+fn load(
+    plan: &Plan,
+    request: &Request,
+    attend: impl FnMut(&[Counts], &Collector) -> Attention,
+) -> Result<(Outcome, u64), RunError> {
+    let load = &plan.load;
+    let (schedule, end) = match load.stop {
+        Stop::Requests(requests) => {
+            let requests = usize::try_from(requests).unwrap_or(usize::MAX);
+            (Schedule::new(closed().take(requests), None), None)
+        }
+        Stop::Duration(duration) => {
+            let end = Some(nanos(duration));
+            (Schedule::new(closed(), end), end)
+        }
+    };
+    let orders = Orders {
+        schedule: Arc::new(schedule),
+        request: Arc::new(request.clone()),
+        timeout: load.timeout.map(nanos),
+        end,
+        drain: nanos(load.drain),
+    };
+    let (workers, slots): (NonZeroUsize, usize) = (load.workers, load.connections.get());
+    let outcome = match load.engine {
+        EngineKind::Http1 => {
+            let url = request.url.clone();
+            fleet::run(&orders, workers, slots, move || Http1::new(&url), attend)?
+        }
+        EngineKind::Reqwest => {
+            // Made once here, so that a request it cannot carry is refused before anything starts.
+            let engine = Reqwest::new(request)?;
+            fleet::run(&orders, workers, slots, move || engine.clone(), attend)?
+        }
+        EngineKind::Fake => {
+            let script = |_, _| Behaviour::Answer(200, SECOND / 1000);
+            fleet::run(&orders, workers, slots, move || Fake::new(script), attend)?
+        }
+    };
+    Ok((outcome, orders.schedule.taken()))
+}
+
+fn ended(outcome: &Outcome, interrupt: &Interrupt, target: &Running) -> Ended {
+    match (outcome.stopped_at, interrupt.signal()) {
+        (None, _) => Ended::Completed,
+        (Some(_), Some(Signal::Int)) => Ended::Sigint,
+        (Some(_), Some(Signal::Term)) => Ended::Sigterm,
+        (Some(_), None) if target.is_lost() => Ended::TargetLost,
+        (Some(_), None) => Ended::Completed,
+    }
+}
+
+/// From what the workers measured to what the document holds.
+struct Totals<'a> {
+    plan: &'a Plan,
+    outcome: &'a Outcome,
+    scheduled: u64,
+}
+
+impl Totals<'_> {
+    fn account(&self) -> Account {
+        let collector = &self.outcome.collector;
+        let counts = &collector.total.counts;
+        let sent = collector.workers.iter().flat_map(|worker| &worker.slots).map(|slot| slot.sent).sum();
+        Account {
+            scheduled: self.scheduled,
+            sent,
+            unsent: self.scheduled.saturating_sub(sent),
+            ok: counts.ok,
+            http_error: counts.http_error,
+            failed: counts.failed,
+            timeout: counts.timeout,
+            aborted: counts.aborted,
+            answered_in_window: counts.answered_in_window,
+        }
+    }
+
+    fn window(&self) -> Window {
+        let wall_ns = self.outcome.collector.workers.iter().map(|worker| worker.last_end).max().unwrap_or(0);
+        let planned_ns = match self.plan.load.stop {
+            Stop::Requests(_) => None,
+            Stop::Duration(duration) => Some(nanos(duration)),
+        };
+        let measured_ns: Nanos = match (self.outcome.stopped_at, planned_ns) {
+            (Some(stopped), planned) => stopped.min(planned.unwrap_or(stopped)),
+            (None, Some(planned)) => planned,
+            (None, None) => wall_ns,
+        };
+        Window { planned_ns, measured_ns, wall_ns, drain_limit_ns: nanos(self.plan.load.drain) }
+    }
+
+    fn connections(&self) -> Connections {
+        let collector = &self.outcome.collector;
+        let slots: Vec<_> = collector.workers.iter().flat_map(|worker| &worker.slots).collect();
+        let counts = &collector.total.counts;
+        Connections {
+            slots: slots.len() as u64,
+            opened: counts.opened,
+            reused: counts.reused,
+            reopened: counts.reopened,
+            never_answered: slots.iter().filter(|slot| slot.sent > 0 && slot.answered == 0).count() as u64,
+            fewest_answers: slots.iter().map(|slot| slot.answered).min().unwrap_or(0),
+            most_answers: slots.iter().map(|slot| slot.answered).max().unwrap_or(0),
+        }
+    }
+
+    fn latencies(&self) -> Latencies {
+        let live = &self.outcome.collector.total.latencies;
+        Latencies {
+            answered: live.answered.to_distribution(),
+            censored: live.censored.to_distribution(),
+            failed: live.failed.to_distribution(),
+            service: live.service.to_distribution(),
+            connect: live.connect.to_distribution(),
+            dns: live.dns.to_distribution(),
+            write: live.write.to_distribution(),
+            wait: live.wait.to_distribution(),
+            read: live.read.to_distribution(),
+            lag: report::histogram::Distribution::default(),
+        }
+    }
+
+    fn workers(&self) -> Vec<Worker> {
+        let workers = self.outcome.collector.workers.iter();
+        workers
+            .map(|worker| Worker {
+                slots: worker.slots.len() as u64,
+                sent: worker.slots.iter().map(|slot| slot.sent).sum(),
+                answered: worker.slots.iter().map(|slot| slot.answered).sum(),
+                cpu_ns: worker.cpu.map(|(cpu, _)| cpu),
+                run_queue_ns: worker.cpu.map(|(_, waiting)| waiting),
+            })
+            .collect()
+    }
+
+    fn document(&self, context: &Context<'_>, account: Account) -> Run {
+        let total = &self.outcome.collector.total;
+        let started = clock::timestamp(self.outcome.started);
+        Run {
+            schema: RUN_SCHEMA.to_owned(),
+            id: format!("{}-{}", started.compact, std::process::id()),
+            name: self.plan.name.clone(),
+            started_at: started.rfc3339,
+            ended: Ended::Completed,
+            config: self.plan.pairs(),
+            plan_key: self.plan.key(),
+            machine: machine::observe(context.machine),
+            versions: context.versions.clone(),
+            window: self.window(),
+            account,
+            status: total.status.clone(),
+            failures: total.failures.clone(),
+            latencies: self.latencies(),
+            bytes: total.bytes.clone(),
+            connections: self.connections(),
+            series: self.outcome.collector.series(),
+            workers: self.workers(),
+            instances: Vec::<Instance>::new(),
+            verification: None::<Verification>,
+            notes: Vec::new(),
+        }
+    }
+}
