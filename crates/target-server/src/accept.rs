@@ -135,7 +135,9 @@ mod tests {
         for beginning in ["", "GET / HTTP/1.1\r\nHost:"] {
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(beginning.as_bytes()).await.unwrap();
-            assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+            let mut rest = Vec::new();
+            let end = tokio::time::timeout(Duration::from_secs(10), client.read_to_end(&mut rest));
+            assert_eq!(end.await.expect("the end").unwrap(), 0);
         }
         serving.abort();
     }

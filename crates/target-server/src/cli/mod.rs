@@ -31,6 +31,18 @@ impl Program {
             std::env::current_exe().or_else(|_| std::env::args_os().next().map(PathBuf::from).ok_or(()));
         Self { path: path.unwrap_or_default(), leading }
     }
+
+    /// As it was typed, such as `loadgen serve`.
+    fn name(&self) -> String {
+        let mut words = vec![self.path.file_name().unwrap_or_default().to_string_lossy()];
+        words.extend(self.leading.iter().map(|word| word.to_string_lossy()));
+        words.join(" ")
+    }
+
+    /// One sentence to stderr, said in the program's name.
+    fn complain(&self, sentence: &str) {
+        let _ = writeln!(io::stderr(), "{}: {sentence}", self.name());
+    }
 }
 
 /// Why there is no server. Nothing has listened for anybody yet.
@@ -67,7 +79,7 @@ pub fn main(args: &ServeArgs, program: &Program) -> ExitCode {
             true
         })
     } else if args.instances.get() == 1 {
-        one::serve(args)
+        one::serve(args, program)
     } else {
         several::serve(args, program)
     };
@@ -75,7 +87,7 @@ pub fn main(args: &ServeArgs, program: &Program) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&error.to_string());
+            program.complain(&error.to_string());
             ExitCode::from(2)
         }
     }
@@ -84,11 +96,6 @@ pub fn main(args: &ServeArgs, program: &Program) -> ExitCode {
 /// One line to stdout. A reader that has gone is no reason to stop serving.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
-}
-
-/// One sentence to stderr.
-fn complain(sentence: &str) {
-    let _ = writeln!(io::stderr(), "target-server: {sentence}");
 }
 
 fn json(value: &impl serde::Serialize) -> String {

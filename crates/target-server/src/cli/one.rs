@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::{ServeArgs, ServeError, StoreKind, complain, guard, json, listener, say, serving};
+use super::{Program, ServeArgs, ServeError, StoreKind, guard, json, listener, say, serving};
 use crate::accept::{HEADER_TIMEOUT, Service};
 use crate::app::{App, app};
 use crate::lifecycle::{self, End, Signals};
@@ -12,7 +12,7 @@ use crate::stats::Stats;
 use crate::store::Store;
 
 /// Serves until told to stop; true when the end was clean.
-pub(super) fn serve(args: &ServeArgs) -> Result<bool, ServeError> {
+pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     lifecycle::raise_open_files();
     let stats = Arc::new(Stats::default());
@@ -26,9 +26,9 @@ pub(super) fn serve(args: &ServeArgs) -> Result<bool, ServeError> {
     match end {
         End::Drained => {}
         End::TooSlow => {
-            complain(&format!("requests were cut off: not finished within {:?}", args.drain_timeout));
+            program.complain(&format!("requests were cut off: not finished within {:?}", args.drain_timeout));
         }
-        End::Impatient => complain("requests were cut off by a second signal"),
+        End::Impatient => program.complain("requests were cut off by a second signal"),
     }
     say(&json(&stats.counts()));
     // Threads that are still busy with the database end with the process.

@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use supervise::{Exit, Group, Spec, Status};
 
-use super::{Program, ServeArgs, ServeError, StoreKind, complain, guard, json, listener, say, serving};
+use super::{Program, ServeArgs, ServeError, StoreKind, guard, json, listener, say, serving};
 use crate::lifecycle::{raise_open_files, tell};
 use crate::stats::Counts;
 use crate::store;
@@ -53,14 +53,16 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     let mut group = supervise::start(&spec(args, program, cancel))?;
     say(&serving(args, group.address()));
     tell(&NotifyState::Ready);
-    watch(&mut group, &mut signals);
+    watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
     let deserted = group.running() == 0;
     let ends = group.stop_unless(|| signals.pending().next().is_some());
     if deserted {
-        complain("all instances have ended by themselves");
+        program.complain("all instances have ended by themselves");
     } else {
-        ends.iter().filter(|exit| exit.reason != supervise::Reason::Itself).for_each(report);
+        ends.iter()
+            .filter(|exit| exit.reason != supervise::Reason::Itself)
+            .for_each(|exit| report(exit, program));
     }
     say(&json(&totals(&ends)));
     Ok(ends.iter().all(|exit| exit.status == Status::Code(0)) && !deserted)
@@ -78,14 +80,14 @@ fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
 }
 
 /// Returns when a signal has come or no instance is left.
-fn watch(group: &mut Group, signals: &mut Signals) {
+fn watch(group: &mut Group, signals: &mut Signals, program: &Program) {
     while group.running() > 0 && signals.pending().next().is_none() {
-        group.wait(LOOK_EVERY).iter().for_each(report);
+        group.wait(LOOK_EVERY).iter().for_each(|exit| report(exit, program));
     }
 }
 
 /// Tells of an end that was not clean.
-fn report(exit: &Exit) {
+fn report(exit: &Exit, program: &Program) {
     if exit.status == Status::Code(0) && exit.reason != supervise::Reason::Itself {
         return;
     }
@@ -93,7 +95,10 @@ fn report(exit: &Exit) {
         "" => String::new(),
         words => format!("; it said:\n{words}"),
     };
-    complain(&format!("instance {} (process {}) ended with {}{words}", exit.instance, exit.pid, exit.status));
+    program.complain(&format!(
+        "instance {} (process {}) ended with {}{words}",
+        exit.instance, exit.pid, exit.status
+    ));
 }
 
 fn totals(ends: &[Exit]) -> Totals {

@@ -127,3 +127,50 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 fn refused(database: &Database) -> impl FnOnce(rusqlite::Error) -> StoreError {
     |source| StoreError::Refused { path: database.path.clone(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Synchronous;
+
+    #[test]
+    fn a_fresh_file_that_another_instance_is_setting_up_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("requests.db");
+        let database =
+            Database { path, synchronous: Synchronous::Full, busy_timeout: Duration::from_millis(1) };
+        let other = Connection::open(&database.path).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| prepare(&database));
+            // Longer than SQLite itself waits. However this is scheduled, a patient server passes.
+            std::thread::sleep(WAL_BUSY_TIMEOUT * 2);
+            other.execute_batch("ROLLBACK").unwrap();
+            waiting.join().unwrap()
+        });
+        waiting.unwrap();
+    }
+
+    #[test]
+    fn a_connection_is_set_up_as_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("requests.db");
+        let database =
+            Database { path, synchronous: Synchronous::Full, busy_timeout: Duration::from_secs(7) };
+        let connection = connect(&database).unwrap();
+        let read = |name: &str| -> String {
+            let value: rusqlite::types::Value =
+                connection.pragma_query_value(None, name, |row| row.get(0)).unwrap();
+            format!("{name} = {value:?}")
+        };
+        assert_eq!(
+            ["journal_mode", "busy_timeout", "synchronous", "temp_store"].map(read),
+            [
+                "journal_mode = Text(\"wal\")",
+                "busy_timeout = Integer(7000)",
+                "synchronous = Integer(2)",
+                "temp_store = Integer(2)"
+            ]
+        );
+    }
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Upper bound of every wait; nothing waits that long unless it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_target-server");
 
@@ -116,7 +116,20 @@ impl Drop for Server {
 
 /// Runs the program to its end.
 pub(crate) fn run(flags: &[&str]) -> Output {
-    Command::new(PROGRAM).args(flags).stdin(Stdio::null()).output().unwrap()
+    finish(Command::new(PROGRAM).args(flags))
+}
+
+/// Runs a command that is to end by itself, and ends it if it does not. Its output must fit into a pipe.
+pub(crate) fn finish(command: &mut Command) -> Output {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let ended = patiently(|| child.try_wait().unwrap());
+    if ended.is_none() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(ended.is_some(), "it serves instead of refusing: {output:?}");
+    output
 }
 
 /// One connection.
@@ -220,14 +233,18 @@ pub(crate) fn send_signal(pid: u32, name: &str) {
 }
 
 /// Looks again and again until `found` has something.
+pub(crate) fn until<T>(what: &str, found: impl FnMut() -> Option<T>) -> T {
+    patiently(found).unwrap_or_else(|| panic!("waited in vain: {what}"))
+}
+
 #[expect(clippy::disallowed_methods, reason = "an upper bound for a wait")]
-pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+fn patiently<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if let Some(thing) = found() {
+        let thing = found();
+        if thing.is_some() || Instant::now() >= deadline {
             return thing;
         }
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

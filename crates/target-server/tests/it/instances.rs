@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use supervise::Spec;
 
-use crate::helper::{Client, PATIENCE, PROGRAM, Server, get, post, run, runs, send_signal, until};
+use crate::helper::{Client, PATIENCE, PROGRAM, Server, finish, get, post, run, runs, send_signal, until};
 
 fn group(instances: u16, database: &std::path::Path) -> supervise::Group {
     let mut spec = Spec::new(PROGRAM, "127.0.0.1:0".parse().unwrap());
@@ -133,11 +133,9 @@ fn killing_the_parent_leaves_no_orphan() {
 
 #[test]
 fn an_instance_whose_parent_is_gone_refuses_to_start() {
-    let output = std::process::Command::new(PROGRAM)
-        .args(["--store", "none", "--listen", "127.0.0.1:0"])
-        .env("SUPERVISE_PARENT_PID", "1")
-        .output()
-        .unwrap();
+    let mut command = std::process::Command::new(PROGRAM);
+    command.args(["--store", "none", "--listen", "127.0.0.1:0"]).env("SUPERVISE_PARENT_PID", "1");
+    let output = finish(&mut command);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(

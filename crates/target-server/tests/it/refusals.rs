@@ -2,11 +2,11 @@
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use command_fds::{CommandFdExt, FdMapping};
 
-use crate::helper::{Client, PROGRAM, Server, get, run};
+use crate::helper::{Client, PROGRAM, Server, finish, get, run};
 
 fn refused(flags: &[&str]) -> String {
     let output = run(flags);
@@ -119,7 +119,7 @@ fn a_passed_socket_that_cannot_be_served() {
     let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     for socket in [OwnedFd::from(datagrams), OwnedFd::from(silent)] {
-        let output = with_descriptor_3(socket).args(["--store", "none"]).output().unwrap();
+        let output = finish(with_descriptor_3(socket).args(["--store", "none"]));
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(
@@ -134,8 +134,7 @@ fn a_passed_socket_that_cannot_be_served() {
 #[test]
 fn a_passed_socket_for_several_instances() {
     let passed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let output =
-        with_descriptor_3(passed.into()).args(["--store", "none", "--instances", "2"]).output().unwrap();
+    let output = finish(with_descriptor_3(passed.into()).args(["--store", "none", "--instances", "2"]));
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("a socket passed by a service manager serves one instance"), "{said}");
@@ -149,14 +148,14 @@ fn a_socket_passed_to_somebody_else_is_left_alone() {
     command.fd_mappings(vec![FdMapping { parent_fd: passed.into(), child_fd: 3 }]).unwrap();
     command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
     command.args(["--store", "none", "--listen", &address.to_string()]);
-    let output = command.output().unwrap();
+    let output = finish(&mut command);
     assert!(String::from_utf8(output.stderr).unwrap().contains("address already in use"));
 }
 
 fn with_descriptor_3(socket: OwnedFd) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", r#"LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@""#, PROGRAM]);
-    command.env("LISTEN_FDS", "1").stdin(Stdio::null());
+    command.env("LISTEN_FDS", "1");
     command.fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: 3 }]).unwrap();
     command
 }

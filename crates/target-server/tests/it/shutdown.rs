@@ -45,6 +45,19 @@ fn requests_in_flight_are_finished_and_idle_connections_closed() {
 }
 
 #[test]
+fn a_request_half_sent_is_finished() {
+    let mut server = Server::start(&["--store", "none"]);
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.answer().status, 100);
+    server.signal("TERM");
+    until("nothing listens any more", || TcpStream::connect(server.address).err());
+    assert_eq!(client.ask("hi").body, "hi");
+    assert!(client.at_end());
+    assert_eq!(server.wait().code, Some(0));
+}
+
+#[test]
 fn a_second_signal_does_not_wait() {
     let mut server = Server::start(&["--drain-timeout", "60m", "--busy-timeout", "60m"]);
     let lock = hold(&server);
