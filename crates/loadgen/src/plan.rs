@@ -140,8 +140,10 @@ pub enum PlanError {
     Tls(String),
     #[error("`{0}` is not a path: it begins with a slash, like /orders?id=7")]
     Path(String),
-    #[error("{0} and {1} exclude each other: a target is either started or running already")]
-    Exclusive(&'static str, &'static str),
+    #[error(
+        "`{0}` is a setting of a target that is started; with a `url` nothing is, so leave one of them out"
+    )]
+    NotStarted(&'static str),
 }
 
 impl Plan {
@@ -211,8 +213,8 @@ impl Plan {
         let mut pairs = self.pairs();
         pairs.insert("load.url".to_owned(), masked(&url));
         pairs.remove("load.workers");
-        let text: String = pairs.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-        format!("{:016x}", fnv1a(text.as_bytes()))
+        let lines: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
     }
 
     /// The request, when it is known where the target listens. `None`: at the plan's own URL.
@@ -241,8 +243,18 @@ impl Target {
             busy_timeout,
         } = options;
         if let Some(url) = url {
-            if instances.is_some() {
-                return Err(PlanError::Exclusive("a URL", "a number of instances"));
+            let started = [
+                ("path", path.is_some()),
+                ("instances", instances.is_some()),
+                ("store", store.is_some()),
+                ("threads", threads.is_some()),
+                ("max_connections", max_connections.is_some()),
+                ("backlog", backlog.is_some()),
+                ("synchronous", synchronous.is_some()),
+                ("busy_timeout", busy_timeout.is_some()),
+            ];
+            if let Some((option, _)) = started.iter().find(|(_, is_set)| *is_set) {
+                return Err(PlanError::NotStarted(option));
             }
             return Ok((Self::External, parse_url(&url)?));
         }

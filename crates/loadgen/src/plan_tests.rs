@@ -1,1 +1,155 @@
+use super::*;
 
+const AROUND: Surroundings = Surroundings { cpus: NonZeroUsize::new(4).unwrap() };
+
+fn plain(url: &str, options: LoadOptions) -> Result<Plan, PlanError> {
+    Plan::of_url(url, options, AROUND)
+}
+
+fn printed(plan: &Plan) -> String {
+    plan.pairs().iter().map(|(key, value)| format!("{key} = {value}\n")).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn a_plain_load_has_the_defaults_of_hey() {
+    insta::assert_snapshot!(printed(&plain("http://127.0.0.1:8080", LoadOptions::default()).unwrap()), @r"
+    load.body_bytes = 0
+    load.connections = 50
+    load.drain = 20s
+    load.engine = http1
+    load.headers = User-Agent: loadgen/0.1.0 | Content-Type: text/html | Accept-Encoding: gzip
+    load.method = GET
+    load.model = closed
+    load.requests = 200
+    load.timeout = 20s
+    load.url = http://127.0.0.1:8080/
+    load.workers = 4
+    target.kind = external
+    ");
+}
+
+#[test]
+fn everything_typed_is_honoured() {
+    let options = LoadOptions {
+        requests: Some(5.try_into().unwrap()),
+        connections: Some(20.try_into().unwrap()),
+        timeout: Some("0".parse().unwrap()),
+        method: Some("post".to_owned()),
+        header: vec!["X-A: 1".to_owned(), "x-a:2".to_owned(), "Cookie: secret".to_owned()],
+        accept: Some("text/plain".to_owned()),
+        content_type: Some("application/json".to_owned()),
+        body: Some("{}".to_owned()),
+        ..LoadOptions::default()
+    };
+    let plan = plain("http://user:password@h/a?b=c", options).unwrap();
+    insta::assert_snapshot!(printed(&plan), @r"
+    load.body_bytes = 2
+    load.connections = 5
+    load.drain = 20s
+    load.engine = http1
+    load.headers = User-Agent: loadgen/0.1.0 | Content-Type: application/json | Accept-Encoding: gzip | Authorization: *** | X-A: 2 | Cookie: *** | Accept: text/plain
+    load.method = POST
+    load.model = closed
+    load.requests = 5
+    load.timeout = none
+    load.url = http://user:***@h/a?b=c
+    load.workers = 1
+    target.kind = external
+    ");
+    let basic = "Basic dXNlcjpwYXNzd29yZA==".to_owned();
+    assert!(plan.load.headers.contains(&("Authorization".to_owned(), basic)));
+}
+
+#[test]
+fn auto_takes_the_own_engine_where_it_can() {
+    let engine = |url, engine| {
+        plain(url, LoadOptions { engine, ..LoadOptions::default() }).map(|plan| plan.load.engine)
+    };
+    assert_eq!(engine("http://h/", None).unwrap(), EngineKind::Http1);
+    assert_eq!(engine("https://h/", None).unwrap(), EngineKind::Reqwest);
+    assert_eq!(engine("http://h/", Some(EngineChoice::Reqwest)).unwrap(), EngineKind::Reqwest);
+    assert!(matches!(engine("https://h/", Some(EngineChoice::Http1)), Err(PlanError::Tls(_))));
+}
+
+#[test]
+fn what_cannot_be_honoured_is_refused_with_what_to_do() {
+    let refused = |url: &str| plain(url, LoadOptions::default()).unwrap_err().to_string();
+    assert_eq!(
+        refused("localhost:8080/x"),
+        "`localhost:8080/x` lacks the scheme: did you mean http://localhost:8080/x?"
+    );
+    assert_eq!(refused("127.0.0.1/x"), "`127.0.0.1/x` lacks the scheme: did you mean http://127.0.0.1/x?");
+    assert_eq!(refused("nonsense"), "`nonsense` is not a URL: write one like http://127.0.0.1:8080/");
+    assert_eq!(refused("http://"), "`http://` is not a URL: write one like http://127.0.0.1:8080/");
+    assert_eq!(
+        refused("ftp://h/"),
+        "`ftp:` in ftp://h/ is not a scheme that loadgen speaks: use http:// or https://"
+    );
+    let with = |options| plain("http://h/", options).unwrap_err().to_string();
+    let header = |field: &str| with(LoadOptions { header: vec![field.to_owned()], ..LoadOptions::default() });
+    assert_eq!(header("no colon"), "`no colon` is not a header field: write it like \"Name: value\"");
+    assert!(header("a b: c").starts_with("`a b: c` is not a header"));
+    assert!(header("A: c\r\nB: d").contains("is not a header"));
+    let method = LoadOptions { method: Some("GET /".to_owned()), ..LoadOptions::default() };
+    assert_eq!(with(method), "`GET /` is not an HTTP method");
+    let file = LoadOptions { body_file: Some("/nonexistent/body".into()), ..LoadOptions::default() };
+    assert!(with(file).starts_with("cannot read the request body from /nonexistent/body: "));
+}
+
+#[test]
+fn the_key_is_that_of_the_plan_not_of_the_place() {
+    let key = |url: &str, workers: u16, connections: u32| {
+        let options = LoadOptions {
+            workers: workers.try_into().ok(),
+            connections: connections.try_into().ok(),
+            ..LoadOptions::default()
+        };
+        plain(url, options).unwrap().key()
+    };
+    assert_eq!(key("http://h:1/", 1, 9), key("http://h:2/", 2, 9));
+    assert_ne!(key("http://h:1/", 1, 9), key("http://h:1/", 1, 8));
+    assert_ne!(key("http://h:1/", 1, 9), key("http://h:1/x", 1, 9));
+}
+
+#[test]
+fn a_started_target_gets_its_address_when_it_listens() {
+    let target = TargetOptions { path: Some("/orders?id=7".to_owned()), ..TargetOptions::default() };
+    let plan = Plan::of_scenario("s", target, LoadOptions::default(), AROUND).unwrap();
+    assert_eq!(plan.load.url.as_str(), "http://target/orders?id=7");
+    let request = plan.request(Some("127.0.0.1:4711".parse().unwrap()));
+    assert_eq!(request.url.as_str(), "http://127.0.0.1:4711/orders?id=7");
+}
+
+#[test]
+fn a_target_is_started_or_there_not_both() {
+    let target = TargetOptions {
+        url: Some("http://h/".to_owned()),
+        instances: Some(4.try_into().unwrap()),
+        ..TargetOptions::default()
+    };
+    let refused = Plan::of_scenario("s", target, LoadOptions::default(), AROUND).unwrap_err();
+    assert!(
+        refused.to_string().starts_with("`instances` is a setting of a target that is started"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_command_line_wins_over_the_scenario() {
+    let scenario = LoadOptions {
+        duration: Some("120s".parse().unwrap()),
+        connections: Some(100.try_into().unwrap()),
+        header: vec!["X-A: file".to_owned()],
+        ..LoadOptions::default()
+    };
+    let typed = LoadOptions {
+        requests: Some(7.try_into().unwrap()),
+        header: vec!["X-A: typed".to_owned()],
+        ..LoadOptions::default()
+    };
+    let both = typed.over(scenario.clone());
+    assert_eq!(both.connections, scenario.connections);
+    let plan = plain("http://h/", both).unwrap();
+    assert_eq!(plan.load.stop, Stop::Requests(7), "who types a number does not want the file's duration");
+    assert!(plan.load.headers.contains(&("X-A".to_owned(), "typed".to_owned())));
+}

@@ -205,11 +205,10 @@ fn load(
 
 fn ended(outcome: &Outcome, interrupt: &Interrupt, target: &Running) -> Ended {
     match (outcome.stopped_at, interrupt.signal()) {
-        (None, _) => Ended::Completed,
         (Some(_), Some(Signal::Int)) => Ended::Sigint,
         (Some(_), Some(Signal::Term)) => Ended::Sigterm,
         (Some(_), None) if target.is_lost() => Ended::TargetLost,
-        (Some(_), None) => Ended::Completed,
+        (None, _) | (Some(_), None) => Ended::Completed,
     }
 }
 

@@ -39,7 +39,9 @@ fn simulate(orders: &Orders, slots: usize, script: Script, stop_at: Option<Nanos
         worker.await.unwrap();
     });
     let mut collector = Collector::new(vec![emptied]);
-    inbox.iter().for_each(|message| drop(collector.take(message)));
+    for message in inbox {
+        collector.take(message);
+    }
     assert!(collector.is_done());
     check_account(&collector);
     collector

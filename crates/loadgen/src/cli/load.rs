@@ -24,7 +24,9 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     };
     let hints = hints(&options);
     let plan = Plan::of_url(&url, options, surroundings())?;
-    hints.iter().for_each(|hint| output::tell(hint));
+    for hint in hints {
+        output::tell(&hint);
+    }
     let interrupt = interrupt_on_signals()?;
     let program = super::this_program()?;
     let context = Context { program: &program, machine: None, interrupt: &interrupt, versions: versions() };

@@ -41,6 +41,7 @@ pub(super) fn render_run(run: Run, format: &Format) -> (Document, String) {
 }
 
 /// How stdout wants to be written to.
+#[expect(clippy::disallowed_methods, reason = "the cli room reads the environment")]
 pub(super) fn style() -> Style {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();

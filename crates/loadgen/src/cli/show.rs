@@ -1,5 +1,6 @@
 //! `loadgen plan`, `report` and `compare`: nothing is measured here.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use report::compare::Comparison;
@@ -15,18 +16,20 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
     let PlanCommand { what, load, target } = command;
     let mut text = String::new();
     for what in &what {
-        let is_file = Path::new(what).exists() || what.ends_with(".toml");
+        let path = Path::new(what);
+        let is_file = path.exists() || path.extension().is_some_and(|extension| extension == "toml");
         let plan = if is_file {
-            replay::resolve(Path::new(what), target.clone(), load.clone())?.0
+            replay::resolve(path, target.clone(), load.clone())?.0
         } else {
             Plan::of_url(what, load.clone(), load::surroundings())?
         };
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&format!("# {} (plan {})\n", plan.name, plan.key()));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "# {} (plan {})", plan.name, plan.key());
         for (key, value) in plan.pairs() {
-            text.push_str(&format!("{key} = {value}\n"));
+            let _ = writeln!(text, "{key} = {value}");
         }
     }
     output::show(&text)?;
