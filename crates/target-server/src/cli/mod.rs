@@ -125,3 +125,17 @@ fn guard() -> Result<(), ServeError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_called_as_it_was_typed() {
+        let program = |path: &str, leading: &[&str]| {
+            Program { path: path.into(), leading: leading.iter().map(Into::into).collect() }.name()
+        };
+        assert_eq!(program("/usr/bin/loadgen", &["serve"]), "loadgen serve");
+        assert_eq!(program("target-server", &[]), "target-server");
+    }
+}

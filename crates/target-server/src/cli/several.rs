@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use supervise::{Exit, Group, Spec, Status};
+use supervise::{Exit, Group, Reason, Spec, Status};
 
 use super::{Program, ServeArgs, ServeError, StoreKind, guard, json, listener, say, serving};
 use crate::lifecycle::{raise_open_files, tell};
@@ -53,19 +53,18 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     let mut group = supervise::start(&spec(args, program, cancel))?;
     say(&serving(args, group.address()));
     tell(&NotifyState::Ready);
-    watch(&mut group, &mut signals, program);
+    let known = watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
-    let deserted = group.running() == 0;
     let ends = group.stop_unless(|| signals.pending().next().is_some());
-    if deserted {
+    let asked = |exit: &&Exit| exit.reason != Reason::Itself;
+    ends.iter()
+        .filter(|exit| !known.contains(&exit.instance) && !clean(exit))
+        .for_each(|exit| report(exit, program));
+    if ends.iter().filter(asked).count() == 0 {
         program.complain("all instances have ended by themselves");
-    } else {
-        ends.iter()
-            .filter(|exit| exit.reason != supervise::Reason::Itself)
-            .for_each(|exit| report(exit, program));
     }
     say(&json(&totals(&ends)));
-    Ok(ends.iter().all(|exit| exit.status == Status::Code(0)) && !deserted)
+    Ok(ends.iter().all(clean))
 }
 
 fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
@@ -79,18 +78,24 @@ fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     spec
 }
 
-/// Returns when a signal has come or no instance is left.
-fn watch(group: &mut Group, signals: &mut Signals, program: &Program) {
+/// Returns when a signal has come or no instance is left, with the numbers of those whose end was reported.
+fn watch(group: &mut Group, signals: &mut Signals, program: &Program) -> Vec<u16> {
+    let mut reported = Vec::new();
     while group.running() > 0 && signals.pending().next().is_none() {
-        group.wait(LOOK_EVERY).iter().for_each(|exit| report(exit, program));
+        for exit in group.wait(LOOK_EVERY) {
+            report(&exit, program);
+            reported.push(exit.instance);
+        }
     }
+    reported
 }
 
-/// Tells of an end that was not clean.
+/// Whether an instance lived until it was asked to end, and obeyed with everything answered.
+fn clean(exit: &Exit) -> bool {
+    exit.status == Status::Code(0) && exit.reason == Reason::Asked
+}
+
 fn report(exit: &Exit, program: &Program) {
-    if exit.status == Status::Code(0) && exit.reason != supervise::Reason::Itself {
-        return;
-    }
     let words = match exit.stderr.as_str() {
         "" => String::new(),
         words => format!("; it said:\n{words}"),

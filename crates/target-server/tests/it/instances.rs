@@ -106,6 +106,20 @@ fn a_killed_instance_is_reported_and_the_others_go_on() {
 }
 
 #[test]
+fn an_instance_that_leaves_on_its_own_is_reported_too() {
+    let mut server = Server::start(&["--instances", "2", "--store", "none"]);
+    let leaver = server.children()[0];
+    send_signal(leaver, "TERM");
+    until("the report", || (!server.stderr().is_empty()).then_some(()));
+    assert_eq!(
+        server.stderr(),
+        format!("target-server: instance 1 (process {leaver}) ended with exit code 0\n")
+    );
+    assert_eq!(server.connect().ask(&get("/")).status, 200);
+    assert_eq!(server.stop().code, Some(1), "not every instance lived until the end");
+}
+
+#[test]
 fn without_any_instance_left_the_parent_gives_up() {
     let mut server = Server::start(&["--instances", "2", "--store", "none"]);
     for instance in server.children() {

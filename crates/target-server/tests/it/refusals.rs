@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
 
@@ -105,13 +105,13 @@ fn a_passed_socket_wins_over_the_address() {
     let (passed, taken) =
         (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     let address = passed.local_addr().unwrap();
-    let mut child = with_descriptor_3(passed.into())
+    let child = with_descriptor_3(passed.into())
         .args(["--store", "none", "--listen", &taken.local_addr().unwrap().to_string()])
+        .stdout(Stdio::null())
         .spawn()
         .unwrap();
+    let _killed_in_the_end = Kill(child);
     assert_eq!(Client::connect(address).ask(&get("/")).status, 200);
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[test]
@@ -150,6 +150,15 @@ fn a_socket_passed_to_somebody_else_is_left_alone() {
     command.args(["--store", "none", "--listen", &address.to_string()]);
     let output = finish(&mut command);
     assert!(String::from_utf8(output.stderr).unwrap().contains("address already in use"));
+}
+
+struct Kill(Child);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn with_descriptor_3(socket: OwnedFd) -> Command {

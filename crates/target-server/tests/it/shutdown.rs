@@ -58,6 +58,27 @@ fn a_request_half_sent_is_finished() {
 }
 
 #[test]
+fn a_request_whose_client_has_left_is_recorded_all_the_same() {
+    let mut server = Server::start(&[]);
+    let lock = hold(&server);
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.answer().status, 100);
+    client.send("x");
+    // What arrived before these were answered has been read: one thread reads, in the order of arrival.
+    let settle = || (0..3).for_each(|_| assert_eq!(server.connect().ask("GET\r\n\r\n").status, 400));
+    settle();
+    drop(client);
+    settle();
+    server.signal("TERM");
+    until("nothing listens any more", || TcpStream::connect(server.address).err());
+    lock.execute_batch("ROLLBACK").unwrap();
+    let ended = server.wait();
+    assert_eq!((ended.code, &ended.counts["rows"]), (Some(0), &1.into()));
+    assert_eq!(server.rows(), 1);
+}
+
+#[test]
 fn a_second_signal_does_not_wait() {
     let mut server = Server::start(&["--drain-timeout", "60m", "--busy-timeout", "60m"]);
     let lock = hold(&server);

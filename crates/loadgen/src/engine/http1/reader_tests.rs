@@ -98,7 +98,7 @@ fn what_is_cut_short_is_told_apart_from_what_never_came() {
     check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", &(Ok(AtClose::Truncated), 200, 3));
     check(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
-        (Ok(AtClose::Truncated), 200, 5),
+        &(Ok(AtClose::Truncated), 200, 5),
     );
 }
 
