@@ -74,7 +74,8 @@ pub fn observe(label: Option<&str>) -> Machine {
         architecture: uname.machine().to_string_lossy().into_owned(),
         limits: limits(),
     };
-    let gigabytes = (machine.memory_bytes as f64 / 1e9).round();
+    // Rounded, because kernels keep different shares of the same memory for themselves.
+    let gigabytes = (machine.memory_bytes as f64 / f64::from(1 << 30)).round();
     machine.label =
         label.map_or_else(|| format!("local-{}cpu-{gigabytes}gb", machine.cpus_allowed), str::to_owned);
     let comparable = format!(

@@ -5,11 +5,19 @@
 
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::quantity::{Span, Timeout};
+
+/// A whole number from 1 on, refused in words that mean something to a person.
+fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
+    let is_positive = text.parse::<u64>().is_ok_and(|number| number > 0);
+    text.parse()
+        .map_err(|_| if is_positive { "that is too many" } else { "it must be a whole number from 1 on" })
+}
 
 /// How requests travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -32,11 +40,11 @@ pub enum EngineChoice {
 #[serde(deny_unknown_fields)]
 pub struct LoadOptions {
     /// Number of requests [default: 200]. Not used when a duration is given
-    #[arg(short = 'n', long, alias = "n", value_name = "N")]
+    #[arg(short = 'n', long, alias = "n", value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub requests: Option<NonZeroU64>,
 
     /// Number of connections, each with one request at a time [default: 50]
-    #[arg(short = 'c', long, alias = "c", value_name = "N")]
+    #[arg(short = 'c', long, alias = "c", value_name = "N", value_parser = at_least_one::<NonZeroU32>)]
     pub connections: Option<NonZeroU32>,
 
     /// How long to send requests, such as 10s or 1m30s
@@ -81,7 +89,7 @@ pub struct LoadOptions {
     pub engine: Option<EngineChoice>,
 
     /// Worker threads [default: one per 16 connections, at most one per CPU]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub workers: Option<NonZeroU16>,
 }
 
@@ -150,7 +158,7 @@ pub struct TargetOptions {
     pub path: Option<String>,
 
     /// Server processes that share one port and one database [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub instances: Option<NonZeroU16>,
 
     /// How requests are recorded [default: pool]
@@ -158,7 +166,7 @@ pub struct TargetOptions {
     pub store: Option<Store>,
 
     /// Threads that write to the database, per instance [default: 4]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub threads: Option<NonZeroU16>,
 
     /// Open connections per instance; further ones wait in the kernel's queue. 0 is no limit [default: 0]
@@ -166,7 +174,7 @@ pub struct TargetOptions {
     pub max_connections: Option<u32>,
 
     /// Length of each instance's queue of connections not yet accepted [default: 1024]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub backlog: Option<NonZeroU16>,
 
     /// How careful SQLite is with the disk [default: normal]

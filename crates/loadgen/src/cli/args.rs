@@ -14,8 +14,10 @@ Examples:
   loadgen run scenarios/quick.toml                   start a target, load it, check it, record it
   loadgen compare results/                           recorded runs side by side
 
-Exit codes: 0 done, 1 the target lost what it acknowledged, 2 wrong use, 3 no target or no answer at all,
-4 the run is not valid, 130 and 143 interrupted (the report is complete all the same).";
+Exit codes:
+  0  done                                          3  no target, or not one answer
+  1  the target lost what it had acknowledged      4  the run is not valid
+  2  wrong use, nothing was started                130, 143  interrupted; the report is complete";
 
 /// Load-tests HTTP servers, with numbers that can be trusted
 ///
@@ -56,7 +58,9 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct LoadCommand {
     /// URL to be loaded
-    pub(super) url: Option<String>,
+    // Several are taken in, to be refused with a better sentence than the parser's.
+    #[arg(value_name = "URL")]
+    pub(super) urls: Vec<String>,
 
     #[command(flatten)]
     pub(super) options: LoadOptions,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
+use clap::CommandFactory;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::args::LoadCommand;
+use super::args::{Arguments, LoadCommand};
 use super::exit::Exit;
 use super::live::Live;
 use super::output;
@@ -16,14 +17,10 @@ use crate::plan::{Plan, Surroundings};
 use crate::run::{self, Context, Interrupt, Signal};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
-    let LoadCommand { url, options, output: output_options } = command;
-    let Some(url) = url else {
-        bail!(
-            "no URL: say what to load, like `loadgen -z 10s -c 100 http://127.0.0.1:8080/` (--help shows more)"
-        );
-    };
+    let LoadCommand { urls, options, output: output_options } = command;
+    let url = only(&urls)?;
     let hints = hints(&options);
-    let plan = Plan::of_url(&url, options, surroundings())?;
+    let plan = Plan::of_url(url, options, surroundings())?;
     for hint in hints {
         output::tell(&hint);
     }
@@ -35,6 +32,27 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     let (_, text) = output::render_run(run, output_options.format());
     output::show(&text)?;
     Ok(exit)
+}
+
+/// The one URL, or what is wrong with what was typed instead.
+fn only(urls: &[String]) -> anyhow::Result<&str> {
+    let Some(first) = urls.first() else {
+        bail!(
+            "no URL: say what to load, like `loadgen -z 10s -c 100 http://127.0.0.1:8080/` (--help shows more)"
+        );
+    };
+    let commands = Arguments::command();
+    let near = |command: &&clap::Command| strsim::damerau_levenshtein(command.get_name(), first) <= 2;
+    if let Some(command) = commands.get_subcommands().find(near) {
+        // Behind options, the parser takes a command for a URL.
+        let name = command.get_name();
+        let advice = if name == first { "commands come first" } else { "did you mean that command?" };
+        bail!("`{first}` is not a URL; {advice}: loadgen {name} ...");
+    }
+    match urls.get(1) {
+        Some(second) => bail!("one URL at a time: `{second}` is one too many"),
+        None => Ok(first),
+    }
 }
 
 /// Sentences about options that do less than somebody may think.
