@@ -1,6 +1,6 @@
 //! Several processes, one port, one database.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use supervise::Spec;
 
@@ -68,12 +68,21 @@ fn the_parent_adds_up_and_ends_cleanly() {
     assert_eq!(server.rows(), 30);
 }
 
+/// Raises a flag also when a test fails, so that nobody waits for it for ever.
+struct Raise<'a>(&'a AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_killed_instance_is_reported_and_the_others_go_on() {
     let mut server = Server::start(&["--instances", "3"]);
     let answers = AtomicU64::new(0);
     let served = || answers.load(Ordering::Relaxed);
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     let victim = server.children()[1];
     std::thread::scope(|scope| {
         for _ in 0..6 {
@@ -87,12 +96,12 @@ fn a_killed_instance_is_reported_and_the_others_go_on() {
                 }
             });
         }
+        let _clients_leave_in_the_end = Raise(&stop);
         until("some load", || (served() > 200).then_some(()));
         send_signal(victim, "KILL");
         until("the report", || server.stderr().contains("ended with").then_some(()));
         let so_far = served();
         until("more load", || (served() > so_far + 200).then_some(()));
-        stop.store(true, Ordering::Relaxed);
     });
     assert_eq!(
         server.stderr(),
