@@ -27,6 +27,8 @@ impl Output {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         // Appending is what makes cutting back safe while the instance writes.
         let file = OpenOptions::new().read(true).append(true).create_new(true).open(path)?;
+        // Open is all it needs to be. Without a name it does not outlive a supervisor that is killed outright.
+        std::fs::remove_file(path)?;
         Ok(Self { file, earlier: Vec::new() })
     }
 

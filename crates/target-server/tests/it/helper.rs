@@ -40,6 +40,8 @@ impl Server {
             .args(["--listen", "127.0.0.1:0", "--database"])
             .arg(&database)
             .args(flags)
+            // What a parent leaves behind when it is killed goes with the folder.
+            .env("TMPDIR", folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(folder.path().join("stderr")).unwrap())
