@@ -16,5 +16,6 @@ pub mod run;
 pub mod scenario;
 pub mod schedule;
 pub mod source;
+pub mod truth;
 pub mod verify;
 pub mod worker;
