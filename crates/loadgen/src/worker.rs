@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::clock::{Nanos, SECOND, TimeLimit, Timer};
+use crate::clock::{GiveUp, Nanos, SECOND, TimeLimit, Timer, Waited};
 use crate::engine::{Connection, Engine, Failure, Trace};
 use crate::recorder::{Interval, Outcome, Recorder, Sample};
 use crate::schedule::Schedule;
@@ -93,8 +93,8 @@ pub struct SlotReport {
 struct Slot {
     sent: Cell<u64>,
     answered: Cell<u64>,
-    /// When the request now under way began, so that one cut off at the end of the drain is still counted.
-    under_way: Cell<Option<Nanos>>,
+    /// Ends the request under way when the drain is over.
+    give_up: GiveUp,
 }
 
 /// What the slots of one worker share.
@@ -110,7 +110,7 @@ struct Shared<T, E> {
 /// Drives `slots` connections to the end of the run and reports. Returns when the connections may be closed.
 pub async fn run<T: Timer, E: Engine<T>>(timer: T, engine: E, orders: Orders, link: Link, slots: usize) {
     let recorder = RefCell::new(Recorder::new(orders.end));
-    let phase = link.phase.clone();
+    let mut phase = link.phase.clone();
     let shared = Rc::new(Shared { timer, engine, orders, recorder, link, last_end: Cell::new(0) });
     let slots: Vec<Rc<Slot>> = (0..slots).map(|_| Rc::default()).collect();
     let mut tasks = JoinSet::new();
@@ -120,26 +120,20 @@ pub async fn run<T: Timer, E: Engine<T>>(timer: T, engine: E, orders: Orders, li
     // Kept open until every worker is done: closing them earlier would free places in a server with a connection
     // limit, and let requests be answered that during the run were starved.
     let mut connections = Vec::with_capacity(slots.len());
-    let finished = finish(&shared, &mut tasks, &mut connections, phase.clone()).await;
-    if !finished {
-        tasks.shutdown().await;
-        let now = shared.timer.now();
-        for begin in slots.iter().filter_map(|slot| slot.under_way.take()) {
-            shared.record(&Sample { begin, end: now, outcome: Outcome::Aborted, trace: &Trace::default() });
-        }
-    }
+    finish(&shared, &slots, &mut tasks, &mut connections).await;
     shared.report(&slots);
-    let _ = phase.clone().wait_for(|phase| *phase == Phase::Closing).await;
+    let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
     drop(connections);
 }
 
-/// Waits until all slots are through, keeping their connections. `false` when the drain or the grace ended first.
+/// Waits until all slots are through, keeping their connections. When the drain or the grace ends, they give up.
 async fn finish<T: Timer, E: Engine<T>>(
     shared: &Rc<Shared<T, E>>,
+    slots: &[Rc<Slot>],
     tasks: &mut JoinSet<Option<E::Connection>>,
     connections: &mut Vec<Option<E::Connection>>,
-    mut phase: watch::Receiver<Phase>,
-) -> bool {
+) {
+    let mut phase = shared.link.phase.clone();
     let timer = &shared.timer;
     let mut give_up = shared.orders.end.map(|end| end.saturating_add(shared.orders.drain));
     let mut stopping = false;
@@ -160,12 +154,16 @@ async fn finish<T: Timer, E: Engine<T>>(
             joined = tasks.join_next() => match joined {
                 // A slot that panicked lost its request: the account will not balance, and the run says so.
                 Some(connection) => connections.extend(connection.ok()),
-                None => return true,
+                None => return,
             },
             () = timer.until(wake) => {
                 let now = timer.now();
                 if give_up.is_some_and(|give_up| now >= give_up) {
-                    return false;
+                    give_up = None;
+                    shared.orders.schedule.stop();
+                    for slot in slots {
+                        slot.give_up.raise();
+                    }
                 }
                 shared.turn(now);
                 next_turn = (now / SECOND + 1) * SECOND;
@@ -181,21 +179,20 @@ async fn drive<T: Timer, E: Engine<T>>(shared: Rc<Shared<T, E>>, slot: Rc<Slot>)
     let mut limit = TimeLimit::new(timer);
     let mut now = timer.now();
     while let Some(due) = orders.schedule.take(now) {
-        if due > now {
-            timer.until(due).await;
+        if due > now && limit.run(None, &slot.give_up, timer.until(due)).await == Waited::GivenUp {
+            return connection;
         }
         slot.sent.set(slot.sent.get() + 1);
-        slot.under_way.set(Some(due));
         let mut trace = Trace::default();
         let exchange = exchange(engine, &mut connection, &orders.request, timer, &mut trace);
-        let deadline = orders.timeout.map(|timeout| due.saturating_add(timeout));
-        let result = limit.run(timer, deadline, exchange).await;
+        let deadline = orders.timeout.map(|timeout| timer.instant(due.saturating_add(timeout)));
+        let result = limit.run(deadline, &slot.give_up, exchange).await;
         now = timer.now();
-        slot.under_way.set(None);
         let outcome = match result {
-            Some(Ok(status)) => Outcome::Answered(status),
-            Some(Err(failure)) => Outcome::Failed(failure),
-            None => Outcome::TimedOut,
+            Waited::Done(Ok(status)) => Outcome::Answered(status),
+            Waited::Done(Err(failure)) => Outcome::Failed(failure),
+            Waited::Limit => Outcome::TimedOut,
+            Waited::GivenUp => Outcome::Aborted,
         };
         let mut end = now;
         if let Outcome::Answered(_) = outcome {

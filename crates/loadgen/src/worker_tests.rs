@@ -125,6 +125,7 @@ fn what_is_unfinished_when_the_drain_ends_is_aborted() {
     // 0.7, 1.4, 2.1 s: the third answer came in the drain and does not count for the rate.
     assert_eq!((collector.total.counts.ok, collector.total.counts.answered_in_window), (3, 2));
     assert_eq!(collector.total.counts.aborted, 2);
+    assert_eq!(collector.total.counts.opened, 3, "what is known of an aborted request is kept");
     assert!(near(collector.total.latencies.censored.max(), 3 * SECOND));
 }
 
