@@ -29,6 +29,11 @@ pub struct Program {
 /// Why there is no target.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
+    /// This program was built without its target.
+    #[error(
+        "this loadgen was built without the embedded target (feature `serve`): load a server that runs already, with `url`"
+    )]
+    NotBuiltIn,
     /// No room for its database.
     #[error("cannot make a scratch folder for the target's database: {0}; set TMPDIR to a folder with room")]
     Scratch(io::Error),
@@ -73,6 +78,9 @@ pub struct Remains {
 /// When it does not come up; nothing is left running then.
 pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Result<Running, LaunchError> {
     let Target::Embedded(embedded) = target else { return Ok(Running::External) };
+    if cfg!(not(feature = "serve")) {
+        return Err(LaunchError::NotBuiltIn);
+    }
     let scratch = tempfile::Builder::new().prefix("loadgen-").tempdir().map_err(LaunchError::Scratch)?;
     let database = scratch.path().join("requests.db");
     let mut spec = Spec::new(&program.path, (Ipv4Addr::LOCALHOST, 0).into());
