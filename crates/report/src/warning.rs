@@ -238,8 +238,7 @@ impl fmt::Display for Warning {
             }
             Self::Starved { worker, waited_ns, wall_ns } => {
                 let part = share(*waited_ns as f64 / *wall_ns as f64);
-                let (waited, wall) = (nanos(*waited_ns), nanos(*wall_ns));
-                write!(f, "worker {worker} of the generator waited {waited} of {wall} ({part}) for a CPU")
+                write!(f, "the generator's worker {worker} waited {part} of the time for a CPU")
             }
         }
     }

@@ -48,7 +48,7 @@ fn the_fixtures_have_theirs() {
         (
             "rate",
             &[
-                "suspect: worker 1 of the generator waited 900 ms of 10.06 s (8.94%) for a CPU: give the generator CPUs of \
+                "suspect: the generator's worker 1 waited 8.94% of the time for a CPU: give the generator CPUs of \
                  its own",
                 "27 of 19,100 requests that fell due were never sent: lower the rate, or give more connections",
                 "72 of 19,073 requests failed, 4 s to 6 s into the run: the server reset the connection",
