@@ -115,13 +115,9 @@ pub struct ReqwestConnection {
 impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
     async fn send(&mut self, _request: &Request, timer: &T, trace: &mut Trace) -> Result<u16, Failure> {
         trace.first_write = timer.now();
-        let result = self.exchange(timer, trace).await;
-        for dial in self.dials.take() {
-            trace.reused = false;
-            trace.opened += u64::from(dial.succeeded);
-            trace.connect_ns = Some(trace.connect_ns.unwrap_or(0) + (dial.end - dial.begin));
-            trace.first_write = dial.end;
-        }
+        let settled = Settled { dials: &self.dials, trace };
+        let result = self.exchange(timer, &mut *settled.trace).await;
+        drop(settled);
         result.map_err(|error| failure(&error))
     }
 
@@ -143,6 +139,24 @@ impl ReqwestConnection {
         }
         trace.last_read = Some(timer.now());
         Ok(response.status().as_u16())
+    }
+}
+
+/// Puts the dials of an exchange into its trace at its end, even where that is a timeout that drops its future.
+struct Settled<'a> {
+    dials: &'a Dials,
+    trace: &'a mut Trace,
+}
+
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        let trace = &mut *self.trace;
+        for dial in self.dials.take() {
+            trace.reused = false;
+            trace.opened += u64::from(dial.succeeded);
+            trace.connect_ns = Some(trace.connect_ns.unwrap_or(0) + (dial.end - dial.begin));
+            trace.first_write = dial.end;
+        }
     }
 }
 
@@ -238,10 +252,16 @@ fn failure(error: &reqwest::Error) -> Failure {
         (Some(hyper), _) if hyper.is_incomplete_message() && error.is_body() => FailureKind::Truncated,
         (Some(hyper), _) if hyper.is_incomplete_message() => FailureKind::Closed,
         (_, Some(io)) if io.kind() == io::ErrorKind::UnexpectedEof => FailureKind::Truncated,
+        // What hyper thinks of a malformed chunk; the system's own errors have a code.
+        (Some(_), Some(io)) if io.raw_os_error().is_none() && is_invalid(io) => FailureKind::Protocol,
         (_, Some(io)) => Failure::transfer(io, "").kind,
         _ => FailureKind::Io,
     };
     Failure::new(kind, message)
+}
+
+fn is_invalid(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 /// An error and its causes in one line.
