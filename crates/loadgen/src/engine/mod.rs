@@ -129,3 +129,6 @@ pub(crate) fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) ->
     }
     None
 }
+
+#[cfg(test)]
+mod suite;

@@ -26,13 +26,17 @@ impl Head {
         let text = std::str::from_utf8(bytes).ok()?;
         let mut lines = text.strip_suffix("\r\n\r\n")?.split("\r\n");
         let words: Vec<&str> = lines.next()?.split(' ').collect();
-        let [method, target, "HTTP/1.1"] = words[..] else { return None };
+        let [method, target, version] = words[..] else { return None };
         let mut head = Self {
             text: text.to_owned(),
             method: method.to_owned(),
             target: target.to_owned(),
             content_length: 0,
-            close: false,
+            close: match version {
+                "HTTP/1.1" => false,
+                "HTTP/1.0" => true,
+                _ => return None,
+            },
         };
         let mut hosts = 0;
         for line in lines {
@@ -40,7 +44,8 @@ impl Head {
             match name.to_ascii_lowercase().as_str() {
                 "host" => hosts += 1,
                 "content-length" => head.content_length = value.parse().ok()?,
-                "connection" => head.close = value.eq_ignore_ascii_case("close"),
+                "connection" if value.eq_ignore_ascii_case("close") => head.close = true,
+                "connection" if value.eq_ignore_ascii_case("keep-alive") => head.close = false,
                 "transfer-encoding" => return None,
                 _ => {}
             }
@@ -160,7 +165,7 @@ mod tests {
     fn what_is_no_request_is_malformed() {
         for head in [
             "GET /\r\n\r\n",
-            "GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+            "GET / HTTP/2\r\nHost: x\r\n\r\n",
             "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET x HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET / HTTP/1.1\r\n\r\n",
@@ -177,5 +182,9 @@ mod tests {
     fn fields_are_found_in_any_case() {
         let head = Head::parse(b"GET / HTTP/1.1\r\nHOST: h\r\nConnection: Close\r\n\r\n").unwrap();
         assert_eq!((head.field("host"), head.field("none"), head.close), (Some("h"), None, true));
+        let closes = |rest: &str| {
+            Head::parse(format!("GET / HTTP/1.0\r\nHost: x\r\n{rest}\r\n").as_bytes()).unwrap().close
+        };
+        assert!(closes("") && !closes("Connection: keep-alive\r\n"));
     }
 }
