@@ -30,7 +30,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The file cannot be written.
-    #[error("{path}: cannot be written: {source}")]
+    #[error("{path}: cannot be written: {source}; make room there, or choose another place")]
     Write {
         /// The file.
         path: PathBuf,
@@ -153,7 +153,13 @@ pub fn to_json(document: &Document) -> String {
 /// # Errors
 /// When a folder or the file cannot be written.
 pub fn write(path: &Path, document: &Document) -> Result<(), StoreError> {
-    write_text(path, &to_json(document)).map_err(|source| StoreError::Write { path: path.to_owned(), source })
+    write_text(path, &to_json(document))
+        .map_err(|error| StoreError::Write { path: path.to_owned(), source: without_path(error) })
+}
+
+/// The error alone: that of a temporary file names a path which a user never chose and which is gone.
+fn without_path(error: io::Error) -> io::Error {
+    if error.raw_os_error().is_none() { error.kind().into() } else { error }
 }
 
 /// Finds documents: the named files, and all in the named folders and their folders.

@@ -9,6 +9,8 @@ use crate::units::{count, counted, nanos, one_line, share};
 
 /// A worker that waited for a CPU longer than this share of the run may have measured its own machine.
 const STARVED_SHARE: f64 = 0.05;
+/// Less than this in all is how a thread begins, and says nothing.
+const STARVED_NS: u64 = 100_000_000;
 
 /// One thing to know before believing the numbers. Its text is a sentence without a full stop.
 #[derive(Debug, Clone, PartialEq)]
@@ -222,11 +224,16 @@ impl fmt::Display for Warning {
                 )
             }
             Self::Failures { kind, failed, sent, first_ns, last_ns } => {
-                write!(f, "{} of {} failed, ", count(*failed), counted(*sent, "request"))?;
-                match (failed, first_ns == last_ns) {
-                    (1, _) | (_, true) => write!(f, "{} into the run: ", nanos(*first_ns))?,
-                    _ => write!(f, "{} to {} into the run: ", nanos(*first_ns), nanos(*last_ns))?,
+                write!(f, "{} of {} failed", count(*failed), counted(*sent, "request"))?;
+                match (failed == sent, *failed == 1 || first_ns == last_ns) {
+                    // Where everything failed, there is nothing to be gained by knowing when.
+                    (true, _) => {}
+                    (false, true) => write!(f, ", {} into the run", nanos(*first_ns))?,
+                    (false, false) => {
+                        write!(f, ", {} to {} into the run", nanos(*first_ns), nanos(*last_ns))?
+                    }
                 }
+                f.write_str(": ")?;
                 f.write_str(kind.meaning())
             }
             Self::Thin { first, samples } => {
@@ -371,11 +378,8 @@ fn starved(run: &Run) -> Option<Warning> {
     let waits =
         run.workers.iter().zip(1..).filter_map(|(worker, number)| Some((worker.run_queue_ns?, number)));
     let (waited_ns, worker) = waits.max_by_key(|&(waited, number)| (waited, std::cmp::Reverse(number)))?;
-    (waited_ns as f64 > wall_ns as f64 * STARVED_SHARE).then_some(Warning::Starved {
-        worker,
-        waited_ns,
-        wall_ns,
-    })
+    let is_starved = waited_ns > STARVED_NS && waited_ns as f64 > wall_ns as f64 * STARVED_SHARE;
+    is_starved.then_some(Warning::Starved { worker, waited_ns, wall_ns })
 }
 
 fn censored(run: &Run, summary: &Summary) -> Option<Warning> {
@@ -440,7 +444,7 @@ fn failure_advice(kind: FailureKind) -> Option<&'static str> {
         FailureKind::Dns => Some("check the host name"),
         FailureKind::ConnectRefused => Some("check that the target listens there, and did not restart"),
         FailureKind::ConnectTimeout => Some("look at the target's accept queue (`ss -ltn`)"),
-        FailureKind::Tls => Some("`-k` accepts any certificate"),
+        FailureKind::Tls => Some("check that the certificate is valid for that host"),
         FailureKind::Protocol => Some("check scheme and port of the URL"),
         FailureKind::ClientFiles => Some("raise `ulimit -n`"),
         FailureKind::ClientPorts => Some("keep connections alive, or widen the local port range"),

@@ -21,9 +21,17 @@ pub(super) fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Tells why nothing came of it: the error and its causes in one sentence.
+/// Tells why nothing came of it: the error and its causes in one sentence. Some errors already name their cause.
 pub(super) fn complain(error: &anyhow::Error) {
-    tell(&format!("loadgen: {error:#}"));
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.is_empty() {
+            sentence = cause;
+        } else if !sentence.contains(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    tell(&format!("loadgen: {sentence}"));
 }
 
 /// Renders a document in a format.

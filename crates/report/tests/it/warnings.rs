@@ -33,7 +33,7 @@ fn the_fixtures_have_theirs() {
             "refused",
             &[
                 "not one of 5,010 requests was answered: check that the target runs and the URL is right",
-                "5,010 of 5,010 requests failed, 210 us to 2 s into the run: connection refused: nothing listens \
+                "5,010 of 5,010 requests failed: connection refused: nothing listens \
                  at that address: check that the target listens there, and did not restart",
             ],
         ),
