@@ -5,6 +5,7 @@ pub mod clock;
 pub mod collector;
 pub mod engine;
 pub mod fleet;
+mod hash;
 pub mod launch;
 pub mod machine;
 pub mod options;

@@ -8,7 +8,7 @@ use std::thread;
 use report::document::Machine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::plan::fnv1a;
+use crate::hash::fnv1a;
 
 /// Descriptors that the program needs beside its connections.
 const SPARE_FILES: u64 = 64;

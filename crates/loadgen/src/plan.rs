@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use url::Url;
 
+use crate::hash::fnv1a;
 use crate::options::{EngineChoice, LoadOptions, Store, Synchronous, TargetOptions};
 use crate::quantity::{Span, Timeout};
 use crate::source::Request;
@@ -420,13 +421,6 @@ fn masked(url: &Url) -> String {
 fn shown<'a>(name: &str, value: &'a str) -> &'a str {
     let secret = ["authorization", "cookie", "proxy-authorization"];
     if secret.iter().any(|secret| name.eq_ignore_ascii_case(secret)) { "***" } else { value }
-}
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo): stable for ever, which the standard library's hasher does not promise.
-pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

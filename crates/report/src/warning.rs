@@ -230,7 +230,7 @@ impl fmt::Display for Warning {
                     (true, _) => {}
                     (false, true) => write!(f, ", {} into the run", nanos(*first_ns))?,
                     (false, false) => {
-                        write!(f, ", {} to {} into the run", nanos(*first_ns), nanos(*last_ns))?
+                        write!(f, ", {} to {} into the run", nanos(*first_ns), nanos(*last_ns))?;
                     }
                 }
                 f.write_str(": ")?;
