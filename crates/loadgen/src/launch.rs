@@ -14,8 +14,8 @@ use supervise::{Exit, Group, Reason, Spec, Status};
 use tempfile::TempDir;
 
 use crate::machine;
+use crate::options::Store;
 use crate::plan::{Embedded, Target};
-use crate::verify;
 
 /// How the program that a scenario's target is part of can be started.
 #[derive(Debug, Clone)]
@@ -51,16 +51,29 @@ pub enum Running {
     Started(Box<Started>),
 }
 
-/// Server processes of ours with a database of their own.
+/// Server processes of ours.
 #[derive(Debug)]
 pub struct Started {
     group: Group,
-    /// The exits of instances that died during the run, and the CPU time each instance had used when last seen.
-    died: Vec<Exit>,
-    cpu: BTreeMap<u16, u64>,
-    database: Option<PathBuf>,
-    program: Program,
-    scratch: TempDir,
+    database: Option<Database>,
+}
+
+/// The database of a started target. The file goes when this value does.
+#[derive(Debug)]
+pub struct Database {
+    folder: TempDir,
+}
+
+impl Database {
+    fn create() -> Result<Self, LaunchError> {
+        let folder = tempfile::Builder::new().prefix("loadgen-").tempdir().map_err(LaunchError::Scratch)?;
+        Ok(Self { folder })
+    }
+
+    /// Its file.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("requests.db")
+    }
 }
 
 /// What a target left behind.
@@ -68,8 +81,8 @@ pub struct Started {
 pub struct Remains {
     /// What each instance did.
     pub instances: Vec<Instance>,
-    /// What its database holds. `None`: there is none, or none that could be looked into.
-    pub database: Option<Result<verify::Contents, verify::VerifyError>>,
+    /// Its database, where it had one.
+    pub database: Option<Database>,
 }
 
 /// Brings the target up. Call it from a thread that lives as long as the target: the main thread.
@@ -81,29 +94,22 @@ pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Re
     if cfg!(not(feature = "serve")) {
         return Err(LaunchError::NotBuiltIn);
     }
-    let scratch = tempfile::Builder::new().prefix("loadgen-").tempdir().map_err(LaunchError::Scratch)?;
-    let database = scratch.path().join("requests.db");
+    let database = (embedded.store != Store::None).then(Database::create).transpose()?;
     let mut spec = Spec::new(&program.path, (Ipv4Addr::LOCALHOST, 0).into());
     spec.instances = embedded.instances;
     spec.args.clone_from(&program.leading);
-    spec.args.extend(arguments(embedded, &database));
+    spec.args.extend(arguments(embedded, database.as_ref()));
     spec.backlog = embedded.backlog;
     spec.cancel = Arc::clone(cancel);
     let group = supervise::start(&spec)?;
-    let database = (embedded.store != crate::options::Store::None).then_some(database);
-    let started = Started {
-        group,
-        died: Vec::new(),
-        cpu: BTreeMap::new(),
-        database,
-        program: program.clone(),
-        scratch,
-    };
-    Ok(Running::Started(Box::new(started)))
+    Ok(Running::Started(Box::new(Started { group, database })))
 }
 
-fn arguments(embedded: &Embedded, database: &std::path::Path) -> Vec<OsString> {
-    let mut words: Vec<OsString> = vec!["--database".into(), database.into()];
+fn arguments(embedded: &Embedded, database: Option<&Database>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some(database) = database {
+        words.extend(["--database".into(), database.path().into()]);
+    }
     for (name, value) in embedded.settings() {
         words.extend([format!("--{name}").into(), value.into()]);
     }
@@ -123,12 +129,10 @@ impl Running {
     pub fn check(&mut self) -> Vec<String> {
         let Self::Started(started) = self else { return Vec::new() };
         let exits = started.group.check();
-        let died = exits
+        exits
             .iter()
-            .map(|exit| format!("instance {} died during the run: {}", exit.instance, exit.status));
-        let died = died.collect();
-        started.died.extend(exits);
-        died
+            .map(|exit| format!("instance {} died during the run: {}", exit.instance, exit.status))
+            .collect()
     }
 
     /// Whether nothing of it is left.
@@ -136,20 +140,17 @@ impl Running {
         matches!(self, Self::Started(started) if started.group.running() == 0)
     }
 
-    /// Takes down what was started, and looks into what it left.
+    /// Takes down what was started.
     pub fn stop(self) -> Remains {
         let Self::Started(started) = self else { return Remains::default() };
-        let Started { group, mut died, mut cpu, database, program, scratch } = *started;
-        for instance in group.instances() {
-            if let Some(nanos) = machine::process_cpu(instance.pid()) {
-                cpu.insert(instance.number(), nanos);
-            }
-        }
-        died.extend(group.stop());
-        died.sort_by_key(|exit| exit.instance);
-        let instances = died.iter().map(|exit| instance(exit, cpu.get(&exit.instance).copied())).collect();
-        let database = database.map(|database| verify::look_into(&program, &database));
-        drop(scratch);
+        let Started { group, database } = *started;
+        let cpu: BTreeMap<u16, u64> = group
+            .instances()
+            .iter()
+            .filter_map(|instance| Some((instance.number(), machine::process_cpu(instance.pid())?)))
+            .collect();
+        let exits = group.stop();
+        let instances = exits.iter().map(|exit| instance(exit, cpu.get(&exit.instance).copied())).collect();
         Remains { instances, database }
     }
 }

@@ -147,14 +147,13 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     let remains = target.stop();
     let totals = Totals { plan, outcome: &outcome, scheduled };
     let account = totals.account();
-    let verification = match remains.database {
-        Some(Ok(contents)) => Some(verify::verification(contents, &account)),
-        Some(Err(error)) => {
-            notes.push(error.to_string());
-            None
-        }
-        None => None,
-    };
+    let verification = remains.database.as_ref().and_then(|database| {
+        let contents = verify::look_into(context.program, &database.path());
+        contents
+            .map(|contents| verify::verification(contents, &account))
+            .map_err(|error| notes.push(error.to_string()))
+            .ok()
+    });
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
     Ok(run)
