@@ -125,7 +125,12 @@ pub(crate) fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) ->
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        current = error.source();
+        // An io::Error that wraps another error leaves that one out of the chain and names only its source.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        current = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     None
 }

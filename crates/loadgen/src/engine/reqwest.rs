@@ -234,12 +234,8 @@ fn failure(error: &reqwest::Error) -> Failure {
     let message = chain(error);
     let io = cause::<io::Error>(error);
     if error.is_connect() {
-        // A TLS error travels inside an io::Error.
-        let inner = io.and_then(io::Error::get_ref);
-        let tls = cause::<rustls::Error>(error).is_some()
-            || inner.is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some());
         let kind = match io {
-            _ if tls => FailureKind::Tls,
+            _ if cause::<rustls::Error>(error).is_some() => FailureKind::Tls,
             Some(io) => Failure::connecting(io).kind,
             None => FailureKind::ConnectFailed,
         };
