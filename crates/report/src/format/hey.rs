@@ -188,8 +188,13 @@ fn connections(run: &Run) -> Option<String> {
         parts.push(format!("{} reopened", count(connections.reopened)));
     }
     if connections.most_answers > 0 {
-        let (fewest, most) = (count(connections.fewest_answers), count(connections.most_answers));
-        parts.push(format!("{fewest} to {most} answers on each of {}", count(connections.slots)));
+        let (fewest, most) = (connections.fewest_answers, connections.most_answers);
+        let each = if fewest == most {
+            counted(most, "answer")
+        } else {
+            format!("{} to {}", count(fewest), counted(most, "answer"))
+        };
+        parts.push(format!("{each} on each of {}", count(connections.slots)));
     }
     // Where no connection came about, the failures have said so.
     (connections.opened > 0).then(|| parts.join(", "))
@@ -209,7 +214,9 @@ fn instances(run: &Run) -> Option<String> {
     let number = u64::try_from(run.instances.len()).unwrap_or(u64::MAX);
     let mut parts = vec![counted(number, "instance")];
     let answered: Vec<u64> = run.instances.iter().filter_map(|instance| instance.answered).collect();
-    if let (Some(&fewest), Some(&most)) = (answered.iter().min(), answered.iter().max()) {
+    if let [only] = answered[..] {
+        parts.push(format!("{} answered", counted(only, "request")));
+    } else if let (Some(&fewest), Some(&most)) = (answered.iter().min(), answered.iter().max()) {
         let each = if answered.len() <= LISTED {
             answered.iter().map(|&answered| count(answered)).collect::<Vec<_>>().join("  ")
         } else {
