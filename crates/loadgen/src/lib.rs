@@ -1,5 +1,6 @@
 //! How a load test run is *made*. See `crates/README.md` for the rooms and what each may use.
 
+pub mod arrival;
 pub mod cli;
 pub mod clock;
 pub mod collector;
