@@ -38,12 +38,27 @@ pub enum ListenError {
 pub fn obtain(address: SocketAddr, backlog: u16) -> Result<TcpListener, ListenError> {
     let mut passed = ListenFd::from_env();
     match passed.len() {
-        0 => bind(address, backlog).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => ListenError::InUse(address),
-            _ => ListenError::Refused { address, source },
-        }),
+        0 => {
+            let listen = |socket: Socket| socket.listen(i32::from(backlog)).map(|()| socket.into());
+            bind(address).and_then(listen).map_err(|source| refused(address, source))
+        }
         1 => adopt(&mut passed).map_err(ListenError::Unfit),
         several => Err(ListenError::TooMany(several)),
+    }
+}
+
+/// Whether nobody else listens there, for those who will listen a moment later.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub(crate) fn check(address: SocketAddr) -> Result<(), ListenError> {
+    bind(address).map(drop).map_err(|source| refused(address, source))
+}
+
+fn refused(address: SocketAddr, source: io::Error) -> ListenError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::InUse(address),
+        _ => ListenError::Refused { address, source },
     }
 }
 
@@ -62,12 +77,11 @@ fn adopt(passed: &mut ListenFd) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-fn bind(address: SocketAddr, backlog: u16) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Old connections in TIME_WAIT do not stop a new start.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::from(backlog))?;
     socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(socket)
 }

@@ -16,13 +16,9 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     guard()?;
     lifecycle::raise_open_files();
     let stats = Arc::new(Stats::default());
-    let store = match args.store {
-        StoreKind::None => Store::None,
-        StoreKind::Pool => Store::pool(&args.database(), args.threads, &stats)?,
-    };
     // One thread takes, reads and answers; the database has its own. More cores are used by more instances.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(live(args, store, &stats))?;
+    let end = runtime.block_on(live(args, &stats))?;
     match end {
         End::Drained => {}
         End::TooSlow => {
@@ -36,10 +32,15 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     Ok(end == End::Drained)
 }
 
-async fn live(args: &ServeArgs, store: Store, stats: &Arc<Stats>) -> Result<End, ServeError> {
+async fn live(args: &ServeArgs, stats: &Arc<Stats>) -> Result<End, ServeError> {
     // Before anything listens, so that no signal finds us unprepared.
     let mut signals = Signals::catch()?;
     let listener = TcpListener::from_std(listener::obtain(args.listen, args.backlog)?)?;
+    // Only then, so that a server that cannot listen leaves no database behind.
+    let store = match args.store {
+        StoreKind::None => Store::None,
+        StoreKind::Pool => Store::pool(&args.database(), args.threads, stats)?,
+    };
     say(&serving(args, listener.local_addr()?));
     let router = app(App { store: store.clone(), stats: Arc::clone(stats) });
     let service = Service {

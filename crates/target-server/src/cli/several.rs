@@ -40,6 +40,8 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     if listener::passed() {
         return Err(ServeError::PassedToSeveral);
     }
+    // Before there is a database: a server that cannot listen leaves none behind.
+    listener::check(args.listen)?;
     if args.store == StoreKind::Pool {
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(&args.database())?;
