@@ -131,9 +131,9 @@ pub enum PlanError {
     NoScheme { text: String },
     #[error("`{scheme}:` in {url} is not a scheme that loadgen speaks: use http:// or https://")]
     Scheme { scheme: String, url: String },
-    #[error("`{0}` is not an HTTP method")]
+    #[error("`{}` is not an HTTP method", report::units::one_line(.0))]
     Method(String),
-    #[error("`{0}` is not a header field: write it like \"Name: value\"")]
+    #[error("`{}` is not a header field: write it like \"Name: value\"", report::units::one_line(.0))]
     Header(String),
     #[error("cannot read the request body from {}: {error}", path.display())]
     Body { path: PathBuf, error: std::io::Error },

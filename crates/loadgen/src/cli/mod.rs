@@ -27,10 +27,32 @@ pub fn main() -> ExitCode {
         Ok(arguments) => dispatch(arguments),
         Err(message) => {
             // Help and version come this way too, and are no error.
-            let _ = message.print();
-            if message.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+            if !message.use_stderr() {
+                let _ = message.print();
+                return Exit::Done.into();
+            }
+            output::tell(&format!("loadgen: {}; --help shows what there is", sentence(&message)));
+            Exit::Usage.into()
         }
     }
+}
+
+/// What the parser complains about, in one sentence: without its usage lines, and without its advice to pass a flag
+/// that it does not know as a URL.
+fn sentence(message: &clap::Error) -> String {
+    let text = message.to_string();
+    let mut parts = text.split("\n\n").map(one_line);
+    let first = parts.next().unwrap_or_default();
+    let sentence = first.strip_prefix("error: ").unwrap_or(&first);
+    let tip = parts.find_map(|part| part.strip_prefix("tip: ").map(str::to_owned));
+    match tip.filter(|tip| !tip.contains(" '-- ")) {
+        Some(tip) => format!("{sentence}; {tip}"),
+        None => sentence.to_owned(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn dispatch(arguments: Arguments) -> ExitCode {
