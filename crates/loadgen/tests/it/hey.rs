@@ -1,0 +1,197 @@
+//! The command line of hey, word for word.
+
+use loadgen::truth::{Answer, Findings, Truth};
+use report::document::{Document, RUN_SCHEMA};
+
+use crate::helper::{Ended, Place, run_of, until};
+
+/// Loads a server that answers everything. `URL` among the words stands for its address.
+fn load(place: &Place, words: &[&str]) -> (Ended, Findings) {
+    let truth = Truth::start(|_| Answer::ok(10).into()).unwrap();
+    let url = truth.url("/path?q=1");
+    let words: Vec<_> = words.iter().map(|word| if *word == "URL" { url.as_str() } else { word }).collect();
+    let ended = place.run(&words);
+    assert_eq!(ended.code, 0, "{words:?} {ended:?}");
+    ended.assert_calm();
+    let findings = truth.finish();
+    assert_eq!((findings.counts.malformed, findings.counts.answers), (0, findings.counts.requests));
+    (ended, findings)
+}
+
+/// The one request that these words send: its head without the first two lines, and its body.
+fn sent(place: &Place, words: &[&str]) -> (String, Vec<String>, String) {
+    let all: Vec<_> = ["-n", "1"].iter().chain(words).chain(&["URL"]).copied().collect();
+    let (_, Findings { heard, .. }) = load(place, &all);
+    assert_eq!(heard.len(), 1);
+    let mut lines = heard[0].head.strip_suffix("\r\n\r\n").unwrap().split("\r\n").map(str::to_owned);
+    let first = lines.next().unwrap();
+    let fields = lines.filter(|line| !line.starts_with("Host: 127.0.0.1:")).collect();
+    (first, fields, String::from_utf8(heard[0].body.clone()).unwrap())
+}
+
+#[test]
+fn flags_stand_before_and_after_the_url_with_one_dash_or_two() {
+    let place = Place::new();
+    let lines: [&[&str]; 9] = [
+        &["-n", "6", "-c", "2", "URL"],
+        &["URL", "-n", "6", "-c", "2"],
+        &["-n", "6", "URL", "-c", "2"],
+        &["--n", "6", "--c", "2", "URL"],
+        &["-n=6", "-c=2", "URL"],
+        &["--n=6", "--c=2", "URL"],
+        &["-n6", "-c2", "URL"],
+        &["-requests", "6", "-connections=2", "URL"],
+        &["--requests", "6", "--connections", "2", "URL"],
+    ];
+    for line in lines {
+        let (ended, Findings { counts, .. }) = load(&place, line);
+        assert_eq!(counts.requests, 6, "{line:?}");
+        assert!(counts.accepted <= 2, "{line:?}");
+        ended.assert_hey();
+        assert!(ended.stdout.contains("\n  [200]\t6 responses\n"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn exactly_the_number_is_sent() {
+    let place = Place::new();
+    let (_, Findings { counts, .. }) = load(&place, &["-n", "10", "-c", "3", "URL"]);
+    assert_eq!((counts.requests, counts.answers), (10, 10));
+    assert!(counts.accepted <= 3);
+    let (ended, Findings { counts, .. }) = load(&place, &["-n", "3", "-c", "50", "URL"]);
+    assert_eq!(counts.requests, 3);
+    assert!(counts.accepted <= 3);
+    assert!(ended.stderr.contains("3 requests use 3 connections, not 50"), "{}", ended.stderr);
+    let (_, Findings { counts, .. }) = load(&place, &["URL"]);
+    assert_eq!(counts.requests, 200, "hey's default");
+    assert!(counts.accepted <= 50);
+}
+
+#[test]
+fn the_default_request_on_the_wire() {
+    let place = Place::new();
+    let truth = Truth::start(|_| Answer::ok(0).into()).unwrap();
+    assert_eq!(place.run(&["-n", "1", &truth.url("/a%20b?q=%C3%A4&r#top")]).code, 0);
+    let head = format!(
+        "GET /a%20b?q=%C3%A4&r HTTP/1.1\r\nHost: {}\r\nUser-Agent: loadgen/{}\r\nContent-Type: text/html\r\n\
+         Accept-Encoding: gzip\r\n\r\n",
+        truth.address(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    assert_eq!(truth.finish().heard[0].head, head);
+}
+
+#[test]
+fn flags_shape_the_request() {
+    let place = Place::new();
+    place.file("body.txt", "from\na file");
+    let (first, fields, body) = sent(&place, &["-m", "put", "-d", "text", "-T", "text/plain", "-A", "a/b"]);
+    assert_eq!((first.as_str(), body.as_str()), ("PUT /path?q=1 HTTP/1.1", "text"));
+    assert!(fields.contains(&"Content-Type: text/plain".to_owned()), "{fields:?}");
+    assert!(fields.contains(&"Accept: a/b".to_owned()), "{fields:?}");
+    assert!(fields.contains(&"Content-Length: 4".to_owned()), "{fields:?}");
+
+    let words = ["-m", "POST", "-D", "body.txt", "-H", "X-One: 1", "-H", "x-one: 2", "-H", "Host: other"];
+    let (first, fields, body) = sent(&place, &words);
+    assert_eq!((first.as_str(), body.as_str()), ("POST /path?q=1 HTTP/1.1", "from\na file"));
+    let mine: Vec<_> = fields.iter().filter(|field| field.to_lowercase().contains("one")).collect();
+    assert_eq!(mine.len(), 1, "of one name the last counts: {fields:?}");
+    assert!(mine[0].ends_with(": 2"), "{fields:?}");
+    assert_eq!(
+        fields.iter().filter(|field| field.starts_with("Host: ")).collect::<Vec<_>>(),
+        ["Host: other"]
+    );
+
+    let (_, fields, body) = sent(&place, &["-d", "-dash", "-H", "User-Agent: me"]);
+    assert_eq!(body, "-dash");
+    assert!(fields.contains(&"User-Agent: me".to_owned()), "{fields:?}");
+    assert!(sent(&place, &["-m", "HEAD"]).0.starts_with("HEAD "));
+}
+
+#[test]
+fn credentials_of_the_url_are_sent_and_not_stored() {
+    let place = Place::new();
+    let truth = Truth::start(|_| Answer::ok(0).into()).unwrap();
+    let url = format!("http://user:secret@{}/", truth.address());
+    let ended = place.run(&["-n", "1", "-o", "json", "-H", "Cookie: crumb", &url]);
+    assert!(!ended.stdout.contains("secret") && !ended.stdout.contains("crumb"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("dXNlcjpzZWNyZXQ="), "{}", ended.stdout);
+    let heard = truth.finish().heard;
+    assert!(heard[0].head.contains("Authorization: Basic dXNlcjpzZWNyZXQ=\r\n"), "{heard:?}");
+}
+
+#[test]
+fn json_is_a_document() {
+    let place = Place::new();
+    let (ended, Findings { counts, .. }) = load(&place, &["-n", "20", "-c", "2", "-o", "json", "URL"]);
+    let value: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(value["schema"], RUN_SCHEMA);
+    let run = ended.document();
+    assert_eq!((run.account.sent, run.account.ok, run.name.as_str()), (20, 20, "load"));
+    assert_eq!(run.bytes.body_read, counts.body_written);
+    assert_eq!(run.bytes.head_read, counts.head_written);
+    assert_eq!(run.bytes.written, counts.read);
+    assert_eq!(run.config["load.engine"], "http1", "plain HTTP runs the own engine");
+    place.file("kept.json", &ended.stdout);
+    let shown = place.run(&["report", "kept.json"]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    shown.assert_hey();
+    assert!(shown.stdout.contains("\n  [200]\t20 responses\n"), "{}", shown.stdout);
+    let again = place.run(&["report", "-o", "json", "kept.json"]);
+    assert_eq!(again.stdout, ended.stdout, "the same document renders to the same bytes");
+    let document = report::store::open(&place.folder.path().join("kept.json")).unwrap();
+    assert_eq!(run_of(document), run);
+    let copy = report::store::to_json(&Document::Run(Box::new(run)));
+    place.file("copy.json", &copy);
+    assert!(place.run(&["compare", "copy.json"]).stdout.contains("load"));
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    use std::process::Stdio;
+    let place = Place::new();
+    let truth = Truth::start(|_| Answer::ok(10).into()).unwrap();
+    let url = truth.url("/");
+    let (json, _) = load(&place, &["-n", "5", "-o", "json", "URL"]);
+    place.file("kept.json", &json.stdout);
+    let lines: [&[&str]; 6] = [
+        &["-n", "5", &url],
+        &["-n", "5", "-o", "json", &url],
+        &["plan", &url],
+        &["report", "kept.json"],
+        &["compare", "kept.json"],
+        &["--help"],
+    ];
+    for line in lines {
+        let mut child = place.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.contains("panic")), (Some(0), false), "{line:?} {stderr}");
+    }
+}
+
+#[test]
+fn memory_does_not_grow_with_the_answers() {
+    let place = Place::new();
+    // The last answer comes late, so that there is a process to look at.
+    let peak = |bytes: u64| {
+        let truth = Truth::start(move |turn| {
+            let answer = Answer::ok(bytes);
+            let wait = std::time::Duration::from_millis(if turn.request == 4 { 500 } else { 0 });
+            answer.after(wait).into()
+        });
+        let truth = truth.unwrap();
+        let mut running = place.start(&["-n", "5", "-c", "1", &truth.url("/")]);
+        until("four answers", || (truth.counts().answers >= 4).then_some(()));
+        let kib = running.until("its memory", |running| {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).ok()?;
+            let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+            line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
+        });
+        assert_eq!(running.wait().code, 0);
+        kib
+    };
+    let (small, large) = (peak(10), peak(20_000_000));
+    assert!(large < small + 4096, "{small} KiB for small answers, {large} KiB for 20 MB");
+}

@@ -1,0 +1,15 @@
+//! The program as a shell sees it: real processes, real sockets, no fixed ports, no lucky sleeps, no internet.
+
+// `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
+#[cfg(test)]
+mod helper;
+#[cfg(test)]
+mod hey;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod signals;

@@ -1,0 +1,213 @@
+//! Bad input gets one sentence that says what to do, exit code 2, and nothing is started or written.
+
+use std::net::TcpListener;
+
+use crate::helper::{Ended, Place};
+
+/// Runs what is to be refused, and gives its sentence.
+fn refused(place: &Place, words: &[&str]) -> String {
+    let before = place.names();
+    let ended = place.run(words);
+    assert_refused(&ended, words);
+    assert_eq!(ended.stderr.lines().count(), 1, "not one line: {words:?} {}", ended.stderr);
+    assert_eq!(place.names(), before, "{words:?} wrote something");
+    assert_eq!(place.left_behind(), Vec::<String>::new(), "{words:?}");
+    ended.stderr
+}
+
+fn assert_refused(ended: &Ended, words: &[&str]) {
+    assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{words:?} {ended:?}");
+    assert!(ended.stderr.starts_with("loadgen"), "{words:?} {ended:?}");
+    ended.assert_calm();
+}
+
+/// Each line of words is refused with a sentence that holds all of `signs`.
+fn assert_sentences(place: &Place, cases: &[(&[&str], &[&str])]) {
+    for (words, signs) in cases {
+        let sentence = refused(place, words);
+        for sign in *signs {
+            assert!(sentence.contains(sign), "{words:?}: `{sign}` is not in: {sentence}");
+        }
+    }
+}
+
+const URL: &str = "http://127.0.0.1:9/";
+
+#[test]
+fn urls() {
+    let place = Place::new();
+    assert_sentences(
+        &place,
+        &[
+            (&[], &["no URL", "http://", "--help"]),
+            (&["-n", "5"], &["no URL"]),
+            (&["nonsense"], &["`nonsense`", "not a URL", "http://"]),
+            (&["http://"], &["`http://`", "not a URL"]),
+            (&["http://:80/"], &["not a URL"]),
+            (&["http://host:99999/"], &["not a URL"]),
+            (&["localhost:8080"], &["scheme", "http://localhost:8080"]),
+            (&["127.0.0.1:8080/path"], &["scheme", "http://127.0.0.1:8080/path"]),
+            (&["ftp://127.0.0.1/"], &["`ftp:`", "http://", "https://"]),
+            (&[URL, "http://127.0.0.1:10/"], &["http://127.0.0.1:10/", "one"]),
+            (&["rnu", "x.toml"], &["`rnu`", "loadgen run"]),
+        ],
+    );
+}
+
+#[test]
+fn flags() {
+    let place = Place::new();
+    assert_sentences(
+        &place,
+        &[
+            (&["--nonsense", URL], &["--nonsense", "--help"]),
+            (&["-y", URL], &["-y", "--help"]),
+            // Of hey, and of later versions of this program: refused by name, never read as letters with values.
+            (&["-disable-keepalive", URL], &["--disable-keepalive"]),
+            (&["-disable-compression", URL], &["--disable-compression"]),
+            (&["-disable-redirects", URL], &["--disable-redirects"]),
+            (&["-h2", URL], &["--h2"]),
+            (&["-host", "x", URL], &["--host"]),
+            (&["-cpus", "2", URL], &["--cpus"]),
+            (&["-a", "user:password", URL], &["-a"]),
+            (&["-x", "127.0.0.1:9", URL], &["-x"]),
+            (&["-q", "5", URL], &["-q"]),
+            (&["-n"], &["--requests"]),
+            (&["run"], &["SCENARIO"]),
+        ],
+    );
+}
+
+#[test]
+fn values() {
+    let place = Place::new();
+    assert_sentences(
+        &place,
+        &[
+            (&["-c", "0", URL], &["'0'", "connections"]),
+            (&["-n", "0", URL], &["'0'", "requests"]),
+            (&["-n", "-5", URL], &["-5"]),
+            (&["-n", "many", URL], &["'many'", "requests"]),
+            (&["-z", "abc", URL], &["abc", "10s"]),
+            (&["-z", "10", URL], &["`10`", "`10s`"]),
+            (&["-z", "-1s", URL], &["-1"]),
+            (&["-t", "soon", URL], &["soon", "timeout"]),
+            (&["-o", "word", URL], &["'word'", "hey", "json"]),
+            (&["-m", "GE T", URL], &["`GE T`", "method"]),
+            (&["-H", "nonsense", URL], &["`nonsense`", "Name: value"]),
+            (&["-H", "na me: value", URL], &["na me", "header"]),
+            (&["-H", "a: b\r\nc: d", URL], &["header"]),
+            (&["-A", "a\nb", URL], &["header"]),
+            (&["-D", "missing.txt", URL], &["missing.txt", "body", "No such file"]),
+            (&["-D", ".", URL], &["body"]),
+            (&["--engine", "http1", "https://127.0.0.1:9/"], &["TLS", "--engine reqwest"]),
+        ],
+    );
+}
+
+#[test]
+fn more_connections_than_files() {
+    let place = Place::new();
+    let sentence = refused(&place, &["-z", "1s", "-c", "4000000000", URL]);
+    assert!(sentence.contains("4000000000") && sentence.contains("ulimit -n"), "{sentence}");
+}
+
+#[test]
+fn scenario_files() {
+    let place = Place::new();
+    place.file("path.toml", "[target]\npath = \"orders\"\n");
+    place.file("both.toml", "[target]\nurl = \"http://127.0.0.1:9/\"\ninstances = 2\n");
+    place.file(".toml", "");
+    place.file("name.toml", "name = \"../up\"\n");
+    place.file("good.toml", "");
+    place.file("file", "");
+    assert_sentences(
+        &place,
+        &[
+            (&["run", "missing.toml"], &["missing.toml", "No such file"]),
+            (&["run", "."], &["cannot read the scenario ."]),
+            (&["run", "path.toml"], &["path.toml", "`orders`", "slash"]),
+            (&["run", "both.toml"], &["both.toml", "`url`", "`instances`"]),
+            (&["run", "name.toml"], &["name.toml", "`../up`"]),
+            (&["run", "good.toml", "--machine", "../up"], &["--machine"]),
+            (&["run", "good.toml", "--repeats", "0"], &["'0'", "repeats"]),
+            (&["run", "good.toml", "--results", "file"], &["file", "--results"]),
+            (&["run", "good.toml", "--results", "file/below"], &["file/below", "--results"]),
+            // The first one is good, and is not begun.
+            (&["run", "good.toml", "missing.toml"], &["missing.toml"]),
+            (&["plan", "missing.toml"], &["missing.toml"]),
+        ],
+    );
+}
+
+#[test]
+fn what_is_no_scenario_is_shown_with_its_line() {
+    let place = Place::new();
+    for (content, signs) in [
+        ("[load]\nduration = \"10s\"\nconections = 5\n", ["line 3", "conections"]),
+        ("[target]\ninstances = 0\n", ["line 2", "instances"]),
+        ("[load]\nduration = \"10\"\n", ["line 2", "`10s`"]),
+        ("[load\n", ["line 1", "[load"]),
+    ] {
+        place.file("bad.toml", content);
+        let words = ["run", "bad.toml"];
+        let ended = place.run(&words);
+        assert_refused(&ended, &words);
+        assert!(ended.stderr.starts_with("loadgen: bad.toml is not a scenario: "), "{ended:?}");
+        for sign in signs {
+            assert!(ended.stderr.contains(sign), "`{sign}` is not in: {}", ended.stderr);
+        }
+    }
+    assert_eq!((place.names(), place.left_behind()), (vec!["bad.toml".to_owned()], vec![]));
+}
+
+#[test]
+fn a_port_in_use() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    for instances in ["1", "2"] {
+        let sentence = refused(&place, &["serve", "--listen", &address, "--instances", instances]);
+        assert!(sentence.contains(&address) && sentence.contains("in use"), "{sentence}");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_written() {
+    let place = Place::new();
+    place.file("file", "not a database, and long enough to be looked at as one: much longer than a header");
+    for (path, sign) in [("file/x.db", "file"), ("missing/x.db", "missing"), ("file", "file"), (".", ".")] {
+        let sentence = refused(&place, &["serve", "--listen", "127.0.0.1:0", "--database", path]);
+        assert!(sentence.contains("database") && sentence.contains(sign), "{sentence}");
+    }
+}
+
+#[test]
+fn documents() {
+    let place = Place::new();
+    std::fs::create_dir(place.folder.path().join("empty")).unwrap();
+    place.file("text", "not JSON");
+    place.file("other.json", "{\"a\": 1}");
+    place.file("newer.json", "{\"schema\": \"loadgen.run/99\"}");
+    place.file("damaged.json", &format!("{{\"schema\": \"{}\"}}", report::document::RUN_SCHEMA));
+    assert_sentences(
+        &place,
+        &[
+            (&["compare", "missing"], &["missing", "No such file"]),
+            (&["compare", "empty"], &["empty", "loadgen run"]),
+            (&["compare", "text"], &["text", "JSON"]),
+            (&["compare", "other.json"], &["other.json", "no document"]),
+            (&["report", "missing"], &["missing", "No such file"]),
+            (&["report", "empty"], &["empty"]),
+            (&["report", "text"], &["text", "JSON"]),
+            (&["report", "other.json"], &["other.json", "schema"]),
+            (&["report", "newer.json"], &["newer.json", "loadgen.run/99"]),
+            (&["report", "damaged.json"], &["damaged.json"]),
+        ],
+    );
+    for words in [["compare", "missing"], ["report", "missing"], ["report", "text"]] {
+        let sentence = refused(&place, &words);
+        let causes = sentence.matches("os error").count() + sentence.matches("line 1 column").count();
+        assert_eq!(causes, 1, "said twice: {sentence}");
+    }
+}

@@ -1,0 +1,192 @@
+//! The whole path: a target is started, loaded, checked, stopped, and a document is filed; whatever happens meanwhile.
+
+use std::path::Path;
+
+use report::document::{Ended as How, FailureKind, Run};
+use rustix::process::Signal;
+
+use crate::helper::{Place, Running, failures, send_signal, until};
+
+/// Bytes of database that show that the load goes on: more than an empty one has.
+const LOADED: u64 = 400_000;
+
+fn place_with(scenario: &str) -> Place {
+    let place = Place::new();
+    place.file("test.toml", scenario);
+    place
+}
+
+fn replay(place: &Place) -> Running {
+    place.start(&["run", "test.toml", "--results", "results", "--machine", "here"])
+}
+
+/// Nothing is left of a run: no process, no file but the results.
+fn assert_clean(place: &Place) {
+    assert_eq!(place.targets(), Vec::<u32>::new(), "a process was left");
+    assert_eq!(place.left_behind(), Vec::<String>::new(), "a file was left");
+    assert_eq!(place.names(), ["results", "test.toml"]);
+}
+
+fn assert_verified(run: &Run) {
+    let verification = run.verification.as_ref().unwrap();
+    assert!(verification.holds(), "{verification:?}");
+    assert_eq!((verification.acknowledged, verification.sent), (run.account.ok, run.account.sent));
+}
+
+#[test]
+fn a_scenario_from_end_to_end() {
+    let place = place_with("[target]\ninstances = 2\n[load]\nduration = \"1s\"\nconnections = 8\n");
+    let ended = replay(&place).wait();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    ended.assert_hey();
+    ended.assert_calm();
+    let run = place.document();
+    assert_verified(&run);
+    assert_clean(&place);
+    assert_eq!((run.name.as_str(), run.ended, run.machine.label.as_str()), ("test", How::Completed, "here"));
+    assert_eq!((run.account.ok, run.account.errors()), (run.account.sent, 0));
+    assert_eq!(run.verification.unwrap().rows, run.account.ok);
+    assert_eq!(run.instances.len(), 2);
+    let sum = |of: fn(&report::document::Instance) -> Option<u64>| -> u64 {
+        run.instances.iter().map(|instance| of(instance).unwrap()).sum()
+    };
+    assert_eq!((sum(|i| i.answered), sum(|i| i.rows)), (run.account.ok, run.account.ok));
+    assert!(run.instances.iter().all(|instance| instance.ended == "stopped"), "{:?}", run.instances);
+    let file = ended.stderr.lines().find_map(|line| line.strip_prefix("wrote ")).unwrap();
+    assert!(Path::new(file).starts_with("results/here/test"), "{file}");
+
+    // What was shown can be shown again, and stands in the comparison.
+    let shown = place.run(&["report", file]);
+    assert_eq!((shown.code, &shown.stdout), (0, &ended.stdout));
+    let compared = place.run(&["compare", "results"]);
+    assert!(compared.code == 0 && compared.stdout.contains("test"), "{compared:?}");
+    assert!(compared.stdout.contains("here"), "{compared:?}");
+}
+
+#[test]
+fn every_request_of_a_number_is_one_row() {
+    let place = place_with("[target]\ninstances = 3\n[load]\nrequests = 1003\nconnections = 7\n");
+    let ended = replay(&place).wait();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let run = place.document();
+    assert_eq!((run.account.sent, run.account.ok, run.account.errors()), (1003, 1003, 0));
+    assert_eq!(run.verification.unwrap().rows, 1003);
+    assert_clean(&place);
+}
+
+#[test]
+fn several_scenarios_end_in_a_comparison() {
+    let place = place_with("[load]\nrequests = 50\nconnections = 2\n");
+    place.file("other.toml", "[target]\nstore = \"none\"\n[load]\nrequests = 50\n[run]\nrepeats = 2\n");
+    let ended = place.run(&["run", "test.toml", "other.toml", "-c", "4", "--results", "results"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let runs = place.documents();
+    let names: Vec<_> = runs.iter().map(|run| run.name.as_str()).collect();
+    assert_eq!(names, ["other", "other", "test"]);
+    assert!(runs.iter().all(|run| run.config["load.connections"] == "4"), "the command line wins");
+    assert!(runs.iter().all(|run| run.verification.is_some() == (run.name == "test")));
+    let table = ended.stdout.rsplit("Status code distribution").next().unwrap();
+    assert!(table.contains("other") && table.contains("test"), "{table}");
+}
+
+#[test]
+fn an_instance_killed_in_mid_run() {
+    let place = place_with(
+        "[target]\ninstances = 4\n[load]\nduration = \"3s\"\nconnections = 24\ntimeout = \"2s\"\n",
+    );
+    let mut running = replay(&place);
+    running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
+    let targets = place.targets();
+    assert_eq!(targets.len(), 4);
+    send_signal(targets[1], Signal::KILL);
+    let ended = running.wait();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    ended.assert_hey();
+    let run = place.document();
+    assert_verified(&run);
+    assert_clean(&place);
+    assert_eq!(run.ended, How::Completed);
+    assert!(run.account.ok > 0 && run.account.failed > 0, "{:?}", run.account);
+    let closed = [FailureKind::Reset, FailureKind::Closed, FailureKind::ClosedIdle, FailureKind::Truncated];
+    let of_the_kill: u64 = closed.iter().map(|kind| failures(&run, *kind)).sum();
+    assert!(of_the_kill > 0, "{:?}", run.failures);
+    let died: Vec<_> = run.instances.iter().filter(|instance| instance.ended.contains("died")).collect();
+    assert_eq!((run.instances.len(), died.len()), (4, 1), "{:?}", run.instances);
+    assert!(died[0].ended.contains('9'), "{:?}", died[0]);
+    assert!(run.notes.iter().any(|note| note.contains("died")), "{:?}", run.notes);
+    assert!(ended.stderr.contains("died"), "{}", ended.stderr);
+}
+
+#[test]
+fn all_instances_killed_in_mid_run() {
+    let place = place_with("[target]\ninstances = 2\n[load]\nduration = \"60s\"\nconnections = 8\n");
+    let mut running = replay(&place);
+    running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
+    for target in place.targets() {
+        send_signal(target, Signal::KILL);
+    }
+    let ended = running.wait();
+    assert_eq!(ended.code, 3, "{ended:?}");
+    let run = place.document();
+    assert_eq!(run.ended, How::TargetLost);
+    assert_verified(&run);
+    assert_clean(&place);
+}
+
+#[test]
+fn a_signal_in_mid_run() {
+    for (signal, code, how) in [(Signal::TERM, 143, How::Sigterm), (Signal::INT, 130, How::Sigint)] {
+        let place = place_with("[target]\ninstances = 2\n[load]\nduration = \"60s\"\nconnections = 8\n");
+        let mut running = replay(&place);
+        running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
+        running.signal(signal);
+        let ended = running.wait();
+        assert_eq!(ended.code, code, "{ended:?}");
+        ended.assert_hey();
+        let run = place.document();
+        assert_eq!(run.ended, how);
+        assert_verified(&run);
+        assert!(run.account.ok > 0);
+        assert_clean(&place);
+    }
+}
+
+#[test]
+fn a_second_signal_leaves_no_process() {
+    let place = place_with("[target]\ninstances = 2\n[load]\nduration = \"60s\"\nconnections = 8\n");
+    let mut running = replay(&place);
+    running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
+    running.signal(Signal::TERM);
+    running.signal(Signal::INT);
+    running.wait();
+    until("the targets' end", || place.targets().is_empty().then_some(()));
+}
+
+#[test]
+fn a_generator_killed_outright_leaves_no_process() {
+    let place = place_with("[target]\ninstances = 3\n[load]\nduration = \"60s\"\nconnections = 8\n");
+    let mut running = replay(&place);
+    running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
+    assert_eq!(place.targets().len(), 3);
+    running.signal(Signal::KILL);
+    assert_eq!(running.wait().code, 137);
+    until("the targets' end", || place.targets().is_empty().then_some(()));
+}
+
+#[test]
+fn the_scenarios_of_the_repository_resolve() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let place = Place::new();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let ended = place.run(&["plan", path.to_str().unwrap()]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", path.display());
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(ended.stdout.starts_with(&format!("# {name} (plan ")), "{}", ended.stdout);
+        assert!(ended.stdout.contains("\ntarget.instances = "), "{}", ended.stdout);
+        seen += 1;
+    }
+    assert!(seen >= 5);
+    assert_eq!((place.names(), place.left_behind()), (vec![], vec![]), "a plan writes nothing");
+}
