@@ -111,7 +111,7 @@ pub enum RunError {
     Fleet(#[from] FleetError),
     /// A signal came before the load began.
     #[error("interrupted before the load began; nothing was measured")]
-    Interrupted,
+    Interrupted(Signal),
 }
 
 /// Carries a plan out.
@@ -126,10 +126,12 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
         allowed,
     })?;
     let mut notes: Vec<String> = raised.into_iter().collect();
-    let mut target = launch::start(&plan.target, context.program, &context.interrupt.cancel)?;
-    if context.interrupt.signal().is_some() {
-        return Err(RunError::Interrupted);
+    let started = launch::start(&plan.target, context.program, &context.interrupt.cancel);
+    // Looked at first: a start that a signal cut short is no failure of the target.
+    if let Some(signal) = context.interrupt.signal() {
+        return Err(RunError::Interrupted(signal));
     }
+    let mut target = started?;
     let request = plan.request(target.address());
     observer.begin(plan);
     let loaded = load(plan, &request, |seconds, collector| {

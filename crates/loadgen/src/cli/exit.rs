@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use report::document::{Ended, Run};
 
-use crate::run::RunError;
+use crate::run::{RunError, Signal};
 
 /// What the shell sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,8 @@ impl Exit {
 pub(super) fn of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<RunError>() {
         Some(RunError::Launch(_)) => Exit::NoTarget,
-        Some(RunError::Interrupted) => Exit::Interrupted,
+        Some(RunError::Interrupted(Signal::Int)) => Exit::Interrupted,
+        Some(RunError::Interrupted(Signal::Term)) => Exit::Terminated,
         Some(RunError::Files { .. } | RunError::Engine(_) | RunError::Fleet(_)) | None => {
             error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage)
         }

@@ -73,6 +73,7 @@ struct Case {
     engine: EngineChoice,
     requests: u64,
     connections: u32,
+    workers: u16,
     options: LoadOptions,
 }
 
@@ -87,7 +88,8 @@ impl Case {
         // Long enough for a busy machine; where a case is about timeouts, it sets its own.
         let timeout = Some(Timeout(Some(Duration::from_secs(20))));
         let options = LoadOptions { timeout, ..LoadOptions::default() };
-        Self { engine, requests, connections, options }
+        // On one worker every connection gets a request before any gets its second, however busy the machine is.
+        Self { engine, requests, connections, workers: 1, options }
     }
 
     fn method(mut self, method: &str) -> Self {
@@ -100,6 +102,11 @@ impl Case {
         self.method("POST")
     }
 
+    fn on_workers(mut self, workers: u16) -> Self {
+        self.workers = workers;
+        self
+    }
+
     fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(Timeout(Some(timeout)));
         self
@@ -107,12 +114,12 @@ impl Case {
 
     /// Loads `url`.
     fn run(self, url: &str) -> Run {
-        let Self { engine, requests, connections, mut options } = self;
+        let Self { engine, requests, connections, workers, mut options } = self;
         options.engine = Some(engine);
         options.requests = requests.try_into().ok();
         options.connections = connections.try_into().ok();
-        options.workers = 2.try_into().ok();
-        let plan = Plan::of_url(url, options, Surroundings { cpus: 2.try_into().unwrap() }).unwrap();
+        options.workers = workers.try_into().ok();
+        let plan = Plan::of_url(url, options, Surroundings { cpus: 2.try_into().unwrap(), seed: 0 }).unwrap();
         let program = Program { path: PathBuf::new(), leading: Vec::new() };
         let interrupt = Interrupt::default();
         let context =
@@ -168,7 +175,8 @@ impl Sides {
         assert_eq!(truth.malformed, 0, "{truth:?}");
         assert!(truth.requests <= run.account.sent, "something was sent twice: {truth:?}");
         assert!(answered <= truth.answers, "an answer was invented: {truth:?}");
-        assert!(truth.answers <= run.account.sent, "{truth:?}");
+        let lost = run.account.failed + run.account.timeout;
+        assert!(truth.answers <= answered + lost, "{truth:?}");
         assert_eq!(run.connections.opened, truth.accepted, "{truth:?}");
         let anything = truth.head_written + truth.body_written + truth.junk_written;
         assert!(run.bytes.head_read + run.bytes.body_read <= anything, "{truth:?}");
@@ -300,14 +308,17 @@ fn a_body_that_nobody_reads_does_not_hang(engine: EngineChoice) {
 }
 
 fn kept_alive_connections_are_kept(engine: EngineChoice) {
-    for connections in [1, 7] {
-        let result = Case::new(engine, 1003, connections).answer(Answer::ok(3));
+    for (workers, connections) in [(1, 1), (1, 7), (3, 7)] {
+        let result = Case::new(engine, 1003, connections).on_workers(workers).answer(Answer::ok(3));
         result.assert_all_answered(200);
         let Sides { run, truth } = result;
-        assert_eq!((truth.accepted, truth.requests), (connections.into(), 1003));
-        assert_eq!(run.connections.reused, 1003 - u64::from(connections));
+        assert_eq!(truth.requests, 1003);
+        assert!(truth.accepted <= connections.into(), "{truth:?}");
+        // Of several workers one may have done everything before the last one gets a processor.
+        assert!(workers > 1 || truth.accepted == u64::from(connections), "{truth:?}");
+        assert_eq!(run.connections.reused, 1003 - truth.accepted);
         assert_eq!((run.connections.reopened, run.connections.never_answered), (0, 0));
-        assert_eq!(run.latencies.connect.count, u64::from(connections));
+        assert_eq!(run.latencies.connect.count, truth.accepted);
     }
 }
 
@@ -509,20 +520,18 @@ fn drips_are_put_together(engine: EngineChoice) {
 }
 
 fn good_and_bad_in_one_run(engine: EngineChoice) {
-    let result = Case::new(engine, 300, 5).timeout(Duration::from_millis(200)).load(|turn| {
-        match (turn.connection + turn.request) % 10 {
-            0 => Behaviour::End(End::Reset),
-            1 => Answer::status(500).body(10).close().into(),
-            2 => Answer::ok(100).cut(120, End::Close).into(),
-            3 => Behaviour::Raw(b"garbage\r\n\r\n".to_vec(), End::Close),
-            4 if turn.connection.is_multiple_of(20) => Behaviour::Silence,
-            _ => Answer::ok(100).framed(Framing::chunked([33])).into(),
-        }
+    let case = Case::new(engine, 300, 5).on_workers(2).timeout(Duration::from_millis(200));
+    let result = case.load(|turn| match (turn.connection + turn.request) % 10 {
+        0 => Behaviour::End(End::Reset),
+        1 => Answer::status(500).body(10).close().into(),
+        2 => Answer::ok(100).cut(120, End::Close).into(),
+        3 => Behaviour::Raw(b"garbage\r\n\r\n".to_vec(), End::Close),
+        4 if turn.connection.is_multiple_of(20) => Behaviour::Silence,
+        _ => Answer::ok(100).framed(Framing::chunked([33])).into(),
     });
     let Run { account, failures, .. } = &result.run;
     assert!(account.ok > 0 && account.http_error > 0 && account.failed > 0, "{account:?}");
     assert!(failures.contains_key(&FailureKind::Reset), "{failures:?}");
     assert!(failures.contains_key(&FailureKind::Truncated), "{failures:?}");
     assert!(failures.contains_key(&FailureKind::Protocol), "{failures:?}");
-    assert_eq!(result.truth.answers, account.answered(), "an answer given in time was lost");
 }

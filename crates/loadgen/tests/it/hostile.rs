@@ -112,7 +112,7 @@ fn a_duration_ends_on_time_whatever_the_server_does() {
     // 100 ms on a quiet machine.
     assert!((1_200_000_000..1_600_000_000).contains(&run.window.wall_ns), "{:?}", run.window);
     assert_eq!((run.account.aborted, run.connections.never_answered), (1, 1));
-    assert_eq!(run.account.answered_in_window + 3, run.account.ok.max(run.account.answered_in_window + 3));
+    assert!(run.account.ok - run.account.answered_in_window <= 3, "{:?}", run.account);
     let counts = truth.finish().counts;
     assert_eq!((counts.accepted, counts.requests), (run.connections.opened, run.account.sent));
     assert_eq!(counts.answers, run.account.ok);

@@ -1,6 +1,7 @@
 //! The whole path: a target is started, loaded, checked, stopped, and a document is filed; whatever happens meanwhile.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use report::document::{Ended as How, FailureKind, Run};
 use rustix::process::Signal;
@@ -72,6 +73,28 @@ fn every_request_of_a_number_is_one_row() {
     assert_eq!((run.account.sent, run.account.ok, run.account.errors()), (1003, 1003, 0));
     assert_eq!(run.verification.unwrap().rows, 1003);
     assert_clean(&place);
+}
+
+#[test]
+fn a_reader_that_has_gone_loses_no_document() {
+    let place = place_with("[load]\nrequests = 20\nconnections = 2\n");
+    let mut command = place.command(&["run", "test.toml", "--results", "results"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(place.document().account.ok, 20);
+    assert_clean(&place);
+}
+
+#[test]
+fn no_room_for_the_target() {
+    let place = place_with("[load]\nrequests = 20\n");
+    let output = place.command(&["run", "test.toml"]).env("TMPDIR", "missing").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{stderr}");
+    assert!(stderr.contains("set TMPDIR"), "{stderr}");
+    assert!(place.documents().is_empty());
 }
 
 #[test]

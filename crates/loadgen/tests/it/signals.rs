@@ -85,3 +85,22 @@ fn the_second_one_ends_the_program_at_once() {
         assert_eq!((ended.code, ended.stdout.as_str()), (code, ""), "{ended:?}");
     }
 }
+
+#[test]
+fn a_signal_before_the_load_is_no_failure_of_the_target() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let place = Place::new();
+        place.file("test.toml", "[target]\ninstances = 4\n[load]\nduration = \"60s\"\n");
+        let mut running = place.start(&["run", "test.toml"]);
+        running.until("that the target starts", |_| (!place.targets().is_empty()).then_some(()));
+        running.signal(signal);
+        let ended = running.wait();
+        assert_eq!(ended.code, code, "{ended:?}");
+        ended.assert_calm();
+        // It may have come so late that the load had begun: then there is a whole document.
+        let (documents, begun) = (place.documents().len(), !ended.stdout.is_empty());
+        assert_eq!(documents, usize::from(begun), "{ended:?}");
+        assert!(begun || ended.stderr.contains("nothing was measured"), "{ended:?}");
+        assert_eq!((place.targets(), place.left_behind()), (vec![], vec![]));
+    }
+}
