@@ -14,6 +14,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: Bytes,
+    /// Whether it asks for the connection to be closed after the answer.
+    pub close: bool,
     /// Head and body as HTTP/1.1 puts them on the wire: one write.
     pub wire: Bytes,
 }
@@ -32,13 +34,19 @@ impl Request {
             all.push(("Content-Length".to_owned(), body.len().to_string()));
         }
         let wire = wire(method, &url, &all, &body);
-        Self { method: method.to_owned(), url, headers: all, body, wire }
+        let close =
+            all.iter().any(|(name, value)| name.eq_ignore_ascii_case("connection") && lists_close(value));
+        Self { method: method.to_owned(), url, headers: all, body, close, wire }
     }
 
     /// Whether its answer has no body whatever the head says.
     pub fn is_head(&self) -> bool {
         self.method == "HEAD"
     }
+}
+
+fn lists_close(options: &str) -> bool {
+    options.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 /// Host and port as they stand in `Host`: the port only where it is not the scheme's own.
@@ -84,5 +92,14 @@ mod tests {
             wire_of("PUT", "http://[::1]:80/", &[("host", "other")], "body"),
             "PUT / HTTP/1.1\r\nhost: other\r\nContent-Length: 4\r\n\r\nbody"
         );
+    }
+    #[test]
+    fn a_request_may_ask_to_close() {
+        let closes = |name: &str, value: &str| {
+            let headers = [(name.to_owned(), value.to_owned())];
+            Request::new("GET", "http://h".parse().unwrap(), &headers, Bytes::new()).close
+        };
+        assert!(closes("connection", "Close") && closes("Connection", "TE, close"));
+        assert!(!closes("Connection", "keep-alive") && !closes("X-Connection", "close"));
     }
 }

@@ -56,6 +56,8 @@ for_each_engine! {
     an_answer_that_stalls_times_out
     drips_are_put_together
     good_and_bad_in_one_run
+    no_write_waits_for_an_acknowledgement
+    a_close_that_was_asked_for_is_expected
 }
 
 /// Nobody looks on.
@@ -534,4 +536,21 @@ fn good_and_bad_in_one_run(engine: EngineChoice) {
     assert!(failures.contains_key(&FailureKind::Reset), "{failures:?}");
     assert!(failures.contains_key(&FailureKind::Truncated), "{failures:?}");
     assert!(failures.contains_key(&FailureKind::Protocol), "{failures:?}");
+}
+
+fn no_write_waits_for_an_acknowledgement(engine: EngineChoice) {
+    // Two small writes without TCP_NODELAY wait for the peer's delayed acknowledgement: 40 ms for every request.
+    let result = Case::new(engine, 50, 1).body(1000).answer(Answer::status(200).echo());
+    result.assert_all_answered(200);
+    let mean = result.run.latencies.service.mean_ns().unwrap();
+    assert!(mean < 20e6, "{mean} ns");
+}
+
+fn a_close_that_was_asked_for_is_expected(engine: EngineChoice) {
+    let mut case = Case::new(engine, 40, 2);
+    case.options.header = vec!["Connection: close".to_owned()];
+    // The server obeys, and does not repeat it in its answer.
+    let result = case.answer(Answer::ok(3));
+    result.assert_all_answered(200);
+    assert_eq!(result.truth.accepted, 40);
 }

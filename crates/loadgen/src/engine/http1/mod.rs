@@ -119,7 +119,8 @@ impl<T: Timer> Connection<T> for Http1Connection {
         let result = poll_fn(|context| self.poll_exchange(context, timer, &mut exchange)).await;
         let unwritten = exchange.written < exchange.request.len();
         self.carried += 1;
-        self.reusable = result.is_ok() && self.reusable && !unwritten && exchange.reader.keep_alive();
+        let kept = !request.close && !unwritten && exchange.reader.keep_alive();
+        self.reusable = result.is_ok() && self.reusable && kept;
         result
     }
 
