@@ -118,7 +118,8 @@ impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
         let settled = Settled { dials: &self.dials, trace };
         let result = self.exchange(timer, &mut *settled.trace).await;
         drop(settled);
-        result.map_err(|error| failure(&error))
+        // The URL is the same for all, says nothing about the failure, and may hold a password.
+        result.map_err(|error| failure(&error.without_url()))
     }
 
     fn is_reusable(&self) -> bool {

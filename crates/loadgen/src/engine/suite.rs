@@ -42,6 +42,7 @@ for_each_engine! {
     bytes_after_an_answer_are_no_answer
     nobody_listens
     no_such_name
+    passwords_are_not_told
     closed_without_an_answer
     reset_without_an_answer
     reset_within_an_answer
@@ -383,6 +384,16 @@ fn no_such_name(engine: EngineChoice) {
     // Longer than a name may be, so that no resolver is asked.
     let run = Case::new(engine, 4, 2).run(&format!("http://{}.invalid/", "n".repeat(70)));
     assert_failed(&run, &[FailureKind::Dns]);
+}
+
+fn passwords_are_not_told(engine: EngineChoice) {
+    let truth = Truth::start(|_| Behaviour::End(End::Reset)).unwrap();
+    let run = Case::new(engine, 2, 1).run(&format!("http://user:secret@{}/", truth.address()));
+    assert_failed(&run, &[FailureKind::Reset]);
+    assert!(!format!("{run:?}").contains("secret"), "{:?}", run.failures);
+    let heard = truth.finish().heard;
+    let sent = heard[0].head.to_ascii_lowercase();
+    assert_eq!(sent.matches("\r\nauthorization: basic dxnlcjpzzwnyzxq=\r\n").count(), 1, "{sent}");
 }
 
 fn closed_without_an_answer(engine: EngineChoice) {
