@@ -3,10 +3,13 @@
 //! The arrival rate is given in stages of constant rate. Its integral L(t) is the number of requests due by t, so the
 //! i-th request is due where L reaches a given number: at `i - 1/2` for uniform arrivals, at a random one for Poisson.
 
+use std::fmt;
 use std::num::NonZeroU32;
+use std::str::FromStr;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Deserializer};
 
 use crate::clock::Nanos;
 use crate::schedule::Release;
@@ -20,6 +23,40 @@ pub enum Arrival {
     Uniform,
     /// Evenly, so many at once.
     Burst(NonZeroU32),
+}
+
+/// Why a text names no arrival process.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a way to arrive: write poisson, uniform or burst:10")]
+pub struct ArrivalError(String);
+
+impl FromStr for Arrival {
+    type Err = ArrivalError;
+
+    fn from_str(text: &str) -> Result<Self, ArrivalError> {
+        match (text, text.strip_prefix("burst:").map(str::parse)) {
+            ("poisson", _) => Ok(Self::Poisson),
+            ("uniform", _) => Ok(Self::Uniform),
+            (_, Some(Ok(size))) => Ok(Self::Burst(size)),
+            _ => Err(ArrivalError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Poisson => f.write_str("poisson"),
+            Self::Uniform => f.write_str("uniform"),
+            Self::Burst(size) => write!(f, "burst:{size}"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Arrival {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// A stretch of constant rate.
@@ -153,6 +190,16 @@ mod tests {
             Release::Now => panic!("an open schedule knows when"),
         };
         releases(stages, arrival, seed).map(time).collect()
+    }
+
+    #[test]
+    fn ways_to_arrive_are_typed_as_they_print() {
+        for text in ["poisson", "uniform", "burst:10"] {
+            assert_eq!(text.parse::<Arrival>().unwrap().to_string(), text);
+        }
+        for text in ["", "Poisson", "burst", "burst:", "burst:0", "burst:x"] {
+            assert!(text.parse::<Arrival>().is_err(), "{text}");
+        }
     }
 
     #[test]

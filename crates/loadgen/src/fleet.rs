@@ -1,6 +1,8 @@
 //! How do workers run together? One thread with a runtime of its own per worker, one collecting thread: the caller's.
 
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
@@ -10,11 +12,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::clock::{self, RealTimer, Timer};
+use crate::clock::{self, RealTimer, Timer, Timerfd};
 use crate::collector::Collector;
 use crate::engine::Engine;
 use crate::recorder::Counts;
-use crate::worker::{self, Link, Orders, Phase};
+use crate::worker::{self, Link, Model, Opened, Orders, Phase};
 
 /// How often the caller is asked whether to go on.
 const ATTENTION: Duration = Duration::from_millis(100);
@@ -73,7 +75,7 @@ where
     let zero: Arc<OnceLock<RealTimer>> = Arc::default();
     let engine = Arc::new(engine);
     let (mut emptied, mut threads) = (Vec::new(), Vec::new());
-    for (worker, runtime) in runtimes.into_iter().enumerate() {
+    for (worker, (runtime, alarm)) in runtimes.into_iter().enumerate() {
         let (emptied_sender, emptied_receiver) = mpsc::channel();
         emptied.push(emptied_sender);
         let link =
@@ -81,10 +83,14 @@ where
         let share = share(slots, workers, worker);
         let (orders, ready, zero, engine) = (orders.clone(), ready.clone(), zero.clone(), engine.clone());
         let body = move || {
+            let local = LocalSet::new();
+            let (alarm, engine, opened) =
+                local.block_on(&runtime, prepare(alarm, &*engine, orders.model, share));
             ready.wait();
             ready.wait();
             let timer = zero.get().copied().unwrap_or_else(RealTimer::start);
-            work(&runtime, &*engine, timer, (orders, link, share));
+            local.spawn_local(alarm.clone().ring());
+            local.block_on(&runtime, worker::run((timer, alarm), engine, orders, link, opened));
         };
         threads.push(thread::Builder::new().name(format!("worker-{worker}")).spawn(body));
     }
@@ -119,18 +125,26 @@ where
     Ok(Outcome { collector, started, stopped_at })
 }
 
-fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+/// A runtime for one worker, and the file of its alarm.
+fn runtime() -> std::io::Result<(Runtime, OwnedFd)> {
+    Ok((Builder::new_current_thread().enable_all().build()?, Timerfd::file()?))
 }
 
-fn work<T: Timer, E: Engine<T>>(
-    runtime: &Runtime,
+/// What one worker needs before time zero: its alarm, its engine and, in the open model, its connections.
+async fn prepare<E: Engine<RealTimer>>(
+    alarm: OwnedFd,
     engine: &impl Fn() -> E,
-    timer: T,
-    (orders, link, slots): (Orders, Link, usize),
-) {
-    let engine = runtime.block_on(async { engine() });
-    LocalSet::new().block_on(runtime, worker::run(timer, engine, orders, link, slots));
+    model: Model,
+    slots: usize,
+) -> (Timerfd, Rc<E>, Vec<Opened<E::Connection>>) {
+    #[expect(clippy::expect_used, reason = "a new runtime can watch a file, or the system is out of memory")]
+    let alarm = Timerfd::new(alarm).expect("the runtime watches a timer");
+    let engine = Rc::new(engine());
+    let opened = match model {
+        Model::Closed { .. } => worker::unopened(slots),
+        Model::Open => worker::open(RealTimer::start(), Rc::clone(&engine), slots).await,
+    };
+    (alarm, engine, opened)
 }
 
 /// The slots of one worker: as even as can be, the first ones take the remainder.

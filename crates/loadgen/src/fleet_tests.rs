@@ -5,7 +5,14 @@ use crate::source::Request;
 
 fn orders(schedule: Schedule) -> Orders {
     let request = Request::new("GET", "http://fake/".parse().unwrap(), &[], bytes::Bytes::new());
-    Orders { schedule: Arc::new(schedule), request: Arc::new(request), timeout: None, end: None, drain: 0 }
+    Orders {
+        schedule: Arc::new(schedule),
+        request: Arc::new(request),
+        timeout: None,
+        end: None,
+        drain: 0,
+        model: Model::Closed { tick: None },
+    }
 }
 
 #[test]

@@ -10,7 +10,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use crate::quantity::{Span, Timeout};
+use crate::arrival::Arrival;
+use crate::quantity::{Rate, Span, Stages, Timeout};
 
 /// A whole number from 1 on, refused in words that mean something to a person.
 fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
@@ -50,6 +51,26 @@ pub struct LoadOptions {
     /// How long to send requests, such as 10s or 1m30s
     #[arg(short = 'z', long, alias = "z", value_name = "TIME")]
     pub duration: Option<Span>,
+
+    /// Requests per second in all, sent when they are due, whether or not earlier ones were answered (open model)
+    #[arg(long, value_name = "R")]
+    pub rate: Option<Rate>,
+
+    /// How the requests of --rate arrive: poisson, uniform or burst:K [default: poisson]
+    #[arg(long, value_name = "HOW")]
+    pub arrival: Option<Arrival>,
+
+    /// Rates one after the other, such as 30s@100,60s@500, instead of --rate and --duration
+    #[arg(long, value_name = "STAGES")]
+    pub stages: Option<Stages>,
+
+    /// Seed of the random arrivals; the same seed gives the same due times [default: another one each time]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Requests per second of each connection, at most; 0 is no limit [default: 0]
+    #[arg(short = 'q', long, alias = "q", value_name = "R")]
+    pub rate_per_connection: Option<Rate>,
 
     /// How long one request may take, in seconds or as 500ms; 0 is no limit [default: 20]
     #[arg(short = 't', long, alias = "t", value_name = "TIME")]
@@ -94,12 +115,18 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// These options, and where one is not set that of `lower`. A number of requests and a duration exclude each
-    /// other, so whoever sets one of them decides both.
+    /// These options, and where one is not set that of `lower`. What excludes each other is decided by whoever sets
+    /// one of it: requests, duration and stages; the ways to pace; the ways to give a body.
     #[must_use]
     pub fn over(self, lower: Self) -> Self {
-        let sets_stop = self.requests.is_some() || self.duration.is_some();
+        let sets_stop = self.requests.is_some() || self.duration.is_some() || self.stages.is_some();
         let stop = if sets_stop { (self.requests, self.duration) } else { (lower.requests, lower.duration) };
+        let sets_pace = self.rate.is_some() || self.stages.is_some() || self.rate_per_connection.is_some();
+        let pace = if sets_pace {
+            (self.rate, self.stages, self.rate_per_connection)
+        } else {
+            (lower.rate, lower.stages.filter(|_| !sets_stop), lower.rate_per_connection)
+        };
         let sets_body = self.body.is_some() || self.body_file.is_some();
         let body = if sets_body { (self.body, self.body_file) } else { (lower.body, lower.body_file) };
         let mut header = lower.header;
@@ -108,6 +135,11 @@ impl LoadOptions {
             requests: stop.0,
             connections: self.connections.or(lower.connections),
             duration: stop.1,
+            rate: pace.0,
+            stages: pace.1,
+            rate_per_connection: pace.2,
+            arrival: self.arrival.or(lower.arrival),
+            seed: self.seed.or(lower.seed),
             timeout: self.timeout.or(lower.timeout),
             drain: self.drain.or(lower.drain),
             method: self.method.or(lower.method),

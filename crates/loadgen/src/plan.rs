@@ -10,9 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use url::Url;
 
+use crate::arrival::{self, Arrival, Stage};
+use crate::clock::nanos;
 use crate::hash::fnv1a;
 use crate::options::{EngineChoice, LoadOptions, Store, Synchronous, TargetOptions};
-use crate::quantity::{Span, Timeout};
+use crate::quantity::{Rate, Span, Stages, Timeout};
 use crate::source::Request;
 
 /// hey's defaults.
@@ -22,6 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const CONTENT_TYPE: &str = "text/html";
 /// A second worker pays off from this many connections per worker on.
 const CONNECTIONS_PER_WORKER: usize = 16;
+/// A schedule of more requests than this is a slip of the finger: a day at 100,000 a second is less.
+const MOST_REQUESTS: u64 = 10_000_000_000;
 /// Stands for host and port of a target that is not started yet.
 const PLACEHOLDER: &str = "http://target/";
 
@@ -67,6 +71,36 @@ pub enum Stop {
     Duration(Duration),
 }
 
+/// Who decides when a request is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Model {
+    /// The answers: each connection sends its next request when the last is answered.
+    Closed {
+        /// Requests per second of one connection, at most.
+        rate_per_connection: Option<f64>,
+    },
+    /// The clock: requests are due on a schedule, whether or not earlier ones are answered.
+    Open(Open),
+}
+
+/// A schedule of the open model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Open {
+    /// The rates, one after the other.
+    pub stages: Vec<Stage>,
+    /// How arrivals are spread around the rate.
+    pub arrival: Arrival,
+    /// What random arrivals grow from.
+    pub seed: u64,
+}
+
+impl Open {
+    /// How long the schedule is.
+    pub fn length(&self) -> Duration {
+        Duration::from_nanos(self.stages.iter().map(|stage| stage.length).sum())
+    }
+}
+
 /// The engine that carries the requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineKind {
@@ -102,8 +136,10 @@ pub struct Load {
     pub body: Bytes,
     /// Connections, each with one request at a time.
     pub connections: NonZeroUsize,
-    /// When to stop.
+    /// When to stop. In the open model always after a duration: that of the schedule.
     pub stop: Stop,
+    /// Who decides when a request is sent.
+    pub model: Model,
     /// How long one request may take.
     pub timeout: Option<Duration>,
     /// How long unfinished requests are waited for after the window.
@@ -119,6 +155,8 @@ pub struct Load {
 pub struct Surroundings {
     /// CPUs that this process may use.
     pub cpus: NonZeroUsize,
+    /// A number that is another one each time, for schedules that were given none.
+    pub seed: u64,
 }
 
 /// Why there is no plan. Each message says what to do.
@@ -139,6 +177,16 @@ pub enum PlanError {
     Body { path: PathBuf, error: std::io::Error },
     #[error("the http1 engine does not speak TLS: leave --engine away, or use --engine reqwest, for {0}")]
     Tls(String),
+    #[error("{0} and {1} exclude each other: leave one of them out")]
+    Exclusive(&'static str, &'static str),
+    #[error("{0} shapes an open load: give a --rate or --stages too")]
+    NeedsRate(&'static str),
+    #[error("at that rate not one request falls due: raise the rate, or run longer")]
+    NoRequests,
+    #[error(
+        "that makes {0} requests, more than loadgen plans for ({MOST_REQUESTS}): lower the rate, or run shorter"
+    )]
+    TooManyRequests(u64),
     #[error("`{0}` is not a path: it begins with a slash, like /orders?id=7")]
     Path(String),
     #[error(
@@ -183,6 +231,9 @@ impl Plan {
         put("load.headers", fields.join(" | "));
         put("load.body_bytes", load.body.len().to_string());
         put("load.connections", load.connections.to_string());
+        for (key, value) in load.model.pairs() {
+            put(key, value);
+        }
         match load.stop {
             Stop::Requests(requests) => put("load.requests", requests.to_string()),
             Stop::Duration(duration) => put("load.duration", Span(duration).to_string()),
@@ -191,7 +242,6 @@ impl Plan {
         put("load.drain", Span(load.drain).to_string());
         put("load.workers", load.workers.to_string());
         put("load.engine", load.engine.name().to_owned());
-        put("load.model", "closed".to_owned());
         match &self.target {
             Target::External => {
                 put("target.kind", "external".to_owned());
@@ -213,7 +263,9 @@ impl Plan {
         let _ = url.set_port(None);
         let mut pairs = self.pairs();
         pairs.insert("load.url".to_owned(), masked(&url));
-        pairs.remove("load.workers");
+        for chance in ["load.workers", "load.seed"] {
+            pairs.remove(chance);
+        }
         let lines: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
         format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
     }
@@ -304,16 +356,15 @@ impl Load {
     fn resolve(url: Url, options: LoadOptions, around: Surroundings) -> Result<Self, PlanError> {
         let method = method(options.method.as_deref().unwrap_or("GET"))?;
         let headers = headers(&url, &options)?;
-        let stop = match (options.duration, options.requests) {
-            (Some(duration), _) => Stop::Duration(duration.0),
-            (None, requests) => Stop::Requests(requests.map_or(REQUESTS, std::num::NonZeroU64::get)),
-        };
+        let (model, stop) = pace(&options, around)?;
         let asked = options.connections.map_or(CONNECTIONS, |n| n.get() as usize);
         // More connections than requests would leave some without any.
-        let useful = match stop {
-            Stop::Requests(requests) => usize::try_from(requests).unwrap_or(usize::MAX),
-            Stop::Duration(_) => usize::MAX,
+        let useful = match (&model, stop) {
+            (Model::Open(open), _) => arrival::number(&open.stages),
+            (Model::Closed { .. }, Stop::Requests(requests)) => requests,
+            (Model::Closed { .. }, Stop::Duration(_)) => u64::MAX,
         };
+        let useful = usize::try_from(useful).unwrap_or(usize::MAX);
         let connections = NonZeroUsize::new(asked.min(useful)).unwrap_or(NonZeroUsize::MIN);
         let timeout = options.timeout.unwrap_or(Timeout(Some(TIMEOUT))).0;
         let drain = options.drain.map_or(timeout.unwrap_or(TIMEOUT), |span| span.0);
@@ -323,8 +374,75 @@ impl Load {
         let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
         let engine = engine(options.engine.unwrap_or(EngineChoice::Auto), &url)?;
         let body = body(options)?;
-        Ok(Self { url, method, headers, body, connections, stop, timeout, drain, workers, engine })
+        Ok(Self { url, method, headers, body, connections, stop, model, timeout, drain, workers, engine })
     }
+}
+
+impl Model {
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Closed { rate_per_connection } => {
+                let rate = rate_per_connection.map(|rate| ("load.rate_per_connection", rate.to_string()));
+                std::iter::once(("load.model", "closed".to_owned())).chain(rate).collect()
+            }
+            Self::Open(Open { stages, arrival, seed }) => {
+                let rate = match &stages[..] {
+                    [stage] => ("load.rate", Rate(stage.rate).to_string()),
+                    stages => {
+                        let typed =
+                            |stage: &Stage| (Span(Duration::from_nanos(stage.length)), Rate(stage.rate));
+                        ("load.stages", Stages(stages.iter().map(typed).collect()).to_string())
+                    }
+                };
+                let arrival = ("load.arrival", arrival.to_string());
+                vec![("load.model", "open".to_owned()), rate, arrival, ("load.seed", seed.to_string())]
+            }
+        }
+    }
+}
+
+/// Who decides when a request is sent, and when the run stops.
+fn pace(options: &LoadOptions, around: Surroundings) -> Result<(Model, Stop), PlanError> {
+    let limit = options.rate_per_connection.map(|rate| rate.0).filter(|rate| *rate > 0.0);
+    let requests = options.requests.map_or(REQUESTS, std::num::NonZeroU64::get);
+    let stages = match (&options.stages, options.rate, options.duration) {
+        (Some(_), Some(_), _) => return Err(PlanError::Exclusive("--stages", "--rate")),
+        (Some(_), _, Some(_)) => return Err(PlanError::Exclusive("--stages", "--duration")),
+        (Some(_), ..) if options.requests.is_some() => {
+            return Err(PlanError::Exclusive("--stages", "--requests"));
+        }
+        (Some(stages), None, None) => {
+            stages.0.iter().map(|(span, rate)| Stage { length: nanos(span.0), rate: rate.0 }).collect()
+        }
+        (None, Some(rate), Some(duration)) => vec![Stage { length: nanos(duration.0), rate: rate.0 }],
+        (None, Some(rate), None) if rate.0 > 0.0 => {
+            let length = Duration::try_from_secs_f64(requests as f64 / rate.0).unwrap_or(Duration::MAX);
+            vec![Stage { length: nanos(length), rate: rate.0 }]
+        }
+        (None, Some(_), None) => return Err(PlanError::NoRequests),
+        (None, None, duration) => {
+            if options.arrival.is_some() {
+                return Err(PlanError::NeedsRate("--arrival"));
+            }
+            if options.seed.is_some() {
+                return Err(PlanError::NeedsRate("--seed"));
+            }
+            let stop = duration.map_or(Stop::Requests(requests), |duration| Stop::Duration(duration.0));
+            return Ok((Model::Closed { rate_per_connection: limit }, stop));
+        }
+    };
+    if limit.is_some() {
+        return Err(PlanError::Exclusive("--rate-per-connection (-q)", "--rate"));
+    }
+    match arrival::number(&stages) {
+        0 => return Err(PlanError::NoRequests),
+        number if number > MOST_REQUESTS => return Err(PlanError::TooManyRequests(number)),
+        _ => {}
+    }
+    let arrival = options.arrival.unwrap_or(Arrival::Poisson);
+    let open = Open { stages, arrival, seed: options.seed.unwrap_or(around.seed) };
+    let stop = Stop::Duration(open.length());
+    Ok((Model::Open(open), stop))
 }
 
 fn parse_url(text: &str) -> Result<Url, PlanError> {

@@ -1,6 +1,6 @@
 use super::*;
 
-const AROUND: Surroundings = Surroundings { cpus: NonZeroUsize::new(4).unwrap() };
+const AROUND: Surroundings = Surroundings { cpus: NonZeroUsize::new(4).unwrap(), seed: 7 };
 
 fn plain(url: &str, options: LoadOptions) -> Result<Plan, PlanError> {
     Plan::of_url(url, options, AROUND)
@@ -152,4 +152,52 @@ fn the_command_line_wins_over_the_scenario() {
     let plan = plain("http://h/", both).unwrap();
     assert_eq!(plan.load.stop, Stop::Requests(7), "who types a number does not want the file's duration");
     assert!(plan.load.headers.contains(&("X-A".to_owned(), "typed".to_owned())));
+}
+
+#[test]
+fn an_open_load_is_a_schedule() {
+    let options = |text: &str| {
+        let mut options = LoadOptions::default();
+        for word in text.split(' ') {
+            match word.split_once('=').unwrap() {
+                ("rate", value) => options.rate = Some(value.parse().unwrap()),
+                ("duration", value) => options.duration = Some(value.parse().unwrap()),
+                ("requests", value) => options.requests = Some(value.parse().unwrap()),
+                ("arrival", value) => options.arrival = Some(value.parse().unwrap()),
+                ("stages", value) => options.stages = Some(value.parse().unwrap()),
+                ("seed", value) => options.seed = Some(value.parse().unwrap()),
+                ("q", value) => options.rate_per_connection = Some(value.parse().unwrap()),
+                other => panic!("{other:?}"),
+            }
+        }
+        plain("http://h/", options)
+    };
+    let pairs = |text: &str| {
+        let pairs = options(text).unwrap().pairs();
+        let wanted =
+            ["model", "rate", "stages", "arrival", "seed", "duration", "requests", "rate_per_connection"];
+        let found =
+            wanted.iter().filter_map(|key| Some(format!("{key}={}", pairs.get(&format!("load.{key}"))?)));
+        found.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(pairs("rate=100 duration=10s"), "model=open rate=100 arrival=poisson seed=7 duration=10s");
+    assert_eq!(pairs("rate=50 requests=100 seed=3"), "model=open rate=50 arrival=poisson seed=3 duration=2s");
+    assert_eq!(
+        pairs("stages=1s@5,2s@10 arrival=burst:5"),
+        "model=open stages=1s@5,2s@10 arrival=burst:5 seed=7 duration=3s"
+    );
+    assert_eq!(pairs("q=2.5 duration=10s"), "model=closed duration=10s rate_per_connection=2.5");
+    assert_eq!(pairs("q=0 requests=10"), "model=closed requests=10");
+    let refused = |text: &str| options(text).unwrap_err().to_string();
+    assert!(refused("rate=100 q=5").contains("exclude each other"));
+    assert!(refused("rate=100 stages=1s@5").contains("exclude each other"));
+    assert!(refused("duration=9s stages=1s@5").contains("exclude each other"));
+    assert!(refused("arrival=uniform").starts_with("--arrival shapes an open load"));
+    assert!(refused("seed=1").starts_with("--seed shapes an open load"));
+    assert!(refused("rate=0").contains("not one request"));
+    assert!(refused("rate=0.01 duration=1s").contains("not one request"));
+    assert!(refused("rate=100000k duration=300h").contains("more than loadgen plans for"));
+    let key = |text: &str| options(text).unwrap().key();
+    assert_eq!(key("rate=100 seed=1"), key("rate=100 seed=2"));
+    assert_ne!(key("rate=100 seed=1"), key("rate=101 seed=1"));
 }

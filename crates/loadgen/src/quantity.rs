@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
 /// The longest duration that may be typed: a load test of a year is a slip of the finger.
@@ -119,6 +120,109 @@ impl<'de> Deserialize<'de> for Timeout {
     }
 }
 
+/// Requests per second as typed: `100`, `0.5`, `50k`, `100/s`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate(pub f64);
+
+/// Why a text is no rate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a rate: write requests per second like 100, 0.5 or 50k")]
+pub struct RateError(String);
+
+/// The highest rate that may be typed: no machine sends more.
+const HIGHEST_RATE: f64 = 1e8;
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let number = text.strip_suffix("/s").unwrap_or(text);
+        let (number, unit) = match number.strip_suffix(['k', 'K']) {
+            Some(number) => (number, 1e3),
+            None => (number, 1.0),
+        };
+        let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let rate = number.parse::<f64>().ok().filter(|_| is_plain).map(|number| number * unit);
+        rate.filter(|rate| *rate <= HIGHEST_RATE).map(Self).ok_or_else(|| RateError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// In a file a rate may be a number or a text.
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrText;
+        impl Visitor<'_> for NumberOrText {
+            type Value = Rate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("requests per second, like 100 or \"50k\"")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Rate, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Rate, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Rate, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(NumberOrText)
+    }
+}
+
+/// Stages of an open load as typed: `30s@100,60s@500`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stages(pub Vec<(Span, Rate)>);
+
+/// Why a text is no list of stages.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StagesError {
+    /// Not of the form `time@rate`.
+    #[error("`{0}` is not a stage: write stages like 30s@100,60s@500")]
+    Malformed(String),
+    /// Its time.
+    #[error(transparent)]
+    Span(#[from] SpanError),
+    /// Its rate.
+    #[error(transparent)]
+    Rate(#[from] RateError),
+}
+
+impl FromStr for Stages {
+    type Err = StagesError;
+
+    fn from_str(text: &str) -> Result<Self, StagesError> {
+        let stage = |text: &str| {
+            let (span, rate) = text.split_once('@').ok_or_else(|| StagesError::Malformed(text.to_owned()))?;
+            Ok((span.trim().parse()?, rate.trim().parse()?))
+        };
+        text.split(',').map(str::trim).map(stage).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Display for Stages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stages: Vec<_> = self.0.iter().map(|(span, rate)| format!("{span}@{rate}")).collect();
+        f.write_str(&stages.join(","))
+    }
+}
+
+impl<'de> Deserialize<'de> for Stages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +253,24 @@ mod tests {
     fn durations_print_as_they_can_be_typed() {
         for text in ["120s", "250ms", "1.5s", "3us", "7ns", "0s", "90.25s"] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn rates_and_stages() {
+        let rate = |text: &str| text.parse::<Rate>().map(|rate| rate.0);
+        for (text, expected) in
+            [("100", 100.0), ("0.5", 0.5), ("50k", 50_000.0), ("1.5k/s", 1500.0), ("0", 0.0)]
+        {
+            assert_eq!(rate(text), Ok(expected), "{text}");
+        }
+        for text in ["", "-1", "inf", "NaN", "1e3", "k", "10m", "999999999"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+        let stages: Stages = "30s@100, 1m@0.5".parse().unwrap();
+        assert_eq!(stages.to_string(), "30s@100,60s@0.5");
+        for text in ["", "30s", "30@5", "30s@", "30s@5,", "@5"] {
+            assert!(text.parse::<Stages>().is_err(), "{text}");
         }
     }
 

@@ -112,10 +112,12 @@ pub struct Histograms {
     pub write: Histogram,
     pub wait: Histogram,
     pub read: Histogram,
+    pub queue: Histogram,
+    pub lag: Histogram,
 }
 
 impl Histograms {
-    fn pairs<'a>(&'a mut self, other: &'a Self) -> [(&'a mut Histogram, &'a Histogram); 9] {
+    fn pairs<'a>(&'a mut self, other: &'a Self) -> [(&'a mut Histogram, &'a Histogram); 11] {
         [
             (&mut self.answered, &other.answered),
             (&mut self.censored, &other.censored),
@@ -126,6 +128,8 @@ impl Histograms {
             (&mut self.write, &other.write),
             (&mut self.wait, &other.wait),
             (&mut self.read, &other.read),
+            (&mut self.queue, &other.queue),
+            (&mut self.lag, &other.lag),
         ]
     }
 
@@ -140,6 +144,8 @@ impl Histograms {
             &mut self.write,
             &mut self.wait,
             &mut self.read,
+            &mut self.queue,
+            &mut self.lag,
         ] {
             histogram.clear();
         }
@@ -207,6 +213,12 @@ impl Interval {
                 self.latencies.censored.record(elapsed);
             }
         }
+        if let Some(queue) = trace.queue_ns {
+            self.latencies.queue.record(queue);
+        }
+        if let Some(lag) = trace.lag_ns {
+            self.latencies.lag.record(lag);
+        }
         self.counts.opened += trace.opened;
         self.counts.reused += u64::from(trace.reused);
         self.counts.reopened += u64::from(trace.reopened);
@@ -215,13 +227,17 @@ impl Interval {
         self.bytes.body_read += trace.body_read;
     }
 
-    fn add_phases(&mut self, trace: &Trace) {
+    fn add_connect(&mut self, trace: &Trace) {
         if let Some(dns) = trace.dns_ns {
             self.latencies.dns.record(dns);
         }
         if let Some(connect) = trace.connect_ns {
             self.latencies.connect.record(connect);
         }
+    }
+
+    fn add_phases(&mut self, trace: &Trace) {
+        self.add_connect(trace);
         // An answer may begin before the request is written to its end; then nothing was waited for.
         let last_write = trace.last_write.unwrap_or(trace.first_write);
         let first_read = trace.first_read.unwrap_or(last_write);
@@ -270,6 +286,12 @@ impl Recorder {
     /// Adds one finished request to the current interval.
     pub fn record(&mut self, sample: &Sample<'_>) {
         self.current.add(sample, self.window_end);
+    }
+
+    /// Adds a connection that was opened before time zero.
+    pub fn record_connection(&mut self, trace: &Trace) {
+        self.current.counts.opened += trace.opened;
+        self.current.add_connect(trace);
     }
 
     /// Ends the window now, earlier than planned.

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use report::document::{
     Account, Connections, Ended, Instance, Latencies, RUN_SCHEMA, Run, Verification, Window, Worker,
@@ -15,12 +16,12 @@ use crate::engine::http1::Http1;
 use crate::engine::reqwest::{Reqwest, ReqwestError};
 use crate::fleet::{self, Attention, FleetError, Outcome};
 use crate::launch::{self, LaunchError, Program, Running};
-use crate::plan::{EngineKind, Plan, Stop};
+use crate::plan::{EngineKind, Model, Open, Plan, Stop};
 use crate::recorder::Counts;
 use crate::schedule::{Schedule, closed};
 use crate::source::Request;
-use crate::worker::Orders;
-use crate::{machine, verify};
+use crate::worker::{self, Orders};
+use crate::{arrival, machine, verify};
 
 /// How a person or a service manager ends a run early. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
@@ -168,14 +169,25 @@ fn load(
     attend: impl FnMut(&[Counts], &Collector) -> Attention,
 ) -> Result<(Outcome, u64), RunError> {
     let load = &plan.load;
-    let (schedule, end) = match load.stop {
-        Stop::Requests(requests) => {
-            let requests = usize::try_from(requests).unwrap_or(usize::MAX);
-            (Schedule::new(closed().take(requests), None), None)
+    let end = match load.stop {
+        Stop::Requests(_) => None,
+        Stop::Duration(duration) => Some(nanos(duration)),
+    };
+    let (schedule, model) = match (&load.model, load.stop) {
+        // Everything due before the end is sent, late if need be: the schedule ends by itself.
+        (Model::Open(Open { stages, arrival, seed }), _) => {
+            (Schedule::new(arrival::releases(stages, *arrival, *seed), None), worker::Model::Open)
         }
-        Stop::Duration(duration) => {
-            let end = Some(nanos(duration));
-            (Schedule::new(closed(), end), end)
+        (Model::Closed { rate_per_connection }, stop) => {
+            let tick = rate_per_connection.map(|rate| nanos(Duration::from_secs_f64(1.0 / rate)).max(1));
+            let schedule = match stop {
+                Stop::Requests(requests) => {
+                    let requests = usize::try_from(requests).unwrap_or(usize::MAX);
+                    Schedule::new(closed().take(requests), end)
+                }
+                Stop::Duration(_) => Schedule::new(closed(), end),
+            };
+            (schedule, worker::Model::Closed { tick })
         }
     };
     let orders = Orders {
@@ -184,9 +196,10 @@ fn load(
         timeout: load.timeout.map(nanos),
         end,
         drain: nanos(load.drain),
+        model,
     };
     let (workers, slots): (NonZeroUsize, usize) = (load.workers, load.connections.get());
-    let outcome = match load.engine {
+    let mut outcome = match load.engine {
         EngineKind::Http1 => {
             let url = request.url.clone();
             fleet::run(&orders, workers, slots, move || Http1::new(&url), attend)?
@@ -201,7 +214,22 @@ fn load(
             fleet::run(&orders, workers, slots, move || Fake::new(script), attend)?
         }
     };
-    Ok((outcome, orders.schedule.taken()))
+    let scheduled = orders.schedule.taken() + unsent(&mut outcome, &orders);
+    Ok((outcome, scheduled))
+}
+
+/// Counts what fell due and was never sent, and puts it into the distribution at the time it had waited.
+fn unsent(outcome: &mut Outcome, orders: &Orders) -> u64 {
+    let gave_up = match outcome.stopped_at {
+        Some(stopped) => stopped,
+        None => orders.end.unwrap_or(0).saturating_add(orders.drain),
+    };
+    let censored = &mut outcome.collector.total.latencies.censored;
+    let before = censored.count();
+    for due in orders.schedule.rest(gave_up) {
+        censored.record(gave_up - due);
+    }
+    censored.count() - before
 }
 
 fn ended(outcome: &Outcome, interrupt: &Interrupt, target: &Running) -> Ended {
@@ -279,7 +307,8 @@ impl Totals<'_> {
             write: live.write.to_distribution(),
             wait: live.wait.to_distribution(),
             read: live.read.to_distribution(),
-            lag: report::histogram::Distribution::default(),
+            queue: live.queue.to_distribution(),
+            lag: live.lag.to_distribution(),
         }
     }
 

@@ -66,6 +66,21 @@ impl Schedule {
         Some(due)
     }
 
+    /// Gives a release back that was taken and will not be used, because its time will not come.
+    pub fn give_back(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes what nobody took: the due times before `until` that are left. They fell due and were never sent.
+    pub fn rest(&self, until: Nanos) -> impl Iterator<Item = Nanos> {
+        let mut releases = self.releases.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = std::mem::replace(&mut *releases, Box::new(iter::empty()));
+        left.map_while(move |release| match release {
+            Release::At(due) if due < until => Some(due),
+            Release::At(_) | Release::Now => None,
+        })
+    }
+
     /// Releases nothing more.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
@@ -95,6 +110,17 @@ mod tests {
         assert_eq!(schedule.take(10), None);
         let open = Schedule::new([Release::At(3), Release::At(12)].into_iter(), Some(10));
         assert_eq!((open.take(0), open.take(0), open.taken()), (Some(3), None, 1));
+    }
+
+    #[test]
+    fn what_nobody_took_is_left() {
+        let open = Schedule::new((1..=5).map(|i| Release::At(i * 10)), None);
+        assert_eq!(open.take(0), Some(10));
+        open.give_back();
+        assert_eq!(open.taken(), 0);
+        assert_eq!(open.rest(45).collect::<Vec<_>>(), [20, 30, 40]);
+        assert_eq!(open.take(100), None);
+        assert_eq!(Schedule::new(closed(), None).rest(100).count(), 0, "the closed model owes nothing");
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::clock::{GiveUp, Nanos, SECOND, TimeLimit, Timer, Waited};
+use crate::clock::{Alarm, GiveUp, Nanos, SECOND, TimeLimit, Timer, Waited};
 use crate::engine::{Connection, Engine, Failure, Trace};
 use crate::recorder::{Interval, Outcome, Recorder, Sample};
 use crate::schedule::Schedule;
@@ -16,6 +17,9 @@ use crate::source::Request;
 
 /// How long requests under way may still take after the run was interrupted.
 const INTERRUPT_GRACE: Nanos = SECOND;
+
+/// How long opening the connections of the open model may take.
+const OPENING: Duration = Duration::from_secs(5);
 
 /// What every worker is told before time zero.
 #[derive(Debug, Clone)]
@@ -30,6 +34,21 @@ pub struct Orders {
     pub end: Option<Nanos>,
     /// How long after the window unfinished requests are waited for.
     pub drain: Nanos,
+    /// What a connection waits for before it takes the next release.
+    pub model: Model,
+}
+
+/// Who decides when a request is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// The answers: a connection sends its next request when the last is answered, and with a tick no more often
+    /// than once per tick, the first time after one tick; ticks that pass meanwhile are lost, but for the last.
+    Closed {
+        /// Shortest time between the requests of one connection.
+        tick: Option<Nanos>,
+    },
+    /// The schedule. Connections are opened before time zero.
+    Open,
 }
 
 /// What the workers of a run are told while it runs.
@@ -93,29 +112,79 @@ pub struct SlotReport {
 struct Slot {
     sent: Cell<u64>,
     answered: Cell<u64>,
+    /// Whether it waits for a release to fall due, with nothing under way.
+    waiting: Cell<bool>,
     /// Ends the request under way when the drain is over.
     give_up: GiveUp,
 }
 
+impl Slot {
+    /// Waits for its next turn, with nothing under way.
+    async fn wait(&self, limit: &mut TimeLimit, turn: impl Future<Output = ()>) -> Waited<()> {
+        self.waiting.set(true);
+        let waited = limit.run(None, &self.give_up, turn).await;
+        self.waiting.set(false);
+        waited
+    }
+}
+
 /// What the slots of one worker share.
-struct Shared<T, E> {
+struct Shared<T, A, E> {
     timer: T,
-    engine: E,
+    alarm: A,
+    engine: Rc<E>,
     orders: Orders,
     recorder: RefCell<Recorder>,
     link: Link,
     last_end: Cell<Nanos>,
 }
 
-/// Drives `slots` connections to the end of the run and reports. Returns when the connections may be closed.
-pub async fn run<T: Timer, E: Engine<T>>(timer: T, engine: E, orders: Orders, link: Link, slots: usize) {
+/// A connection made before time zero, and what is known of its making.
+#[derive(Debug)]
+pub struct Opened<C> {
+    connection: Option<C>,
+    trace: Trace,
+}
+
+/// Opens so many connections at once. Those that cannot be had in time are left to the requests that will need them.
+pub async fn open<T: Timer, E: Engine<T>>(
+    timer: T,
+    engine: Rc<E>,
+    slots: usize,
+) -> Vec<Opened<E::Connection>> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..slots {
+        let (timer, engine) = (timer.clone(), Rc::clone(&engine));
+        tasks.spawn_local(async move {
+            let mut trace = Trace::default();
+            let connecting = tokio::time::timeout(OPENING, engine.connect(&timer, &mut trace)).await;
+            let connection = connecting.ok().and_then(Result::ok);
+            if connection.is_none() {
+                trace = Trace::default();
+            }
+            Opened { connection, trace }
+        });
+    }
+    tasks.join_all().await
+}
+
+/// Drives one connection per slot to the end of the run and reports. Returns when the connections may be closed.
+pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
+    time: (T, A),
+    engine: Rc<E>,
+    orders: Orders,
+    link: Link,
+    opened: Vec<Opened<E::Connection>>,
+) {
+    let (timer, alarm) = time;
     let recorder = RefCell::new(Recorder::new(orders.end));
     let mut phase = link.phase.clone();
-    let shared = Rc::new(Shared { timer, engine, orders, recorder, link, last_end: Cell::new(0) });
-    let slots: Vec<Rc<Slot>> = (0..slots).map(|_| Rc::default()).collect();
+    let shared = Rc::new(Shared { timer, alarm, engine, orders, recorder, link, last_end: Cell::new(0) });
+    let slots: Vec<Rc<Slot>> = opened.iter().map(|_| Rc::default()).collect();
     let mut tasks = JoinSet::new();
-    for slot in &slots {
-        tasks.spawn_local(drive(Rc::clone(&shared), Rc::clone(slot)));
+    for (slot, Opened { connection, trace }) in slots.iter().zip(opened) {
+        shared.recorder.borrow_mut().record_connection(&trace);
+        tasks.spawn_local(drive(Rc::clone(&shared), Rc::clone(slot), connection));
     }
     // Kept open until every worker is done: closing them earlier would free places in a server with a connection
     // limit, and let requests be answered that during the run were starved.
@@ -126,9 +195,14 @@ pub async fn run<T: Timer, E: Engine<T>>(timer: T, engine: E, orders: Orders, li
     drop(connections);
 }
 
+/// Slots without connections: the closed model makes them when they are needed.
+pub fn unopened<C>(slots: usize) -> Vec<Opened<C>> {
+    (0..slots).map(|_| Opened { connection: None, trace: Trace::default() }).collect()
+}
+
 /// Waits until all slots are through, keeping their connections. When the drain or the grace ends, they give up.
-async fn finish<T: Timer, E: Engine<T>>(
-    shared: &Rc<Shared<T, E>>,
+async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
+    shared: &Rc<Shared<T, A, E>>,
     slots: &[Rc<Slot>],
     tasks: &mut JoinSet<Option<E::Connection>>,
     connections: &mut Vec<Option<E::Connection>>,
@@ -147,6 +221,9 @@ async fn finish<T: Timer, E: Engine<T>>(
                 drop(changed);
                 stopping = true;
                 shared.orders.schedule.stop();
+                for slot in slots.iter().filter(|slot| slot.waiting.get()) {
+                    slot.give_up.raise();
+                }
                 let now = timer.now();
                 shared.recorder.borrow_mut().close_window(now);
                 give_up = Some(give_up.map_or(now + INTERRUPT_GRACE, |end| end.min(now + INTERRUPT_GRACE)));
@@ -173,19 +250,39 @@ async fn finish<T: Timer, E: Engine<T>>(
 }
 
 /// One slot: takes what is due, sends it, records it, until nothing more is due. Gives back its connection.
-async fn drive<T: Timer, E: Engine<T>>(shared: Rc<Shared<T, E>>, slot: Rc<Slot>) -> Option<E::Connection> {
-    let Shared { timer, engine, orders, .. } = &*shared;
-    let mut connection = None;
+async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
+    shared: Rc<Shared<T, A, E>>,
+    slot: Rc<Slot>,
+    mut connection: Option<E::Connection>,
+) -> Option<E::Connection> {
+    let Shared { timer, alarm, engine, orders, .. } = &*shared;
     let mut limit = TimeLimit::new(timer);
     let mut now = timer.now();
-    while let Some(due) = orders.schedule.take(now) {
-        if due > now && limit.run(None, &slot.give_up, timer.until(due)).await == Waited::GivenUp {
-            return connection;
+    let mut ticks = Ticks::default();
+    loop {
+        if let Some(moment) = ticks.next(orders, now) {
+            if slot.wait(&mut limit, alarm.at(timer.instant(moment))).await == Waited::GivenUp {
+                return connection;
+            }
+            now = timer.now();
+        }
+        let Some(due) = orders.schedule.take(now) else { return connection };
+        let mut trace = Trace::default();
+        if due > now {
+            if slot.wait(&mut limit, alarm.at(timer.instant(due))).await == Waited::GivenUp {
+                orders.schedule.give_back();
+                return connection;
+            }
+            now = timer.now();
+            trace.lag_ns = Some(now - due);
+        }
+        if orders.model == Model::Open {
+            // What the generator lost by waking late is no queue of the target's.
+            trace.queue_ns = Some(if trace.lag_ns.is_some() { 0 } else { now - due });
         }
         slot.sent.set(slot.sent.get() + 1);
-        let mut trace = Trace::default();
-        let exchange = exchange(engine, &mut connection, &orders.request, timer, &mut trace);
-        let deadline = orders.timeout.map(|timeout| timer.instant(due.saturating_add(timeout)));
+        let exchange = exchange(&**engine, &mut connection, &orders.request, timer, &mut trace);
+        let deadline = orders.timeout.map(|timeout| timer.instant(now.saturating_add(timeout)));
         let result = limit.run(deadline, &slot.give_up, exchange).await;
         now = timer.now();
         let outcome = match result {
@@ -203,7 +300,28 @@ async fn drive<T: Timer, E: Engine<T>>(shared: Rc<Shared<T, E>>, slot: Rc<Slot>)
         }
         shared.record(&Sample { begin: due, end, outcome, trace: &trace });
     }
-    connection
+}
+
+/// The ticks of one connection in the paced closed model.
+#[derive(Debug, Default)]
+struct Ticks {
+    /// Ticks used or lost.
+    past: u64,
+}
+
+impl Ticks {
+    /// When the connection may go on, if it is not now: as from a channel of one tick that a ticker fills.
+    fn next(&mut self, orders: &Orders, now: Nanos) -> Option<Nanos> {
+        let Model::Closed { tick: Some(tick) } = orders.model else { return None };
+        let passed = now / tick;
+        if passed > self.past {
+            self.past = passed;
+            return None;
+        }
+        self.past += 1;
+        let moment = self.past.saturating_mul(tick);
+        Some(orders.end.map_or(moment, |end| end.min(moment)))
+    }
 }
 
 /// Sends one request over the slot's connection, making one where there is none that can carry it.
@@ -232,7 +350,7 @@ async fn exchange<T: Timer, E: Engine<T>>(
     Ok(status)
 }
 
-impl<T: Timer, E> Shared<T, E> {
+impl<T: Timer, A, E> Shared<T, A, E> {
     fn record(&self, sample: &Sample<'_>) {
         self.last_end.set(self.last_end.get().max(sample.end));
         self.turn(sample.end);

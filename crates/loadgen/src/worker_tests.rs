@@ -1,18 +1,27 @@
 //! The loop in virtual time: minutes of load in milliseconds, with exact numbers.
 
 use report::document::FailureKind;
+use report::histogram::Percentile;
 
 use super::*;
+use crate::arrival::{self, Arrival, Stage};
 use crate::clock::VirtualTimer;
 use crate::collector::Collector;
 use crate::engine::fake::{Behaviour, Fake, Script};
-use crate::schedule::{Release, closed};
+use crate::schedule::closed;
 
 const MS: Nanos = 1_000_000;
 
 fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain: Nanos) -> Orders {
     let request = Request::new("GET", "http://fake/".parse().unwrap(), &[], bytes::Bytes::new());
-    Orders { schedule: Arc::new(schedule), request: Arc::new(request), timeout, end, drain }
+    Orders {
+        schedule: Arc::new(schedule),
+        request: Arc::new(request),
+        timeout,
+        end,
+        drain,
+        model: Model::Closed { tick: None },
+    }
 }
 
 /// Runs one worker with `slots` connections in virtual time. `stop_at`: when it is told to stop early.
@@ -26,7 +35,12 @@ fn simulate(orders: &Orders, slots: usize, script: Script, stop_at: Option<Nanos
     let orders = orders.clone();
     tokio::task::LocalSet::new().block_on(&runtime, async move {
         let timer = VirtualTimer::start();
-        let worker = tokio::task::spawn_local(run(timer, Fake::new(script), orders, link, slots));
+        let engine = Rc::new(Fake::new(script));
+        let opened = match orders.model {
+            Model::Closed { .. } => unopened(slots),
+            Model::Open => open(timer, Rc::clone(&engine), slots).await,
+        };
+        let worker = tokio::task::spawn_local(run((timer, timer), engine, orders, link, opened));
         if let Some(stop_at) = stop_at {
             timer.until(stop_at).await;
             phase.send(Phase::Stopping).unwrap();
@@ -145,20 +159,88 @@ fn an_interrupted_run_ends_soon_and_keeps_what_it_has() {
     assert!(collector.workers[0].last_end < 11 * SECOND + 5 * MS);
 }
 
+/// So many requests a second, evenly, for so many seconds.
+fn open_orders(rate: f64, seconds: u64, drain: Nanos) -> Orders {
+    let stages = [Stage { length: seconds * SECOND, rate }];
+    let schedule = Schedule::new(arrival::releases(&stages, Arrival::Uniform, 0), None);
+    Orders { model: Model::Open, ..orders(schedule, Some(seconds * SECOND), None, drain) }
+}
+
 #[test]
 fn an_open_schedule_is_measured_from_the_due_time() {
-    // One connection, ten requests a second for ten seconds; the fifth answer takes a second longer.
-    let due = (0..100).map(|i| Release::At(i * 100 * MS));
-    let end = Some(10 * SECOND);
-    let orders = orders(Schedule::new(due, end), end, None, 5 * SECOND);
-    let script: Script = |_, request| Behaviour::Answer(200, if request == 4 { SECOND } else { 10 * MS });
-    let collector = simulate(&orders, 1, script, None);
+    // The stall oracle: 1,000 requests a second for 20 s, answers in a millisecond, but none between 5 s and 7 s.
+    // Whoever was due in the stall waited for its end. With service s, stall S and load rho = 0.01 the closed form is
+    // R_q = s + S - (1 - rho)(1 - q) T and mean = s + S^2 / (2 (1 - rho) T); a closed model would never know.
+    let orders = open_orders(1000.0, 20, 5 * SECOND);
+    let collector = simulate(&orders, 100, |_, _| Behaviour::Freeze(5 * SECOND..7 * SECOND), None);
     let latencies = &collector.total.latencies;
-    assert_eq!(collector.total.counts.ok, 100);
-    assert!(near(latencies.answered.max(), SECOND));
-    // Those that fell due during the stall waited behind it, and their latency says so; their service time does not.
-    assert!(latencies.answered.count_up_to(20 * MS) < 92, "{}", latencies.answered.count_up_to(20 * MS));
-    assert_eq!(latencies.service.count_up_to(20 * MS), 99);
+    assert_eq!(collector.total.counts.ok, 20_000);
+    let at = |percent| latencies.answered.value_at(Percentile::from_percent(percent).unwrap()).unwrap() / MS;
+    // Timers are up to a millisecond late, buckets 0.1% wide.
+    assert!((1800..=1809).contains(&at(99.0)), "{}", at(99.0));
+    assert!((1979..=1988).contains(&at(99.9)), "{}", at(99.9));
+    assert!((1009..=1018).contains(&at(95.0)), "{}", at(95.0));
+    assert!((101.0..106.0).contains(&(latencies.answered.mean().unwrap() / 1e6)));
+    // Only a hundred were under way in the stall; the others waited for a connection, and that is told apart.
+    assert_eq!(latencies.service.count_up_to(10 * MS), 20_000 - 100);
+    assert_eq!(latencies.queue.count(), 20_000);
+    assert!(latencies.queue.max().unwrap() / MS >= 1890);
+    assert!(latencies.lag.max().unwrap() < 2 * MS, "the generator itself was in time");
+}
+
+#[test]
+fn the_same_stall_in_the_closed_model_touches_one_request_per_connection() {
+    let end = Some(20 * SECOND);
+    let orders = orders(Schedule::new(closed(), end), end, None, 5 * SECOND);
+    let collector = simulate(&orders, 10, |_, _| Behaviour::Freeze(5 * SECOND..7 * SECOND), None);
+    let latencies = &collector.total.latencies;
+    assert!(latencies.answered.value_at(Percentile::P99).unwrap() < 5 * MS);
+    assert!(near(latencies.answered.max(), 2 * SECOND));
+}
+
+#[test]
+fn a_stall_beyond_the_end_is_waited_for_or_told() {
+    let script: Script = |_, _| Behaviour::Freeze(18 * SECOND..20 * SECOND + 500 * MS);
+    let drained = simulate(&open_orders(1000.0, 20, 5 * SECOND), 100, script, None);
+    let p99 = drained.total.latencies.answered.value_at(Percentile::P99).unwrap() / MS;
+    assert_eq!(drained.total.counts.ok, 20_000);
+    assert!((2298..=2310).contains(&p99), "{p99}");
+    // Without a drain a hundred are aborted and the rest was never sent.
+    let orders = open_orders(1000.0, 20, 0);
+    let cut = simulate(&orders, 100, script, None);
+    assert_eq!(cut.total.counts.aborted, 100);
+    let left = orders.schedule.rest(20 * SECOND).count();
+    assert_eq!(cut.total.counts.ok + 100 + left as u64, 20_000);
+    assert!((1899..=1901).contains(&left), "{left}");
+}
+
+#[test]
+fn open_connections_are_there_before_time_zero() {
+    let collector = simulate(&open_orders(10.0, 1, SECOND), 7, |_, _| Behaviour::Answer(200, MS), None);
+    let counts = &collector.total.counts;
+    assert_eq!((counts.ok, counts.opened, counts.reused), (10, 7, 10));
+}
+
+#[test]
+fn what_was_not_due_when_the_run_was_stopped_is_not_counted() {
+    let orders = open_orders(10.0, 60, SECOND);
+    simulate(&orders, 5, |_, _| Behaviour::Answer(200, MS), Some(2 * SECOND));
+    assert_eq!(orders.schedule.taken(), 20);
+    assert_eq!(orders.schedule.rest(2 * SECOND).count(), 0);
+}
+
+#[test]
+fn a_paced_connection_keeps_its_ticks_and_loses_those_it_misses() {
+    let end = Some(10 * SECOND);
+    let paced = |script| {
+        let closed = orders(Schedule::new(closed(), end), end, None, SECOND);
+        let orders = Orders { model: Model::Closed { tick: Some(SECOND) }, ..closed };
+        simulate(&orders, 2, script, None).total.counts.ok
+    };
+    // The first after one tick, none at the end itself: 9 each.
+    assert_eq!(paced(|_, _| Behaviour::Answer(200, MS)), 18);
+    // Answers of 2.5 s: at 1 s, then one tick is waiting each time: 3.5, 6, 8.5 s.
+    assert_eq!(paced(|_, _| Behaviour::Answer(200, 2500 * MS)), 8);
 }
 
 #[test]

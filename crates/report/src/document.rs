@@ -310,13 +310,16 @@ pub struct Latencies {
     pub wait: Distribution,
     /// From the first byte read to the last.
     pub read: Distribution,
+    /// Open model: how long requests waited for a free connection after they were due.
+    #[serde(default)]
+    pub queue: Distribution,
     /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due.
     pub lag: Distribution,
 }
 
 impl Latencies {
     /// All of them with the names of their fields.
-    pub fn named(&self) -> [(&'static str, &Distribution); 10] {
+    pub fn named(&self) -> [(&'static str, &Distribution); 11] {
         [
             ("answered", &self.answered),
             ("censored", &self.censored),
@@ -327,6 +330,7 @@ impl Latencies {
             ("write", &self.write),
             ("wait", &self.wait),
             ("read", &self.read),
+            ("queue", &self.queue),
             ("lag", &self.lag),
         ]
     }

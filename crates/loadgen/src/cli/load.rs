@@ -11,10 +11,10 @@ use super::args::{Arguments, LoadCommand};
 use super::exit::Exit;
 use super::live::Live;
 use super::output;
-use crate::machine;
 use crate::options::LoadOptions;
 use crate::plan::{Plan, Surroundings};
 use crate::run::{self, Context, Interrupt, Signal};
+use crate::{clock, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     let LoadCommand { urls, options, output: output_options } = command;
@@ -72,7 +72,10 @@ fn hints(options: &LoadOptions) -> Vec<String> {
 
 /// What plans need to know of this machine.
 pub(super) fn surroundings() -> Surroundings {
-    Surroundings { cpus: machine::cpus_allowed() }
+    let now = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    // Short enough to be typed again: a seed to the microsecond of the hour.
+    let seed = u64::from(now.subsec_micros()) + now.as_secs() % 3600 * 1_000_000;
+    Surroundings { cpus: machine::cpus_allowed(), seed }
 }
 
 /// What this program is made of.

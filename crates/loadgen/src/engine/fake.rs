@@ -1,6 +1,6 @@
 //! An engine without a network: answers after a set time. It tests everything around an engine.
 
-use crate::clock::{Nanos, Timer};
+use crate::clock::{Nanos, SECOND, Timer};
 use crate::engine::{Connection, Engine, Failure, Trace};
 use crate::source::Request;
 
@@ -11,6 +11,8 @@ pub enum Behaviour {
     Answer(u16, Nanos),
     /// Fails after so many nanoseconds.
     Fail(Failure, Nanos),
+    /// Answers 200 after a millisecond, but for a stretch of time in which nothing is answered before its end.
+    Freeze(std::ops::Range<Nanos>),
     /// Never answers.
     Silence,
 }
@@ -60,6 +62,10 @@ impl<T: Timer> Connection<T> for FakeConnection {
         let (delay, result) = match behaviour {
             Behaviour::Answer(status, delay) => (delay, Ok(status)),
             Behaviour::Fail(failure, delay) => (delay, Err(failure)),
+            Behaviour::Freeze(stretch) if stretch.contains(&trace.first_write) => {
+                (stretch.end - trace.first_write, Ok(200))
+            }
+            Behaviour::Freeze(_) => (SECOND / 1000, Ok(200)),
             Behaviour::Silence => return std::future::pending().await,
         };
         timer.until(trace.first_write + delay).await;

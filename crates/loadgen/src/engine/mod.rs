@@ -47,6 +47,10 @@ pub trait Connection<T: Timer>: 'static {
 /// because a request that times out drops that future and its trace must survive.
 #[derive(Debug, Default, Clone)]
 pub struct Trace {
+    /// Open model: how long the request waited for a free connection after it was due.
+    pub queue_ns: Option<Nanos>,
+    /// Open model: how late this generator woke up for it, where a connection was free before it was due.
+    pub lag_ns: Option<Nanos>,
     /// Connections established for this request.
     pub opened: u64,
     /// Whether the connection had carried a request before.
