@@ -310,8 +310,8 @@ pub struct Latencies {
     pub wait: Distribution,
     /// From the first byte read to the last.
     pub read: Distribution,
-    /// Open model: how long requests waited for a free connection after they were due.
-    #[serde(default)]
+    /// Open model: how long requests waited for a free connection after they were due. Absent in the closed model.
+    #[serde(default, skip_serializing_if = "Distribution::is_empty")]
     pub queue: Distribution,
     /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due.
     pub lag: Distribution,

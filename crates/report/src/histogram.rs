@@ -306,6 +306,11 @@ impl Distribution {
         Ok(histogram)
     }
 
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The arithmetic mean in nanoseconds, from the exact sum. `None` when empty.
     pub fn mean_ns(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum_ns as f64 / self.count as f64)

@@ -7,6 +7,8 @@ use crate::histogram::{Distribution, Histogram, Percentile};
 
 /// The configuration key whose presence makes a run an open one.
 pub const RATE_KEY: &str = "load.rate";
+/// The key of a load in stages; it too makes the load an open one.
+pub const STAGES_KEY: &str = "load.stages";
 /// The configuration key of the number of connections.
 pub const CONNECTIONS_KEY: &str = "load.connections";
 /// The configuration key of the number of server processes.
@@ -26,6 +28,8 @@ pub enum Model {
 pub struct Summary {
     /// How requests were released.
     pub model: Option<Model>,
+    /// What only the open model has.
+    pub open: Option<OpenModel>,
     /// Answers inside the window per second of the window.
     pub rps: Option<f64>,
     /// Requests per second as hey defines it: everything that ended, failures included, by the whole time.
@@ -120,6 +124,33 @@ pub struct Phase {
     pub slowest_ns: u64,
 }
 
+/// Where the response time of the open model goes, beside the target. `None` where nothing was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenModel {
+    /// From the first byte written to the last byte read, median.
+    pub service_p50_ns: Option<u64>,
+    /// The same, 99th percentile.
+    pub service_p99_ns: Option<u64>,
+    /// Waiting for a free connection after the due time, 99th percentile.
+    pub queue_p99_ns: Option<u64>,
+    /// The generator's own lateness, 99th percentile.
+    pub lag_p99_ns: Option<u64>,
+}
+
+impl OpenModel {
+    fn of(run: &Run) -> Self {
+        let at = |distribution: &crate::histogram::Distribution, percentile| {
+            distribution.to_histogram().ok().and_then(|histogram| histogram.value_at(percentile))
+        };
+        Self {
+            service_p50_ns: at(&run.latencies.service, Percentile::P50),
+            service_p99_ns: at(&run.latencies.service, Percentile::P99),
+            queue_p99_ns: at(&run.latencies.queue, Percentile::P99),
+            lag_p99_ns: at(&run.latencies.lag, Percentile::P99),
+        }
+    }
+}
+
 impl Summary {
     /// Derives the numbers of a document.
     pub fn of(document: &Document) -> Self {
@@ -137,8 +168,10 @@ impl Summary {
     fn of_run(run: &Run) -> Self {
         let account = &run.account;
         let ended = account.answered() + account.failed + account.timeout + account.aborted;
+        let model = model_of(&run.config).unwrap_or(Model::Closed);
         Self {
-            model: Some(if run.config.contains_key(RATE_KEY) { Model::Open } else { Model::Closed }),
+            model: Some(model),
+            open: (model == Model::Open).then(|| OpenModel::of(run)),
             rps: per_second(account.answered_in_window, run.window.measured_ns),
             rps_hey: per_second(ended, run.window.wall_ns),
             rps_qualifier: None,
@@ -170,6 +203,7 @@ impl Summary {
         };
         Self {
             model: model_of(&figures.config),
+            open: None,
             rps: figures.rps.filter(|_| !is_hey),
             rps_hey: figures.rps.filter(|_| is_hey),
             rps_qualifier: figures.rps_qualifier.clone(),
@@ -314,7 +348,7 @@ fn hey_requests(figures: &Figures) -> Option<u64> {
 }
 
 fn model_of(config: &BTreeMap<String, String>) -> Option<Model> {
-    if config.contains_key(RATE_KEY) {
+    if config.contains_key(RATE_KEY) || config.contains_key(STAGES_KEY) {
         Some(Model::Open)
     } else {
         config.contains_key(CONNECTIONS_KEY).then_some(Model::Closed)

@@ -6,8 +6,8 @@
 use crate::document::{Document, Run};
 use crate::format::View;
 use crate::histogram::{Histogram, Percentile};
-use crate::summary::{Phase, Summary, unanswered};
-use crate::units::{count, counted, one_line};
+use crate::summary::{Phase, RATE_KEY, STAGES_KEY, Summary, unanswered};
+use crate::units::{count, counted, nanos, one_line};
 use crate::warning::Warning;
 
 /// Bars of the histogram: the smallest value, then ten equal steps.
@@ -152,8 +152,10 @@ fn notes(view: &View<'_>) -> Vec<String> {
     let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
     match view.document {
         Document::Run(run) => {
-            let facts: Vec<String> =
-                [connections(run), verification(run), instances(run)].into_iter().flatten().collect();
+            let facts: Vec<String> = [open_model(view), connections(run), verification(run), instances(run)]
+                .into_iter()
+                .flatten()
+                .collect();
             let room = NOTES.saturating_sub(facts.len());
             let said = run.notes.iter().map(|note| format!("note: {}", one_line(note)));
             notes.extend(said);
@@ -176,6 +178,26 @@ fn shorten(notes: &mut Vec<String>, room: usize) {
         notes.truncate(kept);
         notes.push(format!("and {left_out} more: the markdown format lists them all"));
     }
+}
+
+/// In the open model the latencies above mean something else than in hey, and that must be said.
+fn open_model(view: &View<'_>) -> Option<String> {
+    let (open, config) = (view.summary.open?, view.document.config());
+    let rate = config.get(RATE_KEY).map(|rate| format!("{rate} req/s"));
+    let rate = rate.or_else(|| config.get(STAGES_KEY).cloned()).unwrap_or_default();
+    let arrival = config.get("load.arrival").map(|arrival| format!(" {arrival}")).unwrap_or_default();
+    let parts = [
+        ("service time p50", open.service_p50_ns),
+        ("p99", open.service_p99_ns),
+        ("waiting for a connection p99", open.queue_p99_ns),
+        ("generator's lag p99", open.lag_p99_ns),
+    ];
+    let parts: Vec<_> =
+        parts.iter().filter_map(|(name, ns)| Some(format!("{name} {}", nanos((*ns)?)))).collect();
+    Some(format!(
+        "open model, {rate}{arrival}: latencies count from when requests were due; {}",
+        parts.join(", ")
+    ))
 }
 
 fn connections(run: &Run) -> Option<String> {
