@@ -134,6 +134,11 @@ impl Running {
         send_signal(self.pid(), signal);
     }
 
+    /// What it has said on stdout so far.
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(self.output.join("stdout")).unwrap()
+    }
+
     /// What it has said on stderr so far.
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.output.join("stderr")).unwrap()

@@ -8,6 +8,8 @@ mod hey;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod scenarios;
