@@ -105,11 +105,11 @@ pub(super) struct RunCommand {
     #[command(flatten)]
     pub(super) output: OutputOptions,
 
-    /// Folder under which results are filed, as <MACHINE>/<SCENARIO>/<TIME>.json
+    /// Folder under which results are filed, as MACHINE/SCENARIO/TIME.json
     #[arg(long, value_name = "FOLDER", default_value = "results")]
     pub(super) results: PathBuf,
 
-    /// Name of this machine in the results [default: local-<CPUs>cpu-<memory>gb, which git ignores]
+    /// Name of this machine in the results [default: like local-2cpu-4gb, which git ignores]
     #[arg(long, value_name = "NAME")]
     pub(super) machine: Option<String>,
 
