@@ -56,7 +56,7 @@ pub enum Model {
 pub enum Phase {
     /// Go on.
     Running,
-    /// End early: nothing new is sent, and what is under way gets [`INTERRUPT_GRACE`].
+    /// End early: nothing new is sent, and what is under way gets a second of grace.
     Stopping,
     /// Every worker is done: connections may be closed.
     Closing,
