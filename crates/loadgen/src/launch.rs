@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -55,7 +55,13 @@ pub enum Running {
 #[derive(Debug)]
 pub struct Started {
     group: Group,
-    database: Option<Database>,
+    has_database: bool,
+    scratch: TempDir,
+}
+
+/// How the names of this process's scratch folders begin.
+pub fn scratch_prefix() -> String {
+    format!("loadgen-{}-", std::process::id())
 }
 
 /// The database of a started target. The file goes when this value does.
@@ -65,15 +71,14 @@ pub struct Database {
 }
 
 impl Database {
-    fn create() -> Result<Self, LaunchError> {
-        let folder = tempfile::Builder::new().prefix("loadgen-").tempdir().map_err(LaunchError::Scratch)?;
-        Ok(Self { folder })
-    }
-
     /// Its file.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("requests.db")
+        database_in(self.folder.path())
     }
+}
+
+fn database_in(scratch: &Path) -> PathBuf {
+    scratch.join("requests.db")
 }
 
 /// What a target left behind.
@@ -94,21 +99,24 @@ pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Re
     if cfg!(not(feature = "serve")) {
         return Err(LaunchError::NotBuiltIn);
     }
-    let database = (embedded.store != Store::None).then(Database::create).transpose()?;
+    let scratch =
+        tempfile::Builder::new().prefix(&scratch_prefix()).tempdir().map_err(LaunchError::Scratch)?;
+    let has_database = embedded.store != Store::None;
     let mut spec = Spec::new(&program.path, (Ipv4Addr::LOCALHOST, 0).into());
     spec.instances = embedded.instances;
     spec.args.clone_from(&program.leading);
-    spec.args.extend(arguments(embedded, database.as_ref()));
+    spec.args.extend(arguments(embedded, has_database.then(|| database_in(scratch.path()))));
     spec.backlog = embedded.backlog;
+    spec.scratch = scratch.path().to_path_buf();
     spec.cancel = Arc::clone(cancel);
     let group = supervise::start(&spec)?;
-    Ok(Running::Started(Box::new(Started { group, database })))
+    Ok(Running::Started(Box::new(Started { group, has_database, scratch })))
 }
 
-fn arguments(embedded: &Embedded, database: Option<&Database>) -> Vec<OsString> {
+fn arguments(embedded: &Embedded, database: Option<PathBuf>) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     if let Some(database) = database {
-        words.extend(["--database".into(), database.path().into()]);
+        words.extend(["--database".into(), database.into()]);
     }
     for (name, value) in embedded.settings() {
         words.extend([format!("--{name}").into(), value.into()]);
@@ -143,7 +151,7 @@ impl Running {
     /// Takes down what was started.
     pub fn stop(self) -> Remains {
         let Self::Started(started) = self else { return Remains::default() };
-        let Started { group, database } = *started;
+        let Started { group, has_database, scratch } = *started;
         let cpu: BTreeMap<u16, u64> = group
             .instances()
             .iter()
@@ -151,7 +159,7 @@ impl Running {
             .collect();
         let exits = group.stop();
         let instances = exits.iter().map(|exit| instance(exit, cpu.get(&exit.instance).copied())).collect();
-        Remains { instances, database }
+        Remains { instances, database: has_database.then_some(Database { folder: scratch }) }
     }
 }
 

@@ -97,6 +97,28 @@ pub struct LoadOptions {
     #[arg(short = 'T', long, alias = "T", value_name = "TYPE")]
     pub content_type: Option<String>,
 
+    /// User-Agent header [default: loadgen/VERSION]
+    #[arg(short = 'U', long, alias = "U", value_name = "TEXT")]
+    pub user_agent: Option<String>,
+
+    /// Basic authentication, as user:password
+    #[arg(short = 'a', long, alias = "a", value_name = "USER:PASSWORD")]
+    pub auth: Option<String>,
+
+    /// Host header, where it is not the host of the URL
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+
+    /// Do not ask for compressed answers
+    #[arg(long)]
+    #[serde(default)]
+    pub disable_compression: bool,
+
+    /// Ask for the connection to be closed after each answer, and open a new one for each request
+    #[arg(long)]
+    #[serde(default)]
+    pub disable_keepalive: bool,
+
     /// Request body
     #[arg(short = 'd', long, alias = "d", value_name = "TEXT", allow_hyphen_values = true)]
     pub body: Option<String>,
@@ -110,7 +132,7 @@ pub struct LoadOptions {
     pub engine: Option<EngineChoice>,
 
     /// Worker threads [default: one per 16 connections, at most one per CPU]
-    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
+    #[arg(long, alias = "cpus", value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub workers: Option<NonZeroU16>,
 }
 
@@ -146,6 +168,11 @@ impl LoadOptions {
             header,
             accept: self.accept.or(lower.accept),
             content_type: self.content_type.or(lower.content_type),
+            user_agent: self.user_agent.or(lower.user_agent),
+            auth: self.auth.or(lower.auth),
+            host: self.host.or(lower.host),
+            disable_compression: self.disable_compression || lower.disable_compression,
+            disable_keepalive: self.disable_keepalive || lower.disable_keepalive,
             body: body.0,
             body_file: body.1,
             engine: self.engine.or(lower.engine),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::arrival::{self, Arrival, Stage};
@@ -173,6 +174,8 @@ pub enum PlanError {
     Method(String),
     #[error("`{}` is not a header field: write it like \"Name: value\"", report::units::one_line(.0))]
     Header(String),
+    #[error("-a takes a user and a password, like -a user:password")]
+    Auth,
     #[error("cannot read the request body from {}: {error}", path.display())]
     Body { path: PathBuf, error: std::io::Error },
     #[error("the http1 engine does not speak TLS: leave --engine away, or use --engine reqwest, for {0}")]
@@ -483,11 +486,21 @@ fn headers(url: &Url, options: &LoadOptions) -> Result<Vec<(String, String)>, Pl
             None => all.push((name.to_owned(), value.to_owned())),
         }
     };
-    set("User-Agent", concat!("loadgen/", env!("CARGO_PKG_VERSION")));
+    set(
+        "User-Agent",
+        options.user_agent.as_deref().unwrap_or(concat!("loadgen/", env!("CARGO_PKG_VERSION"))),
+    );
     set("Content-Type", options.content_type.as_deref().unwrap_or(CONTENT_TYPE));
-    set("Accept-Encoding", "gzip");
-    if !url.username().is_empty() || url.password().is_some() {
-        let credentials = format!("{}:{}", url.username(), url.password().unwrap_or_default());
+    if !options.disable_compression {
+        set("Accept-Encoding", "gzip");
+    }
+    if options.disable_keepalive {
+        set("Connection", "close");
+    }
+    if let Some(host) = &options.host {
+        set("Host", host);
+    }
+    if let Some(credentials) = credentials(url, options)? {
         set("Authorization", &format!("Basic {}", STANDARD.encode(credentials)));
     }
     for field in &options.header {
@@ -502,6 +515,21 @@ fn headers(url: &Url, options: &LoadOptions) -> Result<Vec<(String, String)>, Pl
         Some((name, value)) => Err(PlanError::Header(format!("{name}: {value}"))),
         None => Ok(all),
     }
+}
+
+/// Who asks: as given, else as the URL says.
+fn credentials(url: &Url, options: &LoadOptions) -> Result<Option<Vec<u8>>, PlanError> {
+    if let Some(given) = &options.auth {
+        let is_pair = given.split_once(':').is_some_and(|(user, _)| !user.is_empty());
+        return if is_pair { Ok(Some(given.as_bytes().to_vec())) } else { Err(PlanError::Auth) };
+    }
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(None);
+    }
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
+    Ok(Some(pair))
 }
 
 fn body(options: LoadOptions) -> Result<Bytes, PlanError> {

@@ -201,3 +201,35 @@ fn an_open_load_is_a_schedule() {
     assert_eq!(key("rate=100 seed=1"), key("rate=100 seed=2"));
     assert_ne!(key("rate=100 seed=1"), key("rate=101 seed=1"));
 }
+
+#[test]
+fn the_rest_of_heys_header_flags() {
+    let headers = |url: &str, options: LoadOptions| plain(url, options).unwrap().load.headers;
+    let options = LoadOptions {
+        user_agent: Some("mine".to_owned()),
+        auth: Some("user:pass:word".to_owned()),
+        host: Some("other.example:81".to_owned()),
+        disable_compression: true,
+        disable_keepalive: true,
+        ..LoadOptions::default()
+    };
+    let fields: Vec<_> =
+        headers("http://h/", options).iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert_eq!(
+        fields,
+        [
+            "User-Agent: mine",
+            "Content-Type: text/html",
+            "Connection: close",
+            "Host: other.example:81",
+            "Authorization: Basic dXNlcjpwYXNzOndvcmQ=",
+        ]
+    );
+    // What a URL cannot hold plainly is encoded there, and not in the header.
+    let decoded = headers("http://a%40b:p%3Aw@h/", LoadOptions::default());
+    assert!(decoded.contains(&("Authorization".to_owned(), format!("Basic {}", STANDARD.encode("a@b:p:w")))));
+    for wrong in ["user", ":password", ""] {
+        let options = LoadOptions { auth: Some(wrong.to_owned()), ..LoadOptions::default() };
+        assert!(matches!(plain("http://h/", options), Err(PlanError::Auth)), "{wrong}");
+    }
+}

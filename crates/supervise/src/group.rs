@@ -91,7 +91,10 @@ pub struct Group {
 /// When the address cannot be listened on, or an instance cannot be started, ends early or is not ready in time.
 pub fn start(spec: &Spec) -> Result<Group, StartError> {
     let bound = listen::bind(spec)?;
-    let scratch = tempfile::Builder::new().prefix("supervise-").tempdir().map_err(StartError::Scratch)?;
+    let scratch = tempfile::Builder::new()
+        .prefix("supervise-")
+        .tempdir_in(&spec.scratch)
+        .map_err(StartError::Scratch)?;
     let folder = scratch.path().to_owned();
     let mut group = Group {
         instances: Vec::new(),

@@ -39,6 +39,8 @@ pub struct Spec {
     pub ready_timeout: Duration,
     /// How long all instances together may take to end after SIGTERM, before they are killed.
     pub stop_timeout: Duration,
+    /// Folder in which the group keeps its notify sockets and captured output while it runs.
+    pub scratch: PathBuf,
     /// Set from elsewhere (a signal handler) to give up while instances are starting.
     pub cancel: Arc<AtomicBool>,
 }
@@ -56,6 +58,7 @@ impl Spec {
             ready: Ready::Notify,
             ready_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(30),
+            scratch: std::env::temp_dir(),
             cancel: Arc::default(),
         }
     }

@@ -14,7 +14,7 @@ use super::output;
 use crate::options::LoadOptions;
 use crate::plan::{Plan, Surroundings};
 use crate::run::{self, Context, Interrupt, Signal};
-use crate::{clock, machine};
+use crate::{clock, launch, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     let LoadCommand { urls, options, output: output_options } = command;
@@ -96,6 +96,7 @@ pub(super) fn interrupt_on_signals() -> anyhow::Result<Interrupt> {
         for signal in signals.forever() {
             let (kind, code) = if signal == SIGINT { (Signal::Int, 130) } else { (Signal::Term, 143) };
             if !raised.raise(kind) {
+                remove_scratch();
                 #[expect(
                     clippy::exit,
                     clippy::disallowed_methods,
@@ -107,4 +108,15 @@ pub(super) fn interrupt_on_signals() -> anyhow::Result<Interrupt> {
         }
     })?;
     Ok(interrupt)
+}
+
+/// The targets go with this process; what they wrote would stay.
+fn remove_scratch() {
+    let mine = launch::scratch_prefix();
+    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
+    let entries = entries.filter_map(Result::ok);
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&mine)) {
+        // It ends now, whether or not this succeeds.
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
 }

@@ -10,24 +10,18 @@ use super::args::Arguments;
 
 /// hey's words that this version does not know. They are turned into long flags all the same, so that clap refuses
 /// them by name.
-const OF_HEY: [&str; 8] = [
-    "host",
-    "h2",
-    "cpus",
-    "disable-compression",
-    "disable-keepalive",
-    "disable-redirects",
-    "allow-insecure",
-    "readall",
-];
+const OF_HEY: [&str; 2] = ["h2", "disable-redirects"];
 
 /// Turns `-word` into `--word` where the word is a flag's long name, and leaves everything else alone.
 pub(super) fn as_clap_wants(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let command = Arguments::command();
     let known = |word: &str| {
         let commands = std::iter::once(&command).chain(command.get_subcommands());
-        OF_HEY.contains(&word)
-            || commands.flat_map(clap::Command::get_arguments).any(|arg| arg.get_long() == Some(word))
+        let is_long = |arg: &clap::Arg| {
+            arg.get_long() == Some(word)
+                || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&word))
+        };
+        OF_HEY.contains(&word) || commands.flat_map(clap::Command::get_arguments).any(is_long)
     };
     let takes_value = |word: &str| {
         let letter = word.strip_prefix('-').filter(|rest| rest.chars().count() == 1);
@@ -42,7 +36,8 @@ pub(super) fn as_clap_wants(words: impl IntoIterator<Item = OsString>) -> Vec<Os
     for word in words {
         let text = word.to_str().unwrap_or_default();
         let long = text.strip_prefix('-').filter(|rest| !rest.starts_with('-') && rest.len() > 1);
-        let is_flag = long.is_some_and(|rest| known(rest.split('=').next().unwrap_or_default()));
+        let name = long.and_then(|rest| rest.split('=').next()).filter(|name| name.len() > 1);
+        let is_flag = name.is_some_and(known);
         let rewrite = is_flag && !previous_takes_value && !only_values;
         only_values |= text == "--";
         previous_takes_value = !previous_takes_value && takes_value(text);

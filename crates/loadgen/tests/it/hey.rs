@@ -109,6 +109,56 @@ fn flags_shape_the_request() {
 }
 
 #[test]
+fn the_words_of_hey_shape_the_request_with_one_dash() {
+    let place = Place::new();
+    let words =
+        ["-disable-compression", "-host", "other.example", "-U", "me/1", "-a", "user:secret", "-cpus", "1"];
+    let (_, fields, _) = sent(&place, &words);
+    let expected = ["Host: other.example", "User-Agent: me/1", "Authorization: Basic dXNlcjpzZWNyZXQ="];
+    assert!(expected.iter().all(|field| fields.contains(&(*field).to_owned())), "{fields:?}");
+    assert!(!fields.iter().any(|field| field.starts_with("Accept-Encoding")), "{fields:?}");
+
+    let (_, Findings { counts, heard, .. }) =
+        load(&place, &["-disable-keepalive", "-n", "9", "-c", "3", "URL"]);
+    assert_eq!((counts.requests, counts.accepted), (9, 9), "each request has a connection of its own");
+    assert!(heard[0].head.contains("\r\nConnection: close\r\n"), "{heard:?}");
+}
+
+#[test]
+fn a_rate_sends_what_its_schedule_says_over_connections_that_are_there() {
+    let place = Place::new();
+    for arrival in ["poisson", "uniform", "burst:7"] {
+        let words = ["--rate", "300", "-z", "1s", "-c", "5", "--arrival", arrival, "-o", "json", "URL"];
+        let (ended, Findings { counts, .. }) = load(&place, &words);
+        assert_eq!((counts.requests, counts.accepted), (300, 5), "{arrival}");
+        let run = ended.document();
+        assert_eq!((run.account.scheduled, run.account.ok), (300, 300));
+        assert_eq!(
+            (run.config["load.model"].as_str(), run.config["load.arrival"].as_str()),
+            ("open", arrival)
+        );
+        assert_eq!(run.latencies.queue.count, 300);
+        // From the due time on, so never less than what the request itself took.
+        assert!(run.latencies.answered.sum_ns >= run.latencies.service.sum_ns);
+    }
+    let (ended, _) = load(&place, &["--stages", "300ms@100,300ms@200", "URL"]);
+    assert!(ended.stdout.contains("\n  [200]\t90 responses\n"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("\nopen model, 300ms@100,300ms@200 poisson: latencies count from"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn a_paced_connection_sends_no_faster() {
+    let place = Place::new();
+    let (_, Findings { counts, .. }) = load(&place, &["-q", "20", "-c", "2", "-z", "500ms", "URL"]);
+    // The first after one tick of 50 ms, none at the end; a machine that stalls may lose some.
+    assert!((10..=18).contains(&counts.requests), "{counts:?}");
+}
+
+#[test]
 fn credentials_of_the_url_are_sent_and_not_stored() {
     let place = Place::new();
     let truth = Truth::start(|_| Answer::ok(0).into()).unwrap();

@@ -87,6 +87,21 @@ fn the_second_one_ends_the_program_at_once() {
 }
 
 #[test]
+fn the_second_one_leaves_neither_targets_nor_their_files() {
+    let place = Place::new();
+    // One of two connections is never accepted, so the run cannot end at once by itself.
+    place.file("test.toml", "[target]\nmax_connections = 1\n[load]\nduration = \"60s\"\nconnections = 2\n");
+    let mut running = place.start(&["run", "test.toml"]);
+    running.until("rows", |_| (place.database_bytes() > 100_000).then_some(()));
+    running.signal(Signal::TERM);
+    told(&mut running);
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().code, 143);
+    until("that no target is left", || place.targets().is_empty().then_some(()));
+    assert_eq!((place.left_behind(), place.documents().len()), (vec![], 0));
+}
+
+#[test]
 fn a_signal_before_the_load_is_no_failure_of_the_target() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let place = Place::new();
