@@ -84,8 +84,7 @@ where
         let (orders, ready, zero, engine) = (orders.clone(), ready.clone(), zero.clone(), engine.clone());
         let body = move || {
             let local = LocalSet::new();
-            let (alarm, engine, opened) =
-                local.block_on(&runtime, prepare(alarm, &*engine, orders.model, share));
+            let (alarm, engine, opened) = local.block_on(&runtime, prepare(alarm, &*engine, &orders, share));
             ready.wait();
             ready.wait();
             let timer = zero.get().copied().unwrap_or_else(RealTimer::start);
@@ -134,15 +133,18 @@ fn runtime() -> std::io::Result<(Runtime, OwnedFd)> {
 async fn prepare<E: Engine<RealTimer>>(
     alarm: OwnedFd,
     engine: &impl Fn() -> E,
-    model: Model,
+    orders: &Orders,
     slots: usize,
 ) -> (Timerfd, Rc<E>, Vec<Opened<E::Connection>>) {
     #[expect(clippy::expect_used, reason = "a new runtime can watch a file, or the system is out of memory")]
     let alarm = Timerfd::new(alarm).expect("the runtime watches a timer");
     let engine = Rc::new(engine());
-    let opened = match model {
+    let opened = match orders.model {
         Model::Closed { .. } => worker::unopened(slots),
-        Model::Open => worker::open(RealTimer::start(), Rc::clone(&engine), slots).await,
+        Model::Open => {
+            worker::open(RealTimer::start(), Rc::clone(&engine), Arc::clone(&orders.request.origin), slots)
+                .await
+        }
     };
     (alarm, engine, opened)
 }

@@ -11,6 +11,7 @@ fn orders(schedule: Schedule) -> Orders {
         timeout: None,
         end: None,
         drain: 0,
+        redirects: 10,
         model: Model::Closed { tick: None },
     }
 }

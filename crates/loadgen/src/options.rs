@@ -119,6 +119,11 @@ pub struct LoadOptions {
     #[serde(default)]
     pub disable_keepalive: bool,
 
+    /// Do not follow redirects: count them as answers
+    #[arg(long)]
+    #[serde(default)]
+    pub disable_redirects: bool,
+
     /// Request body
     #[arg(short = 'd', long, alias = "d", value_name = "TEXT", allow_hyphen_values = true)]
     pub body: Option<String>,
@@ -173,6 +178,7 @@ impl LoadOptions {
             host: self.host.or(lower.host),
             disable_compression: self.disable_compression || lower.disable_compression,
             disable_keepalive: self.disable_keepalive || lower.disable_keepalive,
+            disable_redirects: self.disable_redirects || lower.disable_redirects,
             body: body.0,
             body_file: body.1,
             engine: self.engine.or(lower.engine),

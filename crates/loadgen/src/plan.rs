@@ -16,13 +16,15 @@ use crate::clock::nanos;
 use crate::hash::fnv1a;
 use crate::options::{EngineChoice, LoadOptions, Store, Synchronous, TargetOptions};
 use crate::quantity::{Rate, Span, Stages, Timeout};
-use crate::source::Request;
+use crate::source::{Request, is_secret};
 
 /// hey's defaults.
 const REQUESTS: u64 = 200;
 const CONNECTIONS: usize = 50;
 const TIMEOUT: Duration = Duration::from_secs(20);
 const CONTENT_TYPE: &str = "text/html";
+/// As hey, and as browsers: after ten redirects one goes in circles.
+const REDIRECTS: u64 = 10;
 /// A second worker pays off from this many connections per worker on.
 const CONNECTIONS_PER_WORKER: usize = 16;
 /// A schedule of more requests than this is a slip of the finger: a day at 100,000 a second is less.
@@ -147,6 +149,8 @@ pub struct Load {
     pub drain: Duration,
     /// Worker threads.
     pub workers: NonZeroUsize,
+    /// How many redirects one request follows; 0: a redirect is an answer like any other.
+    pub redirects: u64,
     /// How requests travel.
     pub engine: EngineKind,
 }
@@ -244,6 +248,7 @@ impl Plan {
         put("load.timeout", Timeout(load.timeout).to_string());
         put("load.drain", Span(load.drain).to_string());
         put("load.workers", load.workers.to_string());
+        put("load.redirects", load.redirects.to_string());
         put("load.engine", load.engine.name().to_owned());
         match &self.target {
             Target::External => {
@@ -376,8 +381,22 @@ impl Load {
             options.workers.map_or(default_workers, |n| usize::from(n.get())).min(connections.get());
         let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
         let engine = engine(options.engine.unwrap_or(EngineChoice::Auto), &url)?;
+        let redirects = if options.disable_redirects { 0 } else { REDIRECTS };
         let body = body(options)?;
-        Ok(Self { url, method, headers, body, connections, stop, model, timeout, drain, workers, engine })
+        Ok(Self {
+            url,
+            method,
+            headers,
+            body,
+            connections,
+            stop,
+            model,
+            timeout,
+            drain,
+            workers,
+            redirects,
+            engine,
+        })
     }
 }
 
@@ -565,8 +584,7 @@ fn masked(url: &Url) -> String {
 
 /// A header's value as it may be stored: credentials are not.
 fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    let secret = ["authorization", "cookie", "proxy-authorization"];
-    if secret.iter().any(|secret| name.eq_ignore_ascii_case(secret)) { "***" } else { value }
+    if is_secret(name) { "***" } else { value }
 }
 
 #[cfg(test)]

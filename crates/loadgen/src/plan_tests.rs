@@ -20,6 +20,7 @@ fn a_plain_load_has_the_defaults_of_hey() {
     load.headers = User-Agent: loadgen/0.1.0 | Content-Type: text/html | Accept-Encoding: gzip
     load.method = GET
     load.model = closed
+    load.redirects = 10
     load.requests = 200
     load.timeout = 20s
     load.url = http://127.0.0.1:8080/
@@ -50,6 +51,7 @@ fn everything_typed_is_honoured() {
     load.headers = User-Agent: loadgen/0.1.0 | Content-Type: application/json | Accept-Encoding: gzip | Authorization: *** | X-A: 2 | Cookie: *** | Accept: text/plain
     load.method = POST
     load.model = closed
+    load.redirects = 10
     load.requests = 5
     load.timeout = none
     load.url = http://user:***@h/a?b=c

@@ -73,6 +73,8 @@ pub struct Counts {
     pub reused: u64,
     /// Kept-alive connections found closed and replaced.
     pub reopened: u64,
+    /// Redirects followed.
+    pub redirects: u64,
 }
 
 impl Counts {
@@ -86,6 +88,7 @@ impl Counts {
         self.opened += other.opened;
         self.reused += other.reused;
         self.reopened += other.reopened;
+        self.redirects += other.redirects;
     }
 
     /// Requests with a complete answer.
@@ -189,7 +192,8 @@ impl Interval {
                     u64::from(window_end.is_none_or(|window_end| *end < window_end));
                 *self.status.entry(*status).or_default() += 1;
                 self.latencies.answered.record(elapsed);
-                self.latencies.service.record(end.saturating_sub(trace.first_write));
+                let service_begin = trace.service_begin.unwrap_or(trace.first_write);
+                self.latencies.service.record(end.saturating_sub(service_begin));
                 self.add_phases(trace);
             }
             Outcome::Failed(failure) => {
@@ -222,6 +226,7 @@ impl Interval {
         self.counts.opened += trace.opened;
         self.counts.reused += u64::from(trace.reused);
         self.counts.reopened += u64::from(trace.reopened);
+        self.counts.redirects += trace.redirects;
         self.bytes.written += trace.written;
         self.bytes.head_read += trace.head_read;
         self.bytes.body_read += trace.body_read;

@@ -196,14 +196,12 @@ fn load(
         timeout: load.timeout.map(nanos),
         end,
         drain: nanos(load.drain),
+        redirects: load.redirects,
         model,
     };
     let (workers, slots): (NonZeroUsize, usize) = (load.workers, load.connections.get());
     let mut outcome = match load.engine {
-        EngineKind::Http1 => {
-            let url = request.url.clone();
-            fleet::run(&orders, workers, slots, move || Http1::new(&url), attend)?
-        }
+        EngineKind::Http1 => fleet::run(&orders, workers, slots, Http1::default, attend)?,
         EngineKind::Reqwest => {
             // Made once here, so that a request it cannot carry is refused before anything starts.
             let engine = Reqwest::new(request)?;
@@ -349,6 +347,7 @@ impl Totals<'_> {
             workers: self.workers(),
             instances: Vec::<Instance>::new(),
             verification: None::<Verification>,
+            redirects: total.counts.redirects,
             notes: Vec::new(),
         }
     }

@@ -1,7 +1,36 @@
 //! What is sent? The one static request of a run, prepared once.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use url::Url;
+use url::{Host, Url};
+
+/// Header fields that tell who asks. They are not stored, and not carried to another host.
+const SECRETS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// Whether a header field holds a secret.
+pub fn is_secret(name: &str) -> bool {
+    SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
+/// Where a connection leads: requests share connections of the same origin, and of no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// Name or address.
+    pub host: Host<String>,
+    /// Port.
+    pub port: u16,
+}
+
+impl Origin {
+    /// The origin of a URL of scheme `http` or `https`, which has a host.
+    fn of(url: &Url) -> Self {
+        let host = url.host().map_or_else(|| Host::Domain(String::new()), |host| host.to_owned());
+        Self { tls: url.scheme() == "https", host, port: url.port_or_known_default().unwrap_or(80) }
+    }
+}
 
 /// A request, resolved and ready for the wire.
 #[derive(Debug, Clone)]
@@ -10,6 +39,8 @@ pub struct Request {
     pub method: String,
     /// Where it goes; scheme `http` or `https`, with a host.
     pub url: Url,
+    /// The origin of the URL.
+    pub origin: Arc<Origin>,
     /// Header fields in the order in which they are sent, `Host` and `Content-Length` included.
     pub headers: Vec<(String, String)>,
     /// The body; empty for none.
@@ -18,25 +49,62 @@ pub struct Request {
     pub close: bool,
     /// Head and body as HTTP/1.1 puts them on the wire: one write.
     pub wire: Bytes,
+    /// The header fields of the plan.
+    given: Vec<(String, String)>,
 }
 
+/// Why a redirect leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the redirect to `{0}` leads to no http or https URL")]
+pub struct RedirectError(String);
+
 impl Request {
-    /// Prepares a request. `headers` are those of the plan; `Host` and `Content-Length` are added where they lack.
-    pub fn new(method: &str, url: Url, headers: &[(String, String)], body: Bytes) -> Self {
-        let has = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        let mut all = Vec::with_capacity(headers.len() + 2);
+    /// Prepares a request. `given` are the fields of the plan; `Host` and `Content-Length` are added where they lack.
+    pub fn new(method: &str, url: Url, given: &[(String, String)], body: Bytes) -> Self {
+        let has = |name: &str| given.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        let mut headers = Vec::with_capacity(given.len() + 2);
         if !has("host") {
-            all.push(("Host".to_owned(), authority(&url)));
+            headers.push(("Host".to_owned(), authority(&url)));
         }
-        all.extend(headers.iter().cloned());
+        headers.extend(given.iter().cloned());
         let carries_body = !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH");
         if carries_body && !has("content-length") {
-            all.push(("Content-Length".to_owned(), body.len().to_string()));
+            headers.push(("Content-Length".to_owned(), body.len().to_string()));
         }
-        let wire = wire(method, &url, &all, &body);
+        let wire = wire(method, &url, &headers, &body);
         let close =
-            all.iter().any(|(name, value)| name.eq_ignore_ascii_case("connection") && lists_close(value));
-        Self { method: method.to_owned(), url, headers: all, body, close, wire }
+            headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("connection") && lists_close(value));
+        let origin = Arc::new(Origin::of(&url));
+        Self { method: method.to_owned(), url, origin, headers, body, close, wire, given: given.to_vec() }
+    }
+
+    /// The request that a redirect asks for, as browsers and hey understand it: 301, 302 and 303 turn everything but
+    /// `HEAD` into `GET` without a body, 307 and 308 repeat the request. Secrets go to no other host, and a `Host` field
+    /// of the plan goes nowhere but along with a relative location.
+    ///
+    /// # Errors
+    /// When the location is no URL of a scheme that can be requested.
+    pub fn redirected(&self, status: u16, location: &str) -> Result<Self, RedirectError> {
+        let invalid = || RedirectError(location.to_owned());
+        let url = self.url.join(location).map_err(|_| invalid())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(invalid());
+        }
+        let same_host = url.host_str() == self.url.host_str();
+        let is_relative = Url::parse(location).is_err();
+        let becomes_get = matches!(status, 301..=303) && self.method != "HEAD";
+        let stays = |name: &str| {
+            let goes = is_secret(name) && !same_host
+                || name.eq_ignore_ascii_case("host") && !is_relative
+                || name.eq_ignore_ascii_case("content-length") && becomes_get;
+            !goes
+        };
+        let given: Vec<_> = self.given.iter().filter(|(name, _)| stays(name)).cloned().collect();
+        if becomes_get {
+            Ok(Self::new("GET", url, &given, Bytes::new()))
+        } else {
+            Ok(Self::new(&self.method, url, &given, self.body.clone()))
+        }
     }
 
     /// Whether its answer has no body whatever the head says.
@@ -93,6 +161,33 @@ mod tests {
             "PUT / HTTP/1.1\r\nhost: other\r\nContent-Length: 4\r\n\r\nbody"
         );
     }
+
+    #[test]
+    fn a_redirect_is_followed_as_browsers_do() {
+        let headers = [("Authorization", "secret"), ("X-A", "1"), ("Host", "mine")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let first =
+            Request::new("POST", "http://h:81/a/b?c".parse().unwrap(), &headers, Bytes::from_static(b"body"));
+        let wire = |status, location| {
+            let next = first.redirected(status, location).unwrap();
+            String::from_utf8(next.wire.to_vec()).unwrap()
+        };
+        assert_eq!(
+            wire(302, "d"),
+            "GET /a/d HTTP/1.1\r\nAuthorization: secret\r\nX-A: 1\r\nHost: mine\r\n\r\n"
+        );
+        assert_eq!(
+            wire(307, "/e"),
+            "POST /e HTTP/1.1\r\nAuthorization: secret\r\nX-A: 1\r\nHost: mine\r\nContent-Length: 4\r\n\r\nbody"
+        );
+        assert_eq!(wire(303, "http://other/"), "GET / HTTP/1.1\r\nHost: other\r\nX-A: 1\r\n\r\n");
+        assert_eq!(first.redirected(301, "//other:82/x").unwrap().origin.port, 82);
+        assert_eq!(first.redirected(301, "/x").unwrap().origin, first.origin);
+        for nowhere in ["ftp://h/", "mailto:a", "http://"] {
+            assert!(first.redirected(301, nowhere).is_err(), "{nowhere}");
+        }
+    }
+
     #[test]
     fn a_request_may_ask_to_close() {
         let closes = |name: &str, value: &str| {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use report::document::FailureKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::{Alarm, GiveUp, Nanos, SECOND, TimeLimit, Timer, Waited};
-use crate::engine::{Connection, Engine, Failure, Trace};
+use crate::engine::{Answer, Connection, Engine, Failure, Trace};
 use crate::recorder::{Interval, Outcome, Recorder, Sample};
 use crate::schedule::Schedule;
-use crate::source::Request;
+use crate::source::{Origin, Request};
 
 /// How long requests under way may still take after the run was interrupted.
 const INTERRUPT_GRACE: Nanos = SECOND;
@@ -34,6 +35,8 @@ pub struct Orders {
     pub end: Option<Nanos>,
     /// How long after the window unfinished requests are waited for.
     pub drain: Nanos,
+    /// How many redirects one request may follow; 0 takes them as answers.
+    pub redirects: u64,
     /// What a connection waits for before it takes the next release.
     pub model: Model,
 }
@@ -150,14 +153,15 @@ pub struct Opened<C> {
 pub async fn open<T: Timer, E: Engine<T>>(
     timer: T,
     engine: Rc<E>,
+    origin: Arc<Origin>,
     slots: usize,
 ) -> Vec<Opened<E::Connection>> {
     let mut tasks = JoinSet::new();
     for _ in 0..slots {
-        let (timer, engine) = (timer.clone(), Rc::clone(&engine));
+        let (timer, engine, origin) = (timer.clone(), Rc::clone(&engine), Arc::clone(&origin));
         tasks.spawn_local(async move {
             let mut trace = Trace::default();
-            let connecting = tokio::time::timeout(OPENING, engine.connect(&timer, &mut trace)).await;
+            let connecting = tokio::time::timeout(OPENING, engine.connect(&origin, &timer, &mut trace)).await;
             let connection = connecting.ok().and_then(Result::ok);
             if connection.is_none() {
                 trace = Trace::default();
@@ -184,7 +188,9 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
     let mut tasks = JoinSet::new();
     for (slot, Opened { connection, trace }) in slots.iter().zip(opened) {
         shared.recorder.borrow_mut().record_connection(&trace);
-        tasks.spawn_local(drive(Rc::clone(&shared), Rc::clone(slot), connection));
+        let pool =
+            Pool(connection.map(|it| (Arc::clone(&shared.orders.request.origin), it)).into_iter().collect());
+        tasks.spawn_local(drive(Rc::clone(&shared), Rc::clone(slot), pool));
     }
     // Kept open until every worker is done: closing them earlier would free places in a server with a connection
     // limit, and let requests be answered that during the run were starved.
@@ -204,8 +210,8 @@ pub fn unopened<C>(slots: usize) -> Vec<Opened<C>> {
 async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
     shared: &Rc<Shared<T, A, E>>,
     slots: &[Rc<Slot>],
-    tasks: &mut JoinSet<Option<E::Connection>>,
-    connections: &mut Vec<Option<E::Connection>>,
+    tasks: &mut JoinSet<Pool<E::Connection>>,
+    connections: &mut Vec<Pool<E::Connection>>,
 ) {
     let mut phase = shared.link.phase.clone();
     let timer = &shared.timer;
@@ -253,8 +259,8 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
 async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
     shared: Rc<Shared<T, A, E>>,
     slot: Rc<Slot>,
-    mut connection: Option<E::Connection>,
-) -> Option<E::Connection> {
+    mut pool: Pool<E::Connection>,
+) -> Pool<E::Connection> {
     let Shared { timer, alarm, engine, orders, .. } = &*shared;
     let mut limit = TimeLimit::new(timer);
     let mut now = timer.now();
@@ -262,16 +268,16 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
     loop {
         if let Some(moment) = ticks.next(orders, now) {
             if slot.wait(&mut limit, alarm.at(timer.instant(moment))).await == Waited::GivenUp {
-                return connection;
+                return pool;
             }
             now = timer.now();
         }
-        let Some(due) = orders.schedule.take(now) else { return connection };
+        let Some(due) = orders.schedule.take(now) else { return pool };
         let mut trace = Trace::default();
         if due > now {
             if slot.wait(&mut limit, alarm.at(timer.instant(due))).await == Waited::GivenUp {
                 orders.schedule.give_back();
-                return connection;
+                return pool;
             }
             now = timer.now();
             trace.lag_ns = Some(now - due);
@@ -281,7 +287,7 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             trace.queue_ns = Some(if trace.lag_ns.is_some() { 0 } else { now - due });
         }
         slot.sent.set(slot.sent.get() + 1);
-        let exchange = exchange(&**engine, &mut connection, &orders.request, timer, &mut trace);
+        let exchange = exchange(&**engine, &mut pool, orders, timer, &mut trace);
         let deadline = orders.timeout.map(|timeout| timer.instant(now.saturating_add(timeout)));
         let result = limit.run(deadline, &slot.give_up, exchange).await;
         now = timer.now();
@@ -295,8 +301,6 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
         if let Outcome::Answered(_) = outcome {
             slot.answered.set(slot.answered.get() + 1);
             end = trace.last_read.unwrap_or(now);
-        } else {
-            connection = None;
         }
         shared.record(&Sample { begin: due, end, outcome, trace: &trace });
     }
@@ -324,30 +328,79 @@ impl Ticks {
     }
 }
 
-/// Sends one request over the slot's connection, making one where there is none that can carry it.
+/// Sends one request, and those that redirects make of it.
 async fn exchange<T: Timer, E: Engine<T>>(
     engine: &E,
-    connection: &mut Option<E::Connection>,
-    request: &Request,
+    pool: &mut Pool<E::Connection>,
+    orders: &Orders,
     timer: &T,
     trace: &mut Trace,
 ) -> Result<u16, Failure> {
-    if connection.as_mut().is_some_and(Connection::is_stale) {
-        *connection = None;
+    let mut redirected: Option<Request> = None;
+    loop {
+        let request = redirected.as_ref().unwrap_or(&orders.request);
+        let answer = travel(engine, pool, request, timer, trace).await?;
+        let location = match answer.location {
+            Some(location) if orders.redirects > 0 => location,
+            _ => return Ok(answer.status),
+        };
+        if trace.redirects == orders.redirects {
+            let message = format!("stopped after {} redirects", orders.redirects);
+            return Err(Failure::new(FailureKind::Redirect, message));
+        }
+        let next = request.redirected(answer.status, &location);
+        redirected = Some(next.map_err(|error| Failure::new(FailureKind::Redirect, error.to_string()))?);
+        trace.follow();
+    }
+}
+
+/// Sends one request over the slot's connection to its origin, making one where there is none that can carry it.
+async fn travel<T: Timer, E: Engine<T>>(
+    engine: &E,
+    pool: &mut Pool<E::Connection>,
+    request: &Request,
+    timer: &T,
+    trace: &mut Trace,
+) -> Result<Answer, Failure> {
+    let mut kept = pool.take(&request.origin);
+    if kept.as_mut().is_some_and(Connection::is_stale) {
+        kept = None;
         trace.reopened = true;
     }
-    let current = match connection {
-        Some(current) => {
-            trace.reused = true;
-            current
+    let mut connection = match kept {
+        Some(connection) => {
+            trace.reused |= trace.redirects == 0;
+            connection
         }
-        None => connection.insert(engine.connect(timer, trace).await?),
+        None => engine.connect(&request.origin, timer, trace).await?,
     };
-    let status = current.send(request, timer, trace).await?;
-    if !current.is_reusable() {
-        *connection = None;
+    // A connection that fails, or is waited for in vain, is not put back.
+    let answer = connection.send(request, timer, trace).await?;
+    if connection.is_reusable() {
+        pool.put(&request.origin, connection);
     }
-    Ok(status)
+    Ok(answer)
+}
+
+/// The connections of one slot: one per origin, so that no request ever goes to another server than its own.
+#[derive(Debug)]
+pub struct Pool<C>(Vec<(Arc<Origin>, C)>);
+
+/// A slot that is redirected back and forth keeps connections to so many origins.
+const ORIGINS: usize = 8;
+
+impl<C> Pool<C> {
+    fn take(&mut self, origin: &Arc<Origin>) -> Option<C> {
+        let place = self.0.iter().position(|(known, _)| Arc::ptr_eq(known, origin) || known == origin)?;
+        Some(self.0.swap_remove(place).1)
+    }
+
+    fn put(&mut self, origin: &Arc<Origin>, connection: C) {
+        if self.0.len() == ORIGINS {
+            self.0.remove(0);
+        }
+        self.0.push((Arc::clone(origin), connection));
+    }
 }
 
 impl<T: Timer, A, E> Shared<T, A, E> {

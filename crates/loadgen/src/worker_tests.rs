@@ -20,6 +20,7 @@ fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain:
         timeout,
         end,
         drain,
+        redirects: 10,
         model: Model::Closed { tick: None },
     }
 }
@@ -38,7 +39,7 @@ fn simulate(orders: &Orders, slots: usize, script: Script, stop_at: Option<Nanos
         let engine = Rc::new(Fake::new(script));
         let opened = match orders.model {
             Model::Closed { .. } => unopened(slots),
-            Model::Open => open(timer, Rc::clone(&engine), slots).await,
+            Model::Open => open(timer, Rc::clone(&engine), Arc::clone(&orders.request.origin), slots).await,
         };
         let worker = tokio::task::spawn_local(run((timer, timer), engine, orders, link, opened));
         if let Some(stop_at) = stop_at {

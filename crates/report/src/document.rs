@@ -104,8 +104,16 @@ pub struct Run {
     pub instances: Vec<Instance>,
     /// Whether the target kept what it acknowledged. Absent where nothing could be checked.
     pub verification: Option<Verification>,
+    /// Redirects that were followed inside requests. Absent when there were none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redirects: u64,
     /// What nobody could know from the numbers later: a limit raised, an instance that died.
     pub notes: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How a run came to its end.
@@ -203,6 +211,8 @@ pub enum FailureKind {
     Truncated,
     /// The answer was not HTTP.
     Protocol,
+    /// A redirect could not be followed.
+    Redirect,
     /// This side ran out of file descriptors.
     ClientFiles,
     /// This side ran out of local ports.
@@ -213,7 +223,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind, in the order in which reports list them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Dns,
         Self::ConnectRefused,
         Self::ConnectTimeout,
@@ -224,6 +234,7 @@ impl FailureKind {
         Self::ClosedIdle,
         Self::Truncated,
         Self::Protocol,
+        Self::Redirect,
         Self::ClientFiles,
         Self::ClientPorts,
         Self::Io,
@@ -242,6 +253,7 @@ impl FailureKind {
             Self::ClosedIdle => "closed-idle",
             Self::Truncated => "truncated",
             Self::Protocol => "protocol",
+            Self::Redirect => "redirect",
             Self::ClientFiles => "client-files",
             Self::ClientPorts => "client-ports",
             Self::Io => "io",
@@ -261,6 +273,7 @@ impl FailureKind {
             Self::ClosedIdle => "the server closed a kept-alive connection as the next request was sent",
             Self::Truncated => "the server closed the connection in the middle of an answer",
             Self::Protocol => "the answer was not valid HTTP",
+            Self::Redirect => "a redirect could not be followed",
             Self::ClientFiles => "this machine ran out of file descriptors (raise `ulimit -n`)",
             Self::ClientPorts => "this machine ran out of local ports",
             Self::Io => "an input/output error",

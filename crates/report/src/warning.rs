@@ -453,6 +453,7 @@ fn failure_advice(kind: FailureKind) -> Option<&'static str> {
         | FailureKind::Closed
         | FailureKind::ClosedIdle
         | FailureKind::Truncated
+        | FailureKind::Redirect
         | FailureKind::Io => None,
     }
 }

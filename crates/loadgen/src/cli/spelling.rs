@@ -10,7 +10,7 @@ use super::args::Arguments;
 
 /// hey's words that this version does not know. They are turned into long flags all the same, so that clap refuses
 /// them by name.
-const OF_HEY: [&str; 2] = ["h2", "disable-redirects"];
+const OF_HEY: [&str; 1] = ["h2"];
 
 /// Turns `-word` into `--word` where the word is a flag's long name, and leaves everything else alone.
 pub(super) fn as_clap_wants(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {

@@ -1,8 +1,8 @@
 //! An engine without a network: answers after a set time. It tests everything around an engine.
 
 use crate::clock::{Nanos, SECOND, Timer};
-use crate::engine::{Connection, Engine, Failure, Trace};
-use crate::source::Request;
+use crate::engine::{Answer, Connection, Engine, Failure, Trace};
+use crate::source::{Origin, Request};
 
 /// What the fake server does with one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,12 @@ pub struct FakeConnection {
 impl<T: Timer> Engine<T> for Fake {
     type Connection = FakeConnection;
 
-    async fn connect(&self, _timer: &T, trace: &mut Trace) -> Result<FakeConnection, Failure> {
+    async fn connect(
+        &self,
+        _origin: &Origin,
+        _timer: &T,
+        trace: &mut Trace,
+    ) -> Result<FakeConnection, Failure> {
         trace.opened += 1;
         trace.connect_ns = Some(0);
         let number = self.connections.replace(self.connections.get() + 1);
@@ -54,7 +59,7 @@ impl<T: Timer> Engine<T> for Fake {
 }
 
 impl<T: Timer> Connection<T> for FakeConnection {
-    async fn send(&mut self, _request: &Request, timer: &T, trace: &mut Trace) -> Result<u16, Failure> {
+    async fn send(&mut self, _request: &Request, timer: &T, trace: &mut Trace) -> Result<Answer, Failure> {
         trace.first_write = timer.now();
         trace.last_write = Some(trace.first_write);
         let behaviour = (self.script)(self.number, self.requests);
@@ -71,7 +76,7 @@ impl<T: Timer> Connection<T> for FakeConnection {
         timer.until(trace.first_write + delay).await;
         trace.first_read = Some(timer.now());
         trace.last_read = trace.first_read;
-        result
+        result.map(|status| Answer { status, location: None })
     }
 
     fn is_reusable(&self) -> bool {

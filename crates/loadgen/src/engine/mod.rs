@@ -11,16 +11,17 @@ use std::io;
 use report::document::FailureKind;
 
 use crate::clock::{Nanos, Timer};
-use crate::source::Request;
+use crate::source::{Origin, Request};
 
 /// Makes connections.
 pub trait Engine<T: Timer>: 'static {
     /// What it makes.
     type Connection: Connection<T>;
 
-    /// Makes one connection, timing it in `trace`.
+    /// Makes one connection to an origin, timing it in `trace`.
     fn connect(
         &self,
+        origin: &Origin,
         timer: &T,
         trace: &mut Trace,
     ) -> impl Future<Output = Result<Self::Connection, Failure>>;
@@ -28,19 +29,34 @@ pub trait Engine<T: Timer>: 'static {
 
 /// Carries one request at a time.
 pub trait Connection<T: Timer>: 'static {
-    /// Sends the request and reads the whole answer. Gives its status, or why there is none.
+    /// Sends the request and reads the whole answer, or says why there is none. What it counts is added to `trace`: a
+    /// request that is redirected travels more than once.
     fn send(
         &mut self,
         request: &Request,
         timer: &T,
         trace: &mut Trace,
-    ) -> impl Future<Output = Result<u16, Failure>>;
+    ) -> impl Future<Output = Result<Answer, Failure>>;
 
     /// Whether another request may follow the one just answered.
     fn is_reusable(&self) -> bool;
 
     /// Whether it was closed by the peer while it lay idle. Asked before each request but the first.
     fn is_stale(&mut self) -> bool;
+}
+
+/// A complete answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Where it redirects to, if it does.
+    pub location: Option<String>,
+}
+
+/// Whether a status redirects to the location beside it.
+pub(crate) fn redirects(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
 /// What is known of one exchange. It is filled in as the exchange goes on and lies outside the future that does so,
@@ -61,6 +77,11 @@ pub struct Trace {
     pub dns_ns: Option<Nanos>,
     /// Establishing the connection, look-up and TLS included, where that was needed.
     pub connect_ns: Option<Nanos>,
+    /// Redirects that were followed.
+    pub redirects: u64,
+    /// When the first byte of the first request was written, where a redirect led to another one. Of the phases, those
+    /// of the last request are kept.
+    pub service_begin: Option<Nanos>,
     /// When the first byte of the request was handed to the kernel.
     pub first_write: Nanos,
     /// When the last byte was.
@@ -75,6 +96,20 @@ pub struct Trace {
     pub head_read: u64,
     /// Bytes of the answer's body, as they came.
     pub body_read: u64,
+}
+
+impl Trace {
+    /// A redirect is followed: what was counted stays, the phases begin anew.
+    pub fn follow(&mut self) {
+        self.redirects += 1;
+        self.service_begin.get_or_insert(self.first_write);
+        (self.last_write, self.first_read, self.last_read) = (None, None, None);
+    }
+
+    /// Adds the time that a connection took.
+    pub(crate) fn connected_in(&mut self, nanos: Nanos) {
+        *self.connect_ns.get_or_insert(0) += nanos;
+    }
 }
 
 /// Why a request was not answered.

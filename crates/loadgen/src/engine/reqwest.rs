@@ -20,13 +20,15 @@ use tower::{Layer, Service};
 use url::Url;
 
 use crate::clock::{Nanos, Timer};
-use crate::engine::{Connection, Engine, Failure, Trace, cause};
-use crate::source::Request;
+use crate::engine::{Answer, Connection, Engine, Failure, Trace, cause, redirects};
+use crate::source::{Origin, Request};
 
 /// Makes clients, each of which keeps one connection.
 #[derive(Debug, Clone)]
 pub struct Reqwest {
     template: Template,
+    /// The wire form that the template was made of: while a request has the same, the template serves.
+    wire: Bytes,
 }
 
 /// The request in reqwest's own types.
@@ -39,6 +41,18 @@ struct Template {
 }
 
 impl Template {
+    fn of(request: &Request) -> Result<Self, ReqwestError> {
+        let invalid = |error: &dyn Error| ReqwestError::Request(error.to_string());
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| invalid(&error))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &request.headers {
+            let name: http::HeaderName = name.parse().map_err(|error| invalid(&error))?;
+            let value: http::HeaderValue = value.parse().map_err(|error| invalid(&error))?;
+            headers.append(name, value);
+        }
+        Ok(Self { method, url: request.url.clone(), headers, body: request.body.clone() })
+    }
+
     fn request(&self) -> reqwest::Request {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
         request.headers_mut().clone_from(&self.headers);
@@ -63,26 +77,22 @@ impl Reqwest {
     /// # Errors
     /// When the method or a header field is not valid HTTP.
     pub fn new(request: &Request) -> Result<Self, ReqwestError> {
-        let invalid = |error: &dyn Error| ReqwestError::Request(error.to_string());
-        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| invalid(&error))?;
-        let mut headers = HeaderMap::new();
-        for (name, value) in &request.headers {
-            let name: http::HeaderName = name.parse().map_err(|error| invalid(&error))?;
-            let value: http::HeaderValue = value.parse().map_err(|error| invalid(&error))?;
-            headers.append(name, value);
-        }
+        let template = Template::of(request)?;
         // A process has one default provider; who came first, this or another engine, set the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self {
-            template: Template { method, url: request.url.clone(), headers, body: request.body.clone() },
-        })
+        Ok(Self { template, wire: request.wire.clone() })
     }
 }
 
 impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
     type Connection = ReqwestConnection;
 
-    async fn connect(&self, timer: &T, _trace: &mut Trace) -> Result<ReqwestConnection, Failure> {
+    async fn connect(
+        &self,
+        origin: &Origin,
+        timer: &T,
+        _trace: &mut Trace,
+    ) -> Result<ReqwestConnection, Failure> {
         let dials = Dials::default();
         let builder = Client::builder()
             .retry(reqwest::retry::never())
@@ -95,12 +105,11 @@ impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
             .pool_idle_timeout(None)
             .connector_layer(CountDials { dials: dials.clone(), timer: timer.clone() });
         // Without TLS there is no need to load the system's certificates for every connection.
-        let builder =
-            if self.template.url.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
+        let builder = if origin.tls { builder } else { builder.tls_certs_only([]) };
         let client = builder
             .build()
             .map_err(|error| Failure::new(FailureKind::Tls, format!("setting up TLS: {error}")))?;
-        Ok(ReqwestConnection { client, template: self.template.clone(), dials })
+        Ok(ReqwestConnection { client, engine: self.clone(), dials })
     }
 }
 
@@ -108,15 +117,16 @@ impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
 #[derive(Debug)]
 pub struct ReqwestConnection {
     client: Client,
-    template: Template,
+    engine: Reqwest,
     dials: Dials,
 }
 
 impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
-    async fn send(&mut self, _request: &Request, timer: &T, trace: &mut Trace) -> Result<u16, Failure> {
+    async fn send(&mut self, request: &Request, timer: &T, trace: &mut Trace) -> Result<Answer, Failure> {
+        let prepared = self.prepare(request)?;
         trace.first_write = timer.now();
         let settled = Settled { dials: &self.dials, trace };
-        let result = self.exchange(timer, &mut *settled.trace).await;
+        let result = self.exchange(prepared, timer, &mut *settled.trace).await;
         drop(settled);
         // The URL is the same for all, says nothing about the failure, and may hold a password.
         result.map_err(|error| failure(&error.without_url()))
@@ -132,14 +142,34 @@ impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
 }
 
 impl ReqwestConnection {
-    async fn exchange<T: Timer>(&self, timer: &T, trace: &mut Trace) -> Result<u16, reqwest::Error> {
-        let mut response = self.client.execute(self.template.request()).await?;
+    /// The request in reqwest's own types; after a redirect it is another one than the plan's.
+    fn prepare(&self, request: &Request) -> Result<reqwest::Request, Failure> {
+        let is_plan = request.wire.as_ptr() == self.engine.wire.as_ptr();
+        if is_plan {
+            return Ok(self.engine.template.request());
+        }
+        let template = Template::of(request);
+        template
+            .map(|it| it.request())
+            .map_err(|error| Failure::new(FailureKind::Redirect, error.to_string()))
+    }
+
+    async fn exchange<T: Timer>(
+        &self,
+        request: reqwest::Request,
+        timer: &T,
+        trace: &mut Trace,
+    ) -> Result<Answer, reqwest::Error> {
+        let mut response = self.client.execute(request).await?;
         trace.first_read = Some(timer.now());
         while let Some(data) = response.chunk().await? {
             trace.body_read += data.len() as u64;
         }
         trace.last_read = Some(timer.now());
-        Ok(response.status().as_u16())
+        let status = response.status().as_u16();
+        let location = response.headers().get(http::header::LOCATION).filter(|_| redirects(status));
+        let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
+        Ok(Answer { status, location })
     }
 }
 
@@ -155,7 +185,7 @@ impl Drop for Settled<'_> {
         for dial in self.dials.take() {
             trace.reused = false;
             trace.opened += u64::from(dial.succeeded);
-            trace.connect_ns = Some(trace.connect_ns.unwrap_or(0) + (dial.end - dial.begin));
+            trace.connected_in(dial.end - dial.begin);
             trace.first_write = dial.end;
         }
     }

@@ -1,9 +1,9 @@
 //! The command line of hey, word for word.
 
 use loadgen::truth::{Answer, Findings, Truth};
-use report::document::{Document, RUN_SCHEMA};
+use report::document::{Document, FailureKind, RUN_SCHEMA};
 
-use crate::helper::{Ended, Place, run_of, until};
+use crate::helper::{Ended, Place, failures, run_of, until};
 
 /// Loads a server that answers everything. `URL` among the words stands for its address.
 fn load(place: &Place, words: &[&str]) -> (Ended, Findings) {
@@ -122,6 +122,46 @@ fn the_words_of_hey_shape_the_request_with_one_dash() {
         load(&place, &["-disable-keepalive", "-n", "9", "-c", "3", "URL"]);
     assert_eq!((counts.requests, counts.accepted), (9, 9), "each request has a connection of its own");
     assert!(heard[0].head.contains("\r\nConnection: close\r\n"), "{heard:?}");
+}
+
+#[test]
+fn redirects_are_followed_to_the_server_they_name_and_no_other() {
+    for engine in ["http1", "reqwest"] {
+        let place = Place::new();
+        let there = Truth::start(|_| Answer::ok(7).into()).unwrap();
+        let location = there.url("/there");
+        let here = Truth::start(move |turn| match turn.head.target.as_str() {
+            "/around" => Answer::status(302).field("Location", "/around").body(3).into(),
+            "/on" => Answer::status(307).field("Location", "here").body(3).into(),
+            "/here" => Answer::ok(5).into(),
+            _ => Answer::status(301).field("Location", &location).body(3).into(),
+        })
+        .unwrap();
+        let run = |path: &str, more: &[&str]| {
+            let url = here.url(path);
+            let words = ["--engine", engine, "-n", "6", "-c", "2", "-o", "json", url.as_str()];
+            place.run(&[&words, more].concat())
+        };
+        let away = run("/away", &[]).document();
+        assert_eq!((away.account.ok, away.redirects, there.counts().requests), (6, 6, 6), "{engine}");
+        assert_eq!((away.connections.opened, away.bytes.body_read), (4, 6 * (3 + 7)), "{engine}");
+        assert!(away.latencies.service.sum_ns > away.latencies.wait.sum_ns, "{engine}: both requests count");
+
+        let on = run("/on", &["-m", "POST", "-d", "body"]).document();
+        assert_eq!((on.account.ok, on.redirects), (6, 6), "{engine}");
+
+        let around = run("/around", &[]);
+        assert_eq!(around.code, 3, "not one answer: {around:?}");
+        let around = around.document();
+        assert_eq!((around.account.failed, failures(&around, FailureKind::Redirect)), (6, 6), "{engine}");
+
+        let taken = run("/away", &["-disable-redirects"]).document();
+        assert_eq!((taken.status[&301], taken.redirects), (6, 0), "{engine}");
+        assert_eq!(there.finish().counts.requests, 6, "{engine}");
+        let repeated =
+            here.finish().heard.iter().filter(|heard| heard.head.starts_with("POST /here ")).count();
+        assert!(repeated >= 1, "307 repeats the method");
+    }
 }
 
 #[test]

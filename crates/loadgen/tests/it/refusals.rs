@@ -63,7 +63,6 @@ fn flags() {
             (&["--nonsense", URL], &["--nonsense", "--help"]),
             (&["-y", URL], &["-y", "--help"]),
             // Of hey, not known yet: refused by name, never read as letters with values. Who adds one takes it out here.
-            (&["-disable-redirects", URL], &["--disable-redirects"]),
             (&["-h2", URL], &["--h2"]),
             (&["-x", "127.0.0.1:9", URL], &["-x"]),
             (&["-a", "user", URL], &["user:password"]),

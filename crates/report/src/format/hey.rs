@@ -206,6 +206,9 @@ fn connections(run: &Run) -> Option<String> {
         format!("{} opened", counted(connections.opened, "connection")),
         format!("{} on a kept one", counted(connections.reused, "request")),
     ];
+    if run.redirects > 0 {
+        parts.push(format!("{} followed", counted(run.redirects, "redirect")));
+    }
     if connections.reopened > 0 {
         parts.push(format!("{} reopened", count(connections.reopened)));
     }

@@ -108,6 +108,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         workers: Vec::new(),
         instances: Vec::new(),
         verification: None,
+        redirects: 0,
         notes: Vec::new(),
     }
 }

@@ -16,47 +16,47 @@ use std::task::{Context, Poll};
 use report::document::FailureKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use url::{Host, Url};
+use url::Host;
 
 use self::reader::{AtClose, Reader};
 use crate::clock::Timer;
-use crate::engine::{Connection, Engine, Failure, Trace};
-use crate::source::Request;
+use crate::engine::{Answer, Connection, Engine, Failure, Trace};
+use crate::source::{Origin, Request};
 
 /// Size of the read buffer that the connections of a worker share.
 const BUFFER: usize = 128 * 1024;
 
 type Buffer = Rc<RefCell<Box<[u8]>>>;
 
-/// Makes plain TCP connections to one origin.
+/// Makes plain TCP connections.
 #[derive(Debug)]
 pub struct Http1 {
-    host: Host<String>,
-    port: u16,
     buffer: Buffer,
 }
 
-impl Http1 {
-    /// An engine for the origin of `url`, which has a host and the scheme http: a plan sees to that.
-    pub fn new(url: &Url) -> Self {
-        let host = url.host().map_or_else(|| Host::Domain(String::new()), |host| host.to_owned());
-        let port = url.port_or_known_default().unwrap_or(80);
-        Self { host, port, buffer: Rc::new(RefCell::new(vec![0; BUFFER].into())) }
+impl Default for Http1 {
+    fn default() -> Self {
+        Self { buffer: Rc::new(RefCell::new(vec![0; BUFFER].into())) }
     }
+}
 
-    async fn resolve<T: Timer>(&self, timer: &T, trace: &mut Trace) -> Result<Vec<SocketAddr>, Failure> {
-        let name = match &self.host {
-            Host::Ipv4(ip) => return Ok(vec![(IpAddr::from(*ip), self.port).into()]),
-            Host::Ipv6(ip) => return Ok(vec![(IpAddr::from(*ip), self.port).into()]),
-            Host::Domain(name) => name,
-        };
-        let start = timer.now();
-        let found = tokio::net::lookup_host((name.as_str(), self.port)).await;
-        trace.dns_ns = Some(timer.now() - start);
-        let failed = |why: &str| Failure::new(FailureKind::Dns, format!("looking up {name}: {why}"));
-        let addresses: Vec<_> = found.map_err(|error| failed(&error.to_string()))?.collect();
-        if addresses.is_empty() { Err(failed("it has no address")) } else { Ok(addresses) }
-    }
+/// The addresses of an origin; only a name is looked up.
+async fn resolve<T: Timer>(
+    origin: &Origin,
+    timer: &T,
+    trace: &mut Trace,
+) -> Result<Vec<SocketAddr>, Failure> {
+    let name = match &origin.host {
+        Host::Ipv4(ip) => return Ok(vec![(IpAddr::from(*ip), origin.port).into()]),
+        Host::Ipv6(ip) => return Ok(vec![(IpAddr::from(*ip), origin.port).into()]),
+        Host::Domain(name) => name,
+    };
+    let start = timer.now();
+    let found = tokio::net::lookup_host((name.as_str(), origin.port)).await;
+    *trace.dns_ns.get_or_insert(0) += timer.now() - start;
+    let failed = |why: &str| Failure::new(FailureKind::Dns, format!("looking up {name}: {why}"));
+    let addresses: Vec<_> = found.map_err(|error| failed(&error.to_string()))?.collect();
+    if addresses.is_empty() { Err(failed("it has no address")) } else { Ok(addresses) }
 }
 
 /// Tries one address after the other; the last error is the one that is told.
@@ -77,12 +77,23 @@ async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 impl<T: Timer> Engine<T> for Http1 {
     type Connection = Http1Connection;
 
-    async fn connect(&self, timer: &T, trace: &mut Trace) -> Result<Http1Connection, Failure> {
+    async fn connect(
+        &self,
+        origin: &Origin,
+        timer: &T,
+        trace: &mut Trace,
+    ) -> Result<Http1Connection, Failure> {
         let start = timer.now();
-        let addresses = self.resolve(timer, trace).await?;
+        if origin.tls {
+            return Err(Failure::new(
+                FailureKind::Redirect,
+                "redirected to https, which the http1 engine does not speak",
+            ));
+        }
+        let addresses = resolve(origin, timer, trace).await?;
         let stream = dial(&addresses).await.map_err(|error| Failure::connecting(&error))?;
         trace.opened += 1;
-        trace.connect_ns = Some(timer.now() - start);
+        trace.connected_in(timer.now() - start);
         Ok(Http1Connection { stream, buffer: Rc::clone(&self.buffer), carried: 0, reusable: true })
     }
 }
@@ -103,17 +114,26 @@ struct Exchange<'a> {
     written: usize,
     write_error: Option<io::Error>,
     reader: Reader,
+    /// Bytes of head and body that were counted before this exchange.
+    before: (u64, u64),
     trace: &'a mut Trace,
 }
 
+impl Exchange<'_> {
+    fn answer(&mut self) -> Answer {
+        Answer { status: self.reader.status(), location: self.reader.take_location() }
+    }
+}
+
 impl<T: Timer> Connection<T> for Http1Connection {
-    async fn send(&mut self, request: &Request, timer: &T, trace: &mut Trace) -> Result<u16, Failure> {
+    async fn send(&mut self, request: &Request, timer: &T, trace: &mut Trace) -> Result<Answer, Failure> {
         trace.first_write = timer.now();
         let mut exchange = Exchange {
             request: &request.wire,
             written: 0,
             write_error: None,
             reader: Reader::new(request.is_head()),
+            before: (trace.head_read, trace.body_read),
             trace,
         };
         let result = poll_fn(|context| self.poll_exchange(context, timer, &mut exchange)).await;
@@ -144,7 +164,7 @@ impl Http1Connection {
         context: &mut Context<'_>,
         timer: &T,
         exchange: &mut Exchange<'_>,
-    ) -> Poll<Result<u16, Failure>> {
+    ) -> Poll<Result<Answer, Failure>> {
         if exchange.written < exchange.request.len() && exchange.write_error.is_none() {
             self.poll_write(context, exchange);
             if exchange.written == exchange.request.len() {
@@ -152,8 +172,8 @@ impl Http1Connection {
             }
         }
         let result = self.poll_read(context, timer, exchange);
-        exchange.trace.head_read = exchange.reader.head_bytes();
-        exchange.trace.body_read = exchange.reader.body_bytes();
+        exchange.trace.head_read = exchange.before.0 + exchange.reader.head_bytes();
+        exchange.trace.body_read = exchange.before.1 + exchange.reader.body_bytes();
         result
     }
 
@@ -165,7 +185,7 @@ impl Http1Connection {
                 Poll::Ready(Ok(0)) => exchange.write_error = Some(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(bytes)) => {
                     exchange.written += bytes;
-                    exchange.trace.written = exchange.written as u64;
+                    exchange.trace.written += bytes as u64;
                     continue;
                 }
                 Poll::Ready(Err(error)) => exchange.write_error = Some(error),
@@ -180,7 +200,7 @@ impl Http1Connection {
         context: &mut Context<'_>,
         timer: &T,
         exchange: &mut Exchange<'_>,
-    ) -> Poll<Result<u16, Failure>> {
+    ) -> Poll<Result<Answer, Failure>> {
         let mut buffer = self.buffer.borrow_mut();
         loop {
             let mut space = ReadBuf::new(&mut buffer);
@@ -203,7 +223,7 @@ impl Http1Connection {
                     // More than the answer came: whatever it is, it answers nothing that was asked.
                     self.reusable &= used == bytes.len();
                     exchange.trace.last_read = Some(now);
-                    return Poll::Ready(Ok(exchange.reader.status()));
+                    return Poll::Ready(Ok(exchange.answer()));
                 }
                 Ok(_) => {}
             }
@@ -220,11 +240,11 @@ fn read_failure(error: &io::Error, exchange: &Exchange<'_>) -> Failure {
     }
 }
 
-fn at_close(exchange: &mut Exchange<'_>, reused: bool, now: u64) -> Result<u16, Failure> {
+fn at_close(exchange: &mut Exchange<'_>, reused: bool, now: u64) -> Result<Answer, Failure> {
     let (kind, message) = match exchange.reader.close() {
         AtClose::Complete => {
             exchange.trace.last_read = Some(now);
-            return Ok(exchange.reader.status());
+            return Ok(exchange.answer());
         }
         AtClose::Nothing => match &exchange.write_error {
             Some(error) => return Err(Failure::transfer(error, "writing the request")),

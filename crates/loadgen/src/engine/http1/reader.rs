@@ -2,6 +2,7 @@
 //! the bytes are split. Bodies are counted and dropped, so any size takes constant memory.
 
 use super::chunked::Chunked;
+use crate::engine::redirects;
 
 /// The most bytes an answer's head may have, interim answers included.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
@@ -65,6 +66,7 @@ pub(crate) struct Reader {
     head_request: bool,
     status: u16,
     keep_alive: bool,
+    location: Option<String>,
     interim: u32,
     head_bytes: u64,
     body_bytes: u64,
@@ -78,6 +80,7 @@ impl Reader {
             head_request,
             status: 0,
             keep_alive: true,
+            location: None,
             interim: 0,
             head_bytes: 0,
             body_bytes: 0,
@@ -96,6 +99,11 @@ impl Reader {
     /// Whether the server keeps the connection open, once the answer is complete.
     pub(crate) fn keep_alive(&self) -> bool {
         self.keep_alive
+    }
+
+    /// Where the answer redirects to, if it does. Gives it once.
+    pub(crate) fn take_location(&mut self) -> Option<String> {
+        self.location.take()
     }
 
     /// Bytes of heads and of chunk framing.
@@ -185,11 +193,11 @@ impl Reader {
         if self.head_bytes > MAX_HEAD as u64 {
             return Err(ProtocolError::HeadTooLarge);
         }
-        self.begin_body(&head)?;
+        self.begin_body(head)?;
         Ok(used)
     }
 
-    fn begin_body(&mut self, head: &Head) -> Result<(), ProtocolError> {
+    fn begin_body(&mut self, head: Head) -> Result<(), ProtocolError> {
         self.state = match head.status {
             101 => return Err(ProtocolError::SwitchedProtocols),
             100..200 => {
@@ -211,6 +219,7 @@ impl Reader {
         if head.status >= 200 {
             self.status = head.status;
             self.keep_alive = head.keep_alive;
+            self.location = head.location;
         }
         Ok(())
     }
@@ -222,6 +231,7 @@ struct Head {
     length: usize,
     keep_alive: bool,
     body: Body,
+    location: Option<String>,
 }
 
 /// Where the body ends.
@@ -243,6 +253,8 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
     let mut keep_alive = response.version == Some(1);
     let mut content_length = None;
     let mut transfer_coding: Option<&[u8]> = None;
+    let status = response.code.unwrap_or_default();
+    let mut location = None;
     for field in response.headers.iter() {
         if field.name.eq_ignore_ascii_case("content-length") {
             let length = parse_length(field.value).ok_or(ProtocolError::ContentLength)?;
@@ -255,6 +267,8 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
         } else if field.name.eq_ignore_ascii_case("connection") {
             keep_alive =
                 (keep_alive || has_token(field.value, b"keep-alive")) && !has_token(field.value, b"close");
+        } else if redirects(status) && field.name.eq_ignore_ascii_case("location") {
+            location = Some(String::from_utf8_lossy(field.value).into_owned());
         }
     }
     let body = match (transfer_coding, content_length) {
@@ -267,7 +281,7 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
         (None, Some(length)) => Body::Length(length),
         (None, None) => Body::UntilClose,
     };
-    Ok(Some(Head { status: response.code.unwrap_or_default(), length, keep_alive, body }))
+    Ok(Some(Head { status, length, keep_alive, body, location }))
 }
 
 fn parse_length(value: &[u8]) -> Option<u64> {
