@@ -90,6 +90,9 @@ where
             let timer = zero.get().copied().unwrap_or_else(RealTimer::start);
             local.spawn_local(alarm.clone().ring());
             local.block_on(&runtime, worker::run((timer, alarm), engine, orders, link, opened));
+            drop(local);
+            // A name that is still being looked up is nothing to wait for.
+            runtime.shutdown_background();
         };
         threads.push(thread::Builder::new().name(format!("worker-{worker}")).spawn(body));
     }

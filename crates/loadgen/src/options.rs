@@ -152,7 +152,7 @@ impl LoadOptions {
         let pace = if sets_pace {
             (self.rate, self.stages, self.rate_per_connection)
         } else {
-            (lower.rate, lower.stages.filter(|_| !sets_stop), lower.rate_per_connection)
+            (lower.rate, lower.stages, lower.rate_per_connection)
         };
         let sets_body = self.body.is_some() || self.body_file.is_some();
         let body = if sets_body { (self.body, self.body_file) } else { (lower.body, lower.body_file) };

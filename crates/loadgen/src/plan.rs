@@ -27,8 +27,12 @@ const CONTENT_TYPE: &str = "text/html";
 const REDIRECTS: u64 = 10;
 /// A second worker pays off from this many connections per worker on.
 const CONNECTIONS_PER_WORKER: usize = 16;
-/// A schedule of more requests than this is a slip of the finger: a day at 100,000 a second is less.
-const MOST_REQUESTS: u64 = 10_000_000_000;
+/// Less than one request in a year is a slip of the finger.
+const LOWEST_RATE: f64 = 1.0 / (366.0 * 24.0 * 3600.0);
+/// A schedule of more requests than this takes too long to draw up: some 20 ns each, before the run.
+const MOST_REQUESTS: u64 = 1_000_000_000;
+/// As many as the server itself starts.
+const MOST_INSTANCES: u16 = 256;
 /// Stands for host and port of a target that is not started yet.
 const PLACEHOLDER: &str = "http://target/";
 
@@ -178,6 +182,8 @@ pub enum PlanError {
     Method(String),
     #[error("`{}` is not a header field: write it like \"Name: value\"", report::units::one_line(.0))]
     Header(String),
+    #[error("more than {MOST_INSTANCES} instances are not started on one machine")]
+    TooManyInstances,
     #[error("-a takes a user and a password, like -a user:password")]
     Auth,
     #[error("cannot read the request body from {}: {error}", path.display())]
@@ -237,6 +243,9 @@ impl Plan {
             load.headers.iter().map(|(name, value)| format!("{name}: {}", shown(name, value))).collect();
         put("load.headers", fields.join(" | "));
         put("load.body_bytes", load.body.len().to_string());
+        if !load.body.is_empty() {
+            put("load.body_hash", format!("{:016x}", fnv1a(&load.body)));
+        }
         put("load.connections", load.connections.to_string());
         for (key, value) in load.model.pairs() {
             put(key, value);
@@ -267,10 +276,7 @@ impl Plan {
 
     /// Hash of the pairs that make two runs repeats of each other: not the port, not what the machine decides.
     pub fn key(&self) -> String {
-        let mut url = self.load.url.clone();
-        let _ = url.set_port(None);
         let mut pairs = self.pairs();
-        pairs.insert("load.url".to_owned(), masked(&url));
         for chance in ["load.workers", "load.seed"] {
             pairs.remove(chance);
         }
@@ -324,8 +330,12 @@ impl Target {
             return Err(PlanError::Path(path));
         }
         let url = parse_url(PLACEHOLDER)?.join(&path).map_err(|_| PlanError::Path(path))?;
+        let instances = instances.unwrap_or(NonZeroU16::MIN);
+        if instances.get() > MOST_INSTANCES {
+            return Err(PlanError::TooManyInstances);
+        }
         let embedded = Embedded {
-            instances: instances.unwrap_or(NonZeroU16::MIN),
+            instances,
             store: store.unwrap_or(Store::Pool),
             threads: threads.map_or(4, NonZeroU16::get),
             max_connections: max_connections.unwrap_or(0),
@@ -426,6 +436,9 @@ impl Model {
 /// Who decides when a request is sent, and when the run stops.
 fn pace(options: &LoadOptions, around: Surroundings) -> Result<(Model, Stop), PlanError> {
     let limit = options.rate_per_connection.map(|rate| rate.0).filter(|rate| *rate > 0.0);
+    if limit.is_some_and(|rate| rate < LOWEST_RATE) || options.rate.is_some_and(|rate| rate.0 < LOWEST_RATE) {
+        return Err(PlanError::NoRequests);
+    }
     let requests = options.requests.map_or(REQUESTS, std::num::NonZeroU64::get);
     let stages = match (&options.stages, options.rate, options.duration) {
         (Some(_), Some(_), _) => return Err(PlanError::Exclusive("--stages", "--rate")),
@@ -437,11 +450,10 @@ fn pace(options: &LoadOptions, around: Surroundings) -> Result<(Model, Stop), Pl
             stages.0.iter().map(|(span, rate)| Stage { length: nanos(span.0), rate: rate.0 }).collect()
         }
         (None, Some(rate), Some(duration)) => vec![Stage { length: nanos(duration.0), rate: rate.0 }],
-        (None, Some(rate), None) if rate.0 > 0.0 => {
+        (None, Some(rate), None) => {
             let length = Duration::try_from_secs_f64(requests as f64 / rate.0).unwrap_or(Duration::MAX);
             vec![Stage { length: nanos(length), rate: rate.0 }]
         }
-        (None, Some(_), None) => return Err(PlanError::NoRequests),
         (None, None, duration) => {
             if options.arrival.is_some() {
                 return Err(PlanError::NeedsRate("--arrival"));
@@ -574,7 +586,7 @@ fn engine(choice: EngineChoice, url: &Url) -> Result<EngineKind, PlanError> {
 }
 
 /// The URL with its password hidden.
-fn masked(url: &Url) -> String {
+pub(crate) fn masked(url: &Url) -> String {
     let mut url = url.clone();
     if url.password().is_some() {
         let _ = url.set_password(Some("***"));

@@ -45,6 +45,7 @@ fn everything_typed_is_honoured() {
     let plan = plain("http://user:password@h/a?b=c", options).unwrap();
     insta::assert_snapshot!(printed(&plan), @r"
     load.body_bytes = 2
+    load.body_hash = 08f44b07b5901a25
     load.connections = 5
     load.drain = 20s
     load.engine = http1
@@ -108,7 +109,8 @@ fn the_key_is_that_of_the_plan_not_of_the_place() {
         };
         plain(url, options).unwrap().key()
     };
-    assert_eq!(key("http://h:1/", 1, 9), key("http://h:2/", 2, 9));
+    assert_eq!(key("http://h:1/", 1, 9), key("http://h:1/", 2, 9));
+    assert_ne!(key("http://h:1/", 1, 9), key("http://h:2/", 1, 9), "another port is another server");
     assert_ne!(key("http://h:1/", 1, 9), key("http://h:1/", 1, 8));
     assert_ne!(key("http://h:1/", 1, 9), key("http://h:1/x", 1, 9));
 }

@@ -174,6 +174,7 @@ impl Interval {
         self.bytes.written += other.bytes.written;
         self.bytes.head_read += other.bytes.head_read;
         self.bytes.body_read += other.bytes.body_read;
+        self.bytes.unanswered_body_read += other.bytes.unanswered_body_read;
     }
 
     /// Empties it, keeping the memory of its histograms.
@@ -230,6 +231,9 @@ impl Interval {
         self.bytes.written += trace.written;
         self.bytes.head_read += trace.head_read;
         self.bytes.body_read += trace.body_read;
+        if !matches!(outcome, Outcome::Answered(_)) {
+            self.bytes.unanswered_body_read += trace.body_read;
+        }
     }
 
     fn add_connect(&mut self, trace: &Trace) {
@@ -247,7 +251,9 @@ impl Interval {
         let last_write = trace.last_write.unwrap_or(trace.first_write);
         let first_read = trace.first_read.unwrap_or(last_write);
         let last_read = trace.last_read.unwrap_or(first_read);
-        self.latencies.write.record(last_write.saturating_sub(trace.first_write));
+        if let Some(last_write) = trace.last_write {
+            self.latencies.write.record(last_write.saturating_sub(trace.first_write));
+        }
         self.latencies.wait.record(first_read.saturating_sub(last_write));
         self.latencies.read.record(last_read.saturating_sub(first_read));
     }

@@ -145,10 +145,10 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
         if go_on { Attention::Continue } else { Attention::Stop }
     });
     observer.end();
-    let (outcome, scheduled) = loaded?;
+    let (outcome, due) = loaded?;
     let ended = ended(&outcome, context.interrupt, &target);
     let remains = target.stop();
-    let totals = Totals { plan, outcome: &outcome, scheduled };
+    let totals = Totals { plan, outcome: &outcome, due };
     let account = totals.account();
     let verification = remains.database.as_ref().and_then(|database| {
         let contents = verify::look_into(context.program, &database.path());
@@ -162,12 +162,12 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     Ok(run)
 }
 
-/// Runs the fleet with the plan's engine. Also gives how many requests fell due.
+/// Runs the fleet with the plan's engine. Also gives what fell due.
 fn load(
     plan: &Plan,
     request: &Request,
     attend: impl FnMut(&[Counts], &Collector) -> Attention,
-) -> Result<(Outcome, u64), RunError> {
+) -> Result<(Outcome, Due), RunError> {
     let load = &plan.load;
     let end = match load.stop {
         Stop::Requests(_) => None,
@@ -179,7 +179,8 @@ fn load(
             (Schedule::new(arrival::releases(stages, *arrival, *seed), None), worker::Model::Open)
         }
         (Model::Closed { rate_per_connection }, stop) => {
-            let tick = rate_per_connection.map(|rate| nanos(Duration::from_secs_f64(1.0 / rate)).max(1));
+            let tick = rate_per_connection
+                .map(|rate| nanos(Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX)).max(1));
             let schedule = match stop {
                 Stop::Requests(requests) => {
                     let requests = usize::try_from(requests).unwrap_or(usize::MAX);
@@ -212,8 +213,8 @@ fn load(
             fleet::run(&orders, workers, slots, move || Fake::new(script), attend)?
         }
     };
-    let scheduled = orders.schedule.taken() + unsent(&mut outcome, &orders);
-    Ok((outcome, scheduled))
+    let unsent = unsent(&mut outcome, &orders);
+    Ok((outcome, Due { taken: orders.schedule.taken(), unsent }))
 }
 
 /// Counts what fell due and was never sent, and puts it into the distribution at the time it had waited.
@@ -239,11 +240,20 @@ fn ended(outcome: &Outcome, interrupt: &Interrupt, target: &Running) -> Ended {
     }
 }
 
+/// What the schedule says of the run. The slots count what was sent for themselves, and the two must agree.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    /// Releases that a slot took.
+    taken: u64,
+    /// Releases that fell due and that nobody took.
+    unsent: u64,
+}
+
 /// From what the workers measured to what the document holds.
 struct Totals<'a> {
     plan: &'a Plan,
     outcome: &'a Outcome,
-    scheduled: u64,
+    due: Due,
 }
 
 impl Totals<'_> {
@@ -252,9 +262,9 @@ impl Totals<'_> {
         let counts = &collector.total.counts;
         let sent = collector.workers.iter().flat_map(|worker| &worker.slots).map(|slot| slot.sent).sum();
         Account {
-            scheduled: self.scheduled,
+            scheduled: self.due.taken + self.due.unsent,
             sent,
-            unsent: self.scheduled.saturating_sub(sent),
+            unsent: self.due.unsent,
             ok: counts.ok,
             http_error: counts.http_error,
             failed: counts.failed,
@@ -270,6 +280,12 @@ impl Totals<'_> {
             Stop::Requests(_) => None,
             Stop::Duration(duration) => Some(nanos(duration)),
         };
+        // Waiting for what falls due later, or for nothing, is part of the run too.
+        let ran = match (self.outcome.stopped_at, planned_ns) {
+            (Some(stopped), _) => stopped,
+            (None, planned) => planned.unwrap_or(0),
+        };
+        let wall_ns = wall_ns.max(ran);
         let measured_ns: Nanos = match (self.outcome.stopped_at, planned_ns) {
             (Some(stopped), planned) => stopped.min(planned.unwrap_or(stopped)),
             (None, Some(planned)) => planned,

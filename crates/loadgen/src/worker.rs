@@ -188,8 +188,7 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
     let mut tasks = JoinSet::new();
     for (slot, Opened { connection, trace }) in slots.iter().zip(opened) {
         shared.recorder.borrow_mut().record_connection(&trace);
-        let pool =
-            Pool(connection.map(|it| (Arc::clone(&shared.orders.request.origin), it)).into_iter().collect());
+        let pool = Pool::of(&shared.orders.request.origin, connection);
         tasks.spawn_local(drive(Rc::clone(&shared), Rc::clone(slot), pool));
     }
     // Kept open until every worker is done: closing them earlier would free places in a server with a connection
@@ -218,8 +217,14 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
     let mut give_up = shared.orders.end.map(|end| end.saturating_add(shared.orders.drain));
     let mut stopping = false;
     let mut next_turn = SECOND;
+    // Nothing is left to be sent, but the schedule is not over: it may end with a pause.
+    let mut idle = false;
     loop {
-        let wake = give_up.map_or(next_turn, |give_up| give_up.min(next_turn));
+        if idle && (stopping || shared.is_over()) {
+            return;
+        }
+        let end = shared.orders.end.filter(|_| idle);
+        let wake = [give_up, end].into_iter().flatten().fold(next_turn, Nanos::min);
         tokio::select! {
             biased;
             changed = phase.wait_for(|phase| *phase != Phase::Running), if !stopping => {
@@ -234,10 +239,10 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
                 shared.recorder.borrow_mut().close_window(now);
                 give_up = Some(give_up.map_or(now + INTERRUPT_GRACE, |end| end.min(now + INTERRUPT_GRACE)));
             }
-            joined = tasks.join_next() => match joined {
+            joined = tasks.join_next(), if !idle => match joined {
                 // A slot that panicked lost its request: the account will not balance, and the run says so.
                 Some(connection) => connections.extend(connection.ok()),
-                None => return,
+                None => idle = true,
             },
             () = timer.until(wake) => {
                 let now = timer.now();
@@ -363,14 +368,14 @@ async fn travel<T: Timer, E: Engine<T>>(
     trace: &mut Trace,
 ) -> Result<Answer, Failure> {
     let mut kept = pool.take(&request.origin);
-    if kept.as_mut().is_some_and(Connection::is_stale) {
+    if kept.as_mut().is_some_and(|kept| kept.connection.is_stale()) {
         kept = None;
         trace.reopened = true;
     }
     let mut connection = match kept {
-        Some(connection) => {
-            trace.reused |= trace.redirects == 0;
-            connection
+        Some(kept) => {
+            trace.reused |= kept.used && trace.redirects == 0;
+            kept.connection
         }
         None => engine.connect(&request.origin, timer, trace).await?,
     };
@@ -384,26 +389,48 @@ async fn travel<T: Timer, E: Engine<T>>(
 
 /// The connections of one slot: one per origin, so that no request ever goes to another server than its own.
 #[derive(Debug)]
-pub struct Pool<C>(Vec<(Arc<Origin>, C)>);
+pub struct Pool<C>(Vec<Kept<C>>);
+
+/// A connection that waits for the next request.
+#[derive(Debug)]
+struct Kept<C> {
+    origin: Arc<Origin>,
+    connection: C,
+    /// Whether it has carried a request before.
+    used: bool,
+}
 
 /// A slot that is redirected back and forth keeps connections to so many origins.
 const ORIGINS: usize = 8;
 
 impl<C> Pool<C> {
-    fn take(&mut self, origin: &Arc<Origin>) -> Option<C> {
-        let place = self.0.iter().position(|(known, _)| Arc::ptr_eq(known, origin) || known == origin)?;
-        Some(self.0.swap_remove(place).1)
+    /// A pool with what was opened before time zero.
+    fn of(origin: &Arc<Origin>, opened: Option<C>) -> Self {
+        let kept = |connection| Kept { origin: Arc::clone(origin), connection, used: false };
+        Self(opened.map(kept).into_iter().collect())
     }
 
+    fn take(&mut self, origin: &Arc<Origin>) -> Option<Kept<C>> {
+        let is_there = |kept: &Kept<C>| Arc::ptr_eq(&kept.origin, origin) || kept.origin == *origin;
+        let place = self.0.iter().position(is_there)?;
+        Some(self.0.swap_remove(place))
+    }
+
+    /// Keeps a connection that has carried a request.
     fn put(&mut self, origin: &Arc<Origin>, connection: C) {
         if self.0.len() == ORIGINS {
             self.0.remove(0);
         }
-        self.0.push((Arc::clone(origin), connection));
+        self.0.push(Kept { origin: Arc::clone(origin), connection, used: true });
     }
 }
 
 impl<T: Timer, A, E> Shared<T, A, E> {
+    /// Whether the run may end when nothing is left to be sent: a closed one at once, an open one with its schedule.
+    fn is_over(&self) -> bool {
+        self.orders.model != Model::Open || self.orders.end.is_none_or(|end| self.timer.now() >= end)
+    }
+
     fn record(&self, sample: &Sample<'_>) {
         self.last_end.set(self.last_end.get().max(sample.end));
         self.turn(sample.end);

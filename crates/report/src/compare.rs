@@ -452,7 +452,12 @@ impl Group {
         let worth = |warning: &&Warning| {
             warning.is_grave()
                 || warning.verdict() != Verdict::Ok
-                || matches!(warning, Warning::VerificationFailed { .. } | Warning::NeverAnswered { .. })
+                || matches!(
+                    warning,
+                    Warning::VerificationFailed { .. }
+                        | Warning::NeverAnswered { .. }
+                        | Warning::Unsent { .. }
+                )
         };
         // By kind, with the first of its kind as the example.
         let mut kinds: Vec<(&Warning, usize)> = Vec::new();

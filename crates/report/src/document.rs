@@ -359,6 +359,9 @@ pub struct Bytes {
     pub head_read: u64,
     /// Read: bodies of answers, undecoded.
     pub body_read: u64,
+    /// Of these, the bodies of answers that never became complete. Absent when there were none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unanswered_body_read: u64,
 }
 
 /// What the connections did. A *slot* is one of the `-c N` places; over a run it can use several connections.

@@ -124,7 +124,7 @@ pub struct Phase {
     pub slowest_ns: u64,
 }
 
-/// Where the response time of the open model goes, beside the target. `None` where nothing was recorded.
+/// Where the response time of the open model goes, beside the target. `None` where the sample is too small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OpenModel {
     /// From the first byte written to the last byte read, median.
@@ -139,8 +139,9 @@ pub struct OpenModel {
 
 impl OpenModel {
     fn of(run: &Run) -> Self {
-        let at = |distribution: &crate::histogram::Distribution, percentile| {
-            distribution.to_histogram().ok().and_then(|histogram| histogram.value_at(percentile))
+        let at = |distribution: &crate::histogram::Distribution, percentile: Percentile| {
+            let histogram = distribution.to_histogram().ok()?;
+            histogram.value_at(percentile).filter(|_| percentile.is_supported_by(histogram.count()))
         };
         Self {
             service_p50_ns: at(&run.latencies.service, Percentile::P50),
@@ -182,10 +183,10 @@ impl Summary {
             timeouts: Some(account.timeout),
             error_rate: ratio(account.errors(), account.sent),
             status: run.status.clone(),
-            latency: Latency::of_run(&run.latencies),
+            latency: Latency::of_run(&run.latencies, run.account.unsent),
             answered_latency: run.latencies.answered.to_histogram().ok(),
             phases: Some(Phases::of(run)),
-            body_bytes: Some(run.bytes.body_read),
+            body_bytes: Some(run.bytes.body_read - run.bytes.unanswered_body_read.min(run.bytes.body_read)),
             connections: Some(run.connections.slots),
             instances: number(&run.config, INSTANCES_KEY)
                 .or_else(|| u64::try_from(run.instances.len()).ok().filter(|&instances| instances > 0)),
@@ -235,14 +236,17 @@ impl Latency {
         self.quantiles.iter().find(|quantile| quantile.is_lower_bound).map(|quantile| quantile.percentile)
     }
 
-    fn of_run(latencies: &Latencies) -> Self {
+    /// `unsent`: how many of the censored ones were never sent. They bound the others, and support nothing.
+    fn of_run(latencies: &Latencies, unsent: u64) -> Self {
         // Documents from `store` have readable histograms; of any other, nothing is known rather than something wrong.
         let (Ok(mut all), Ok(censored)) =
             (latencies.answered.to_histogram(), latencies.censored.to_histogram())
         else {
             return Self::default();
         };
+        let fastest_ns = all.min().or(censored.min());
         all.merge(&censored);
+        let samples = all.count().saturating_sub(unsent);
         let smallest_censored_ns = censored.min();
         let quantile = |percentile| {
             let value_ns = all.value_at(percentile)?;
@@ -250,14 +254,14 @@ impl Latency {
                 percentile,
                 value_ns,
                 is_lower_bound: smallest_censored_ns.is_some_and(|smallest| value_ns >= smallest),
-                is_supported: percentile.is_supported_by(all.count()),
+                is_supported: percentile.is_supported_by(samples),
             })
         };
         Self {
-            count: Some(all.count()),
+            count: Some(samples),
             censored: censored.count(),
             smallest_censored_ns,
-            fastest_ns: all.min(),
+            fastest_ns,
             slowest_ns: all.max(),
             average_ns: all.mean(),
             quantiles: Percentile::REPORTED.into_iter().filter_map(quantile).collect(),

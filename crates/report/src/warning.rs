@@ -57,6 +57,8 @@ pub enum Warning {
         timeouts: u64,
         /// Requests unfinished when the drain ended.
         aborted: u64,
+        /// Requests that fell due and were never sent, in the open model.
+        unsent: u64,
         /// Requests sent.
         sent: u64,
         /// The shortest time that one of them had waited.
@@ -98,6 +100,24 @@ pub enum Warning {
         /// How many samples there are.
         samples: u64,
     },
+    /// A worker thread of the generator computed nearly all the time.
+    Busy {
+        /// Which one, counted from 1: the busiest.
+        worker: usize,
+        /// CPU time it used.
+        cpu_ns: u64,
+        /// How long the run was.
+        wall_ns: u64,
+        /// Whether the target ran on the same machine: then the two compete, and the figures are of both.
+        is_shared: bool,
+    },
+    /// The run was too short for answers that take so long.
+    Short {
+        /// Mean latency.
+        average_ns: u64,
+        /// The length that the rate is divided by.
+        measured_ns: u64,
+    },
     /// A worker thread of the generator was ready to run and waited for a CPU.
     Starved {
         /// Which one, counted from 1: the one that waited longest.
@@ -128,6 +148,11 @@ pub fn of(document: &Document, summary: &Summary) -> Vec<Warning> {
     }
 }
 
+/// Whether a run can be believed at all: every request counted once, and every part of the document of one mind.
+pub fn is_valid(run: &Run) -> bool {
+    imbalances(run).is_empty()
+}
+
 /// What the warnings together say about the generator.
 pub fn verdict(warnings: &[Warning]) -> Verdict {
     warnings.iter().map(Warning::verdict).max().unwrap_or(Verdict::Ok)
@@ -145,7 +170,8 @@ impl Warning {
             Self::Failures { kind: FailureKind::ClientFiles | FailureKind::ClientPorts, .. } => {
                 Verdict::ClientLimited
             }
-            Self::Starved { .. } => Verdict::Suspect,
+            Self::Busy { is_shared: false, .. } => Verdict::ClientLimited,
+            Self::Busy { .. } | Self::Starved { .. } => Verdict::Suspect,
             _ => Verdict::Ok,
         }
     }
@@ -170,16 +196,24 @@ impl Warning {
             Self::Unbalanced { .. } => {
                 Some("do not use this run: it is a bug in loadgen or an edited document".into())
             }
-            Self::NothingAnswered { .. } => Some("check that the target runs and the URL is right".into()),
+            Self::NothingAnswered { sent: 1.. } => {
+                Some("check that the target runs and the URL is right".into())
+            }
             Self::Unsent { .. } => Some("lower the rate, or give more connections".into()),
             Self::NeverAnswered { never, connections } => {
                 let limit = connections.saturating_sub(*never);
                 (limit > 0).then(|| format!("look for a connection limit near {}", count(limit)))
             }
             Self::Failures { kind, .. } => failure_advice(*kind).map(Into::into),
-            Self::Thin { .. } => Some("run longer".into()),
-            Self::Starved { .. } => Some("give the generator CPUs of its own".into()),
-            Self::Interrupted { .. } | Self::VerificationFailed { .. } | Self::Censored { .. } => None,
+            Self::Thin { .. } | Self::Short { .. } => Some("run longer".into()),
+            Self::Starved { .. } | Self::Busy { is_shared: true, .. } => {
+                Some("give the generator CPUs of its own".into())
+            }
+            Self::Busy { .. } => Some("use more --workers, or a second machine".into()),
+            Self::Interrupted { .. }
+            | Self::NothingAnswered { .. }
+            | Self::VerificationFailed { .. }
+            | Self::Censored { .. } => None,
         }
     }
 }
@@ -198,6 +232,9 @@ impl fmt::Display for Warning {
             Self::Interrupted { ended, after_ns, planned_ns } => {
                 write!(f, "{} after {}", why(*ended), nanos(*after_ns))?;
                 planned_ns.map_or(Ok(()), |planned| write!(f, " of {}", nanos(planned)))
+            }
+            Self::NothingAnswered { sent: 0 } => {
+                f.write_str("nothing was sent: no request fell due in this time")
             }
             Self::NothingAnswered { sent } => {
                 write!(f, "not one of {} was answered", counted(*sent, "request"))
@@ -243,22 +280,54 @@ impl fmt::Display for Warning {
                 let subject = if *first == highest { "it".to_owned() } else { highest.to_string() };
                 write!(f, "{first} {verb} on {}; {subject} needs {needs}", counted(*samples, "sample"))
             }
-            Self::Starved { worker, waited_ns, wall_ns } => {
-                let part = share(*waited_ns as f64 / *wall_ns as f64);
-                write!(f, "the generator's worker {worker} waited {part} of the time for a CPU")
-            }
+            Self::Busy { .. } | Self::Starved { .. } | Self::Short { .. } => self.fmt_generator(f),
         }
     }
 }
 
 impl Warning {
+    /// What limits a generator, rather than its target.
+    fn fmt_generator(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy { worker, cpu_ns, wall_ns, .. } => {
+                let part = share(*cpu_ns as f64 / *wall_ns as f64);
+                write!(f, "the generator's worker {worker} was busy {part} of the time")
+            }
+            Self::Starved { worker, waited_ns, wall_ns } => {
+                let part = share(*waited_ns as f64 / *wall_ns as f64);
+                write!(f, "the generator's worker {worker} waited {part} of the time for a CPU")
+            }
+            Self::Short { average_ns, measured_ns } => {
+                let (average, measured) = (nanos(*average_ns), nanos(*measured_ns));
+                write!(
+                    f,
+                    "Requests/sec is low: answers took {average} on average, and only those within {measured} count"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn fmt_censored(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Censored { first, timeouts, aborted, sent, shortest_ns, longest_ns } = self else {
+        let Self::Censored { first, timeouts, aborted, unsent, sent, shortest_ns, longest_ns } = self else {
             return Ok(());
         };
         match first {
             Some(first) => write!(f, "{first} and above are lower bounds: ")?,
             None => f.write_str("slowest and average are lower bounds: ")?,
+        }
+        let (shortest, longest) = (nanos(*shortest_ns), nanos(*longest_ns));
+        let waited = if shortest == longest { longest } else { format!("{shortest} to {longest}") };
+        if *unsent > 0 {
+            let parts =
+                [(*timeouts, "timed out"), (*aborted, "unfinished at the end"), (*unsent, "never sent")];
+            let parts: Vec<_> = parts
+                .iter()
+                .filter(|part| part.0 > 0)
+                .map(|part| format!("{} {}", count(part.0), part.1))
+                .collect();
+            let due = counted(sent + unsent, "request");
+            return write!(f, "of {due} that fell due, {}, after waiting {waited}", parts.join(", "));
         }
         write!(f, "{} of {} ", count(timeouts + aborted), counted(*sent, "request"))?;
         match (timeouts, aborted) {
@@ -271,8 +340,7 @@ impl Warning {
                 count(*aborted)
             )?,
         }
-        let (shortest, longest) = (nanos(*shortest_ns), nanos(*longest_ns));
-        if shortest == longest { f.write_str(&longest) } else { write!(f, "{shortest} to {longest}") }
+        f.write_str(&waited)
     }
 }
 
@@ -286,6 +354,7 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
         warnings.push(Warning::NothingAnswered { sent: run.account.sent });
     }
     warnings.extend(verification(run));
+    warnings.extend(busy(run));
     warnings.extend(starved(run));
     warnings.extend(censored(run, summary));
     if run.account.unsent > 0 {
@@ -297,6 +366,7 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
         warnings.push(Warning::NeverAnswered { never, connections });
     }
     warnings.extend(failures(run));
+    warnings.extend(short(run, summary));
     warnings.extend(thin(summary));
     warnings
 }
@@ -382,9 +452,43 @@ fn starved(run: &Run) -> Option<Warning> {
     is_starved.then_some(Warning::Starved { worker, waited_ns, wall_ns })
 }
 
+/// A worker that computes for more than this share of the time sends as much as it can, not as much as it is asked.
+const BUSY_SHARE: f64 = 0.9;
+
+fn busy(run: &Run) -> Option<Warning> {
+    let wall_ns = run.window.wall_ns;
+    let uses = run.workers.iter().zip(1..).filter_map(|(worker, number)| Some((worker.cpu_ns?, number)));
+    let (cpu_ns, worker) = uses.max_by_key(|&(cpu, number)| (cpu, std::cmp::Reverse(number)))?;
+    let is_busy =
+        run.account.answered() > 0 && cpu_ns > STARVED_NS && cpu_ns as f64 > wall_ns as f64 * BUSY_SHARE;
+    is_busy.then(|| Warning::Busy { worker, cpu_ns, wall_ns, is_shared: shares_machine(run) })
+}
+
+/// Whether the target ran on the generator's machine, as far as the configuration tells.
+fn shares_machine(run: &Run) -> bool {
+    let url = run.config.get("load.url").map_or("", String::as_str);
+    let host = url.split("://").nth(1).unwrap_or("").split('@').next_back().unwrap_or("");
+    let is_embedded = run.config.get("target.kind").is_some_and(|kind| kind == "embedded");
+    is_embedded || ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
+}
+
+/// With answers that take a tenth of the run or more, those cut off by its end are a visible part of them.
+const SHORT_SHARE: f64 = 0.1;
+
+fn short(run: &Run, summary: &Summary) -> Option<Warning> {
+    let (planned, average) = (run.window.planned_ns?, summary.answered_latency.as_ref()?.mean()?);
+    let measured_ns = run.window.measured_ns;
+    let is_closed = summary.model == Some(crate::summary::Model::Closed);
+    let is_short = is_closed && planned > 0 && average > measured_ns as f64 * SHORT_SHARE;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of durations is one")]
+    is_short.then_some(Warning::Short { average_ns: average as u64, measured_ns })
+}
+
 fn censored(run: &Run, summary: &Summary) -> Option<Warning> {
     let Account { timeout, aborted, sent, .. } = run.account;
-    (timeout + aborted > 0).then(|| Warning::Censored {
+    let unsent = if run.latencies.censored.count > timeout + aborted { run.account.unsent } else { 0 };
+    (timeout + aborted + unsent > 0).then(|| Warning::Censored {
+        unsent,
         first: summary.latency.first_lower_bound(),
         timeouts: timeout,
         aborted,
@@ -446,12 +550,14 @@ fn failure_advice(kind: FailureKind) -> Option<&'static str> {
         FailureKind::ConnectTimeout => Some("look at the target's accept queue (`ss -ltn`)"),
         FailureKind::Tls => Some("check that the certificate is valid for that host"),
         FailureKind::Protocol => Some("check scheme and port of the URL"),
+        FailureKind::ClosedIdle => {
+            Some("look at the target's keep-alive timeout; hey sends such requests again, unseen")
+        }
         FailureKind::ClientFiles => Some("raise `ulimit -n`"),
         FailureKind::ClientPorts => Some("keep connections alive, or widen the local port range"),
         FailureKind::ConnectFailed
         | FailureKind::Reset
         | FailureKind::Closed
-        | FailureKind::ClosedIdle
         | FailureKind::Truncated
         | FailureKind::Redirect
         | FailureKind::Io => None,

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use report::document::{Ended, Run};
+use report::document::{Ended, Run, Verification};
+use report::warning;
 
 use crate::run::{RunError, Signal};
 
@@ -42,19 +43,24 @@ impl From<Exit> for ExitCode {
 impl Exit {
     /// What a finished run means.
     pub(super) fn of(run: &Run) -> Self {
+        let is_verified = run.verification.as_ref().is_none_or(Verification::holds);
         match run.ended {
-            Ended::Sigint => return Self::Interrupted,
-            Ended::Sigterm => return Self::Terminated,
-            Ended::Completed | Ended::TargetLost => {}
+            _ if !warning::is_valid(run) => Self::Invalid,
+            Ended::Sigint => Self::Interrupted,
+            Ended::Sigterm => Self::Terminated,
+            _ if !is_verified => Self::Broken,
+            Ended::TargetLost => Self::NoTarget,
+            Ended::Completed if run.account.sent > 0 && run.account.answered() == 0 => Self::NoTarget,
+            Ended::Completed => Self::Done,
         }
-        if !run.account.balances() {
-            Self::Invalid
-        } else if run.ended == Ended::TargetLost || run.account.answered() == 0 {
-            Self::NoTarget
-        } else if run.verification.as_ref().is_some_and(|verification| !verification.holds()) {
-            Self::Broken
-        } else {
-            Self::Done
+    }
+}
+
+impl From<Signal> for Exit {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Int => Self::Interrupted,
+            Signal::Term => Self::Terminated,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::CommandFactory;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -13,7 +13,7 @@ use super::live::Live;
 use super::output;
 use crate::options::LoadOptions;
 use crate::plan::{Plan, Surroundings};
-use crate::run::{self, Context, Interrupt, Signal};
+use crate::run::{self, Interrupt, Signal};
 use crate::{clock, launch, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
@@ -26,11 +26,13 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     }
     let interrupt = interrupt_on_signals()?;
     let program = super::this_program()?;
-    let context = Context { program: &program, machine: None, interrupt: &interrupt, versions: versions() };
+    let context =
+        run::Context { program: &program, machine: None, interrupt: &interrupt, versions: versions() };
     let run = run::run(&plan, &context, &mut Live::default())?;
     let exit = Exit::of(&run);
     let (_, text) = output::render_run(run, output_options.format());
-    output::show(&text)?;
+    // There is no other record of a plain load test.
+    output::show(&text).context(Exit::Invalid)?;
     Ok(exit)
 }
 

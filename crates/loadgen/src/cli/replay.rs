@@ -15,7 +15,7 @@ use super::load::{interrupt_on_signals, surroundings, versions};
 use super::output;
 use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
-use crate::plan::{Plan, Stop, Target};
+use crate::plan::{Plan, Stop, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context};
 use crate::scenario::{Scenario, is_folder_name};
@@ -50,7 +50,11 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
         };
         let run = run::run(plan, &context, &mut Live::default())?;
         series.keep(run)?;
-        if interrupt.signal().is_some() {
+        if let Some(signal) = interrupt.signal() {
+            // The signal may have come when the load was over; what was left out was left out all the same.
+            if index + 1 < count {
+                series.exit = series.exit.max(Exit::from(signal));
+            }
             break;
         }
     }
@@ -85,7 +89,7 @@ fn headline(plan: &Plan) -> String {
         Stop::Duration(duration) => Span(duration).to_string(),
     };
     let target = match &plan.target {
-        Target::External => load.url.to_string(),
+        Target::External => masked(&load.url),
         Target::Embedded(target) if target.instances.get() == 1 => "1 instance".to_owned(),
         Target::Embedded(target) => format!("{} instances", target.instances),
     };
@@ -123,9 +127,10 @@ impl Series<'_> {
     }
 }
 
-/// A file that is not there yet: two runs may begin in the same second.
+/// A file that is not there yet: several runs may begin in the same second.
 fn free_path(folder: &Path, id: &str) -> PathBuf {
     let time = id.split('-').next().unwrap_or(id);
-    let plain = folder.join(format!("{time}.json"));
-    if plain.exists() { folder.join(format!("{id}.json")) } else { plain }
+    let names = std::iter::once(format!("{time}.json")).chain((2_u64..).map(|n| format!("{time}-{n}.json")));
+    let mut paths = names.map(|name| folder.join(name));
+    paths.find(|path| !path.exists()).unwrap_or_else(|| folder.join(format!("{id}.json")))
 }

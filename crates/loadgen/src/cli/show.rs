@@ -9,6 +9,7 @@ use report::store;
 use super::args::{CompareCommand, PlanCommand, ReportCommand};
 use super::exit::Exit;
 use super::{load, output, replay};
+use crate::options::TargetOptions;
 use crate::plan::Plan;
 
 /// Prints what would happen, as the document would record it.
@@ -17,10 +18,15 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
     let mut text = String::new();
     for what in &what {
         let path = Path::new(what);
-        let is_file = path.exists() || path.extension().is_some_and(|extension| extension == "toml");
+        let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+        let is_file = path.exists() || is_toml && !what.contains("://");
         let plan = if is_file {
             replay::resolve(path, target.clone(), load.clone())?.0
         } else {
+            anyhow::ensure!(
+                target == TargetOptions::default(),
+                "options of a target are for scenarios, which start one; {what} is a URL"
+            );
             Plan::of_url(what, load.clone(), load::surroundings())?
         };
         if !text.is_empty() {

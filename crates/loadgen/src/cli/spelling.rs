@@ -37,7 +37,10 @@ pub(super) fn as_clap_wants(words: impl IntoIterator<Item = OsString>) -> Vec<Os
         let text = word.to_str().unwrap_or_default();
         let long = text.strip_prefix('-').filter(|rest| !rest.starts_with('-') && rest.len() > 1);
         let name = long.and_then(|rest| rest.split('=').next()).filter(|name| name.len() > 1);
-        let is_flag = name.is_some_and(known);
+        // A number may follow its letter at once. What else is longer than a letter is a word, known or not: as a letter
+        // with a value, `-debug` would be a body.
+        let is_number = name.is_some_and(|name| name.as_bytes()[1].is_ascii_digit());
+        let is_flag = name.is_some_and(|name| known(name) || !is_number);
         let rewrite = is_flag && !previous_takes_value && !only_values;
         only_values |= text == "--";
         previous_takes_value = !previous_takes_value && takes_value(text);
@@ -63,9 +66,14 @@ mod tests {
     }
 
     #[test]
+    fn unknown_words_are_no_letters_with_values() {
+        assert_eq!(spelled("loadgen -debug -more -h2 URL"), "loadgen --debug --more --h2 URL");
+    }
+
+    #[test]
     fn values_are_left_alone() {
         assert_eq!(spelled("loadgen -d -host URL"), "loadgen -d -host URL");
-        assert_eq!(spelled("loadgen -n5 -dtext"), "loadgen -n5 -dtext");
+        assert_eq!(spelled("loadgen -n5 -z10s -t=20"), "loadgen -n5 -z10s -t=20");
         assert_eq!(spelled("loadgen -- -host"), "loadgen -- -host");
     }
 }

@@ -152,10 +152,11 @@ fn notes(view: &View<'_>) -> Vec<String> {
     let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
     match view.document {
         Document::Run(run) => {
-            let facts: Vec<String> = [open_model(view), connections(run), verification(run), instances(run)]
-                .into_iter()
-                .flatten()
-                .collect();
+            let facts: Vec<String> =
+                [engine(run), open_model(view), connections(run), verification(run), instances(run)]
+                    .into_iter()
+                    .flatten()
+                    .collect();
             let room = NOTES.saturating_sub(facts.len());
             let said = run.notes.iter().map(|note| format!("note: {}", one_line(note)));
             notes.extend(said);
@@ -180,6 +181,19 @@ fn shorten(notes: &mut Vec<String>, room: usize) {
     }
 }
 
+/// The own engine goes without saying; of another one a reader must know what it cannot tell.
+fn engine(run: &Run) -> Option<String> {
+    match run.config.get("load.engine").map(String::as_str) {
+        Some("reqwest") => Some(
+            "engine reqwest: it may send a request again when an idle connection closes, and sees neither bytes \
+             written nor heads"
+                .to_owned(),
+        ),
+        Some("fake") => Some("engine fake: nothing was sent anywhere".to_owned()),
+        _ => None,
+    }
+}
+
 /// In the open model the latencies above mean something else than in hey, and that must be said.
 fn open_model(view: &View<'_>) -> Option<String> {
     let (open, config) = (view.summary.open?, view.document.config());
@@ -194,10 +208,8 @@ fn open_model(view: &View<'_>) -> Option<String> {
     ];
     let parts: Vec<_> =
         parts.iter().filter_map(|(name, ns)| Some(format!("{name} {}", nanos((*ns)?)))).collect();
-    Some(format!(
-        "open model, {rate}{arrival}: latencies count from when requests were due; {}",
-        parts.join(", ")
-    ))
+    let what = format!("open model, {rate}{arrival}: latencies count from when requests were due");
+    Some(if parts.is_empty() { what } else { format!("{what}; {}", parts.join(", ")) })
 }
 
 fn connections(run: &Run) -> Option<String> {

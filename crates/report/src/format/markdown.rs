@@ -27,9 +27,8 @@ pub(super) fn render(view: &View<'_>) -> String {
 /// What is unknown, or not supported by the sample, has no row.
 fn table(summary: &Summary) -> Table {
     let latency = match summary.model {
-        Some(Model::Closed) => "service time",
         Some(Model::Open) => "response time",
-        None => "latency",
+        Some(Model::Closed) | None => "latency",
     };
     let mut table = Table::new([("", Align::Left), ("value", Align::Right)]);
     let mut row = |name: String, value: Option<String>| {

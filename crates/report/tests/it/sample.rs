@@ -126,7 +126,12 @@ fn answer(run: &mut Run, answered: u64, median_ns: u64) {
     run.latencies.write = spread(answered, 9_000);
     run.latencies.read = spread(answered, 70_000);
     run.latencies.connect = spread(100, 400_000);
-    run.bytes = Bytes { written: answered * 140, head_read: answered * 97, body_read: answered * 500 };
+    run.bytes = Bytes {
+        written: answered * 140,
+        head_read: answered * 97,
+        body_read: answered * 500,
+        ..Bytes::default()
+    };
     run.connections.opened = 100;
     run.connections.reused = answered - 100;
 }

@@ -42,6 +42,7 @@ fn the_fixtures_have_theirs() {
             &[
                 "interrupted by SIGINT (Ctrl-C) after 12 s of 120 s",
                 "p75 and above are lower bounds: 40 of 400 requests were unfinished at the end, after 3 s to 4.95 s",
+                "Requests/sec is low: answers took 2.323 s on average, and only those within 12 s count: run longer",
                 "p99 rests on 400 samples; it needs 1,000: run longer",
             ],
         ),
@@ -53,7 +54,8 @@ fn the_fixtures_have_theirs() {
                 "27 of 19,100 requests that fell due were never sent: lower the rate, or give more connections",
                 "72 of 19,073 requests failed, 4 s to 6 s into the run: the server reset the connection",
                 "1 of 19,073 requests failed, 5 s into the run: the server closed a kept-alive connection as the \
-                 next request was sent",
+                 next request was sent: look at the target's keep-alive timeout; hey sends such requests again, \
+                 unseen",
             ],
         ),
     ];

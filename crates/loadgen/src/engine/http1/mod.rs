@@ -207,7 +207,7 @@ impl Http1Connection {
             let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut space));
             let bytes = space.filled();
             if let Err(error) = read {
-                return Poll::Ready(Err(read_failure(&error, exchange)));
+                return Poll::Ready(Err(read_failure(&error, exchange, self.carried > 0)));
             }
             let now = timer.now();
             if bytes.is_empty() {
@@ -231,13 +231,15 @@ impl Http1Connection {
     }
 }
 
-fn read_failure(error: &io::Error, exchange: &Exchange<'_>) -> Failure {
-    let nothing_came = exchange.reader.head_bytes() == 0 && exchange.trace.first_read.is_none();
-    match &exchange.write_error {
+fn read_failure(error: &io::Error, exchange: &Exchange<'_>, reused: bool) -> Failure {
+    let failure = match &exchange.write_error {
         Some(error) => Failure::transfer(error, "writing the request"),
-        None if nothing_came => Failure::transfer(error, "waiting for the answer"),
+        None if exchange.trace.first_read.is_none() => Failure::transfer(error, "waiting for the answer"),
         None => Failure::transfer(error, "reading the answer"),
-    }
+    };
+    // Whether the end of a kept connection is seen as such or as a reset is a matter of microseconds.
+    let is_idle_close = reused && exchange.trace.first_read.is_none() && failure.kind == FailureKind::Reset;
+    if is_idle_close { Failure { kind: FailureKind::ClosedIdle, ..failure } } else { failure }
 }
 
 fn at_close(exchange: &mut Exchange<'_>, reused: bool, now: u64) -> Result<Answer, Failure> {
@@ -247,9 +249,9 @@ fn at_close(exchange: &mut Exchange<'_>, reused: bool, now: u64) -> Result<Answe
             return Ok(exchange.answer());
         }
         AtClose::Nothing => match &exchange.write_error {
-            Some(error) => return Err(Failure::transfer(error, "writing the request")),
-            None if reused => (FailureKind::ClosedIdle, FailureKind::ClosedIdle.meaning().to_owned()),
-            None => (FailureKind::Closed, FailureKind::Closed.meaning().to_owned()),
+            Some(error) if !reused => return Err(Failure::transfer(error, "writing the request")),
+            _ if reused => (FailureKind::ClosedIdle, FailureKind::ClosedIdle.meaning().to_owned()),
+            _ => (FailureKind::Closed, FailureKind::Closed.meaning().to_owned()),
         },
         AtClose::Truncated => {
             let (head, body) = (exchange.reader.head_bytes(), exchange.reader.body_bytes());

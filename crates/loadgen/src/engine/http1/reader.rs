@@ -251,7 +251,7 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
         httparse::Status::Complete(length) => length,
     };
     let mut keep_alive = response.version == Some(1);
-    let mut content_length = None;
+    let (mut closes, mut content_length) = (false, None);
     let mut transfer_coding: Option<&[u8]> = None;
     let status = response.code.unwrap_or_default();
     let mut location = None;
@@ -265,8 +265,8 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
             transfer_coding = Some(field.value);
         } else if field.name.eq_ignore_ascii_case("connection") {
-            keep_alive =
-                (keep_alive || has_token(field.value, b"keep-alive")) && !has_token(field.value, b"close");
+            closes |= has_token(field.value, b"close");
+            keep_alive |= has_token(field.value, b"keep-alive");
         } else if redirects(status) && field.name.eq_ignore_ascii_case("location") {
             location = Some(String::from_utf8_lossy(field.value).into_owned());
         }
@@ -281,6 +281,7 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
         (None, Some(length)) => Body::Length(length),
         (None, None) => Body::UntilClose,
     };
+    keep_alive &= !closes;
     Ok(Some(Head { status, length, keep_alive, body, location }))
 }
 
