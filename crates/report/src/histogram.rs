@@ -184,10 +184,11 @@ impl Histogram {
 
     /// The value at a percentile by nearest rank, at most 0.1% too high and never outside minimum and maximum.
     pub fn value_at(&self, percentile: Percentile) -> Option<u64> {
-        if self.count == 0 {
-            return None;
-        }
-        let rank = percentile.rank(self.count);
+        self.at_rank(percentile.rank(self.count))
+    }
+
+    /// The value at a rank from 1 on, at most 0.1% too high. `None` beyond the count.
+    pub fn at_rank(&self, rank: u64) -> Option<u64> {
         let mut seen = 0;
         for step in self.buckets.iter().flat_map(|buckets| buckets.iter_recorded()) {
             seen += step.count_since_last_iteration();
@@ -195,7 +196,7 @@ impl Histogram {
                 return Some(step.value_iterated_to().clamp(self.min, self.max));
             }
         }
-        Some(self.max)
+        None
     }
 
     /// How many samples are at most `nanos`, to the resolution of the buckets: the bucket of `nanos` counts whole.

@@ -71,8 +71,6 @@ pub struct Latency {
     pub count: Option<u64>,
     /// Of them, requests that were given up: their values are lower bounds.
     pub censored: u64,
-    /// The smallest of those lower bounds. `None` when there are none.
-    pub smallest_censored_ns: Option<u64>,
     /// The smallest value, exact.
     pub fastest_ns: Option<u64>,
     /// The largest value, exact. A lower bound when `censored` is not zero.
@@ -225,6 +223,15 @@ impl Summary {
     }
 }
 
+/// A percentile moves by more than this share, or it is not called a lower bound.
+const BOUND_SHARE: f64 = 0.01;
+
+/// Whether a percentile is only a lower bound: whether it would be larger had every request that was given up never
+/// been answered at all. `worst` is what it would be then; `None`: endless.
+fn is_bound(value_ns: u64, worst: Option<u64>) -> bool {
+    worst.is_none_or(|worst| worst as f64 > value_ns as f64 * (1.0 + BOUND_SHARE))
+}
+
 impl Latency {
     /// The value at a percentile, where it is known.
     pub fn at(&self, percentile: Percentile) -> Option<&Quantile> {
@@ -239,28 +246,27 @@ impl Latency {
     /// `unsent`: how many of the censored ones were never sent. They bound the others, and support nothing.
     fn of_run(latencies: &Latencies, unsent: u64) -> Self {
         // Documents from `store` have readable histograms; of any other, nothing is known rather than something wrong.
-        let (Ok(mut all), Ok(censored)) =
+        let (Ok(answered), Ok(censored)) =
             (latencies.answered.to_histogram(), latencies.censored.to_histogram())
         else {
             return Self::default();
         };
-        let fastest_ns = all.min().or(censored.min());
+        let fastest_ns = answered.min().or(censored.min());
+        let mut all = answered.clone();
         all.merge(&censored);
         let samples = all.count().saturating_sub(unsent);
-        let smallest_censored_ns = censored.min();
         let quantile = |percentile| {
             let value_ns = all.value_at(percentile)?;
             Some(Quantile {
                 percentile,
                 value_ns,
-                is_lower_bound: smallest_censored_ns.is_some_and(|smallest| value_ns >= smallest),
+                is_lower_bound: is_bound(value_ns, answered.at_rank(percentile.rank(all.count()))),
                 is_supported: percentile.is_supported_by(samples),
             })
         };
         Self {
             count: Some(samples),
             censored: censored.count(),
-            smallest_censored_ns,
             fastest_ns,
             slowest_ns: all.max(),
             average_ns: all.mean(),
@@ -285,7 +291,6 @@ impl Latency {
         Self {
             count: answered,
             censored: 0,
-            smallest_censored_ns: None,
             fastest_ns: figures.fastest_s.and_then(to_nanos),
             slowest_ns: figures.slowest_s.and_then(to_nanos),
             average_ns: figures.average_s.map(|average| average * 1e9),
