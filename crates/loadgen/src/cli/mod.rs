@@ -45,7 +45,9 @@ fn sentence(message: &clap::Error) -> String {
     let first = parts.next().unwrap_or_default();
     let sentence = first.strip_prefix("error: ").unwrap_or(&first);
     let tip = parts.find_map(|part| part.strip_prefix("tip: ").map(str::to_owned));
-    match tip.filter(|tip| !tip.contains(" '-- ")) {
+    // The letters of hey have long forms too, which no help shows: `--o` is no advice for `--bogus`.
+    let names_letter = |tip: &str| tip.split('\'').any(|word| word.starts_with("--") && word.len() == 3);
+    match tip.filter(|tip| !tip.contains(" '-- ") && !names_letter(tip)) {
         Some(tip) => format!("{sentence}; {tip}"),
         None => sentence.to_owned(),
     }

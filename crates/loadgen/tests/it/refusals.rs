@@ -75,6 +75,14 @@ fn flags() {
 }
 
 #[test]
+fn advice_names_only_what_help_shows() {
+    let place = Place::new();
+    let advice = |flag| place.run(&[flag, URL]).stderr;
+    assert!(advice("--durations").contains("'--duration'"));
+    assert!(!advice("--bogus").contains("'--o'"), "{}", advice("--bogus"));
+}
+
+#[test]
 fn values() {
     let place = Place::new();
     assert_sentences(

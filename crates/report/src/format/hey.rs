@@ -142,6 +142,10 @@ const ABORTED: &str = "unfinished when the run ended";
 fn error_text(run: &Run, kind: &str) -> String {
     match run.failures.iter().find(|(failure, _)| failure.name() == kind) {
         Some((failure, record)) if record.sample.is_empty() => format!("{kind}: {}", failure.meaning()),
+        // The example may say the same with more detail; then once is enough.
+        Some((failure, record)) if record.sample.starts_with(failure.meaning()) => {
+            format!("{kind}: {}", one_line(&record.sample))
+        }
         Some((failure, record)) => format!("{kind}: {} ({})", failure.meaning(), one_line(&record.sample)),
         None => format!("{kind}: {}", if kind == "timeout" { TIMEOUT } else { ABORTED }),
     }
