@@ -1,3 +1,6 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 const AROUND: Surroundings = Surroundings { cpus: NonZeroUsize::new(4).unwrap(), seed: 7 };

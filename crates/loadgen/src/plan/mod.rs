@@ -1,0 +1,286 @@
+//! What exactly will happen? A plan is final: nothing in it is defaulted later, and the document echoes all of it.
+
+mod pace;
+mod request;
+mod target;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use url::Url;
+
+use self::pace::{MOST_REQUESTS, pace};
+pub use self::pace::{Model, Open, Stop};
+pub(crate) use self::request::masked;
+use self::request::{body, headers, method, parse_url, shown};
+use self::target::MOST_INSTANCES;
+pub use self::target::{Embedded, Target};
+use crate::arrival;
+use crate::hash::fnv1a;
+use crate::options::{EngineChoice, LoadOptions, TargetOptions};
+use crate::quantity::{Span, Timeout};
+use crate::source::Request;
+
+/// hey's defaults.
+const CONNECTIONS: usize = 50;
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// As hey, and as browsers: after ten redirects one goes in circles.
+const REDIRECTS: u64 = 10;
+/// A second worker pays off from this many connections per worker on.
+const CONNECTIONS_PER_WORKER: usize = 16;
+
+/// Everything a run will do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The scenario's name, or `load`.
+    pub name: String,
+    /// What is loaded.
+    pub target: Target,
+    /// How it is loaded.
+    pub load: Load,
+}
+
+/// The engine that carries the requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// [`crate::engine::http1`].
+    Http1,
+    /// [`crate::engine::reqwest`].
+    Reqwest,
+    /// [`crate::engine::fake`].
+    Fake,
+}
+
+impl EngineKind {
+    /// The name in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Reqwest => "reqwest",
+            Self::Fake => "fake",
+        }
+    }
+}
+
+/// How it is loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// Where requests go.
+    pub url: Url,
+    /// Method, upper case.
+    pub method: String,
+    /// Header fields in the order in which they are sent; secrets in plain.
+    pub headers: Vec<(String, String)>,
+    /// Body of every request.
+    pub body: Bytes,
+    /// Connections, each with one request at a time.
+    pub connections: NonZeroUsize,
+    /// When to stop. In the open model always after a duration: that of the schedule.
+    pub stop: Stop,
+    /// Who decides when a request is sent.
+    pub model: Model,
+    /// How long one request may take.
+    pub timeout: Option<Duration>,
+    /// How long unfinished requests are waited for after the window.
+    pub drain: Duration,
+    /// Worker threads.
+    pub workers: NonZeroUsize,
+    /// How many redirects one request follows; 0: a redirect is an answer like any other.
+    pub redirects: u64,
+    /// How requests travel.
+    pub engine: EngineKind,
+}
+
+/// What is known of the surroundings when a plan is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings {
+    /// CPUs that this process may use.
+    pub cpus: NonZeroUsize,
+    /// A number that is another one each time, for schedules that were given none.
+    pub seed: u64,
+}
+
+/// Why there is no plan. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum PlanError {
+    #[error("`{0}` is not a URL: write one like http://127.0.0.1:8080/")]
+    Url(String),
+    #[error("`{text}` lacks the scheme: did you mean http://{text}?")]
+    NoScheme { text: String },
+    #[error("`{scheme}:` in {url} is not a scheme that loadgen speaks: use http:// or https://")]
+    Scheme { scheme: String, url: String },
+    #[error("`{}` is not an HTTP method", report::units::one_line(.0))]
+    Method(String),
+    #[error("`{}` is not a header field: write it like \"Name: value\"", report::units::one_line(.0))]
+    Header(String),
+    #[error("more than {MOST_INSTANCES} instances are not started on one machine")]
+    TooManyInstances,
+    #[error("-a takes a user and a password, like -a user:password")]
+    Auth,
+    #[error("cannot read the request body from {}: {error}", path.display())]
+    Body { path: PathBuf, error: std::io::Error },
+    #[error("the http1 engine does not speak TLS: leave --engine away, or use --engine reqwest, for {0}")]
+    Tls(String),
+    #[error("{0} and {1} exclude each other: leave one of them out")]
+    Exclusive(&'static str, &'static str),
+    #[error("{0} shapes an open load: give a --rate or --stages too")]
+    NeedsRate(&'static str),
+    #[error("at that rate not one request falls due: raise the rate, or run longer")]
+    NoRequests,
+    #[error(
+        "that makes {0} requests, more than loadgen plans for ({MOST_REQUESTS}): lower the rate, or run shorter"
+    )]
+    TooManyRequests(u64),
+    #[error("`{0}` is not a path: it begins with a slash, like /orders?id=7")]
+    Path(String),
+    #[error(
+        "`{0}` is a setting of a target that is started; with a `url` nothing is, so leave one of them out"
+    )]
+    NotStarted(&'static str),
+}
+
+impl Plan {
+    /// The plan of a plain load test of `url`.
+    ///
+    /// # Errors
+    /// When an option has a value that cannot be honoured.
+    pub fn of_url(url: &str, options: LoadOptions, around: Surroundings) -> Result<Self, PlanError> {
+        let load = Load::resolve(parse_url(url)?, options, around)?;
+        Ok(Self { name: "load".to_owned(), target: Target::External, load })
+    }
+
+    /// The plan of a scenario.
+    ///
+    /// # Errors
+    /// When an option has a value that cannot be honoured.
+    pub fn of_scenario(
+        name: &str,
+        target: TargetOptions,
+        load: LoadOptions,
+        around: Surroundings,
+    ) -> Result<Self, PlanError> {
+        let (target, url) = Target::resolve(target)?;
+        Ok(Self { name: name.to_owned(), target, load: Load::resolve(url, load, around)? })
+    }
+
+    /// The whole plan as flat pairs, secrets as `***`. This is what documents store and `loadgen plan` prints.
+    pub fn pairs(&self) -> BTreeMap<String, String> {
+        let mut pairs = BTreeMap::new();
+        let mut put = |key: &str, value: String| pairs.insert(key.to_owned(), value);
+        let load = &self.load;
+        put("load.url", masked(&load.url));
+        put("load.method", load.method.clone());
+        let fields: Vec<_> =
+            load.headers.iter().map(|(name, value)| format!("{name}: {}", shown(name, value))).collect();
+        put("load.headers", fields.join(" | "));
+        put("load.body_bytes", load.body.len().to_string());
+        if !load.body.is_empty() {
+            put("load.body_hash", format!("{:016x}", fnv1a(&load.body)));
+        }
+        put("load.connections", load.connections.to_string());
+        for (key, value) in load.model.pairs() {
+            put(key, value);
+        }
+        match load.stop {
+            Stop::Requests(requests) => put("load.requests", requests.to_string()),
+            Stop::Duration(duration) => put("load.duration", Span(duration).to_string()),
+        };
+        put("load.timeout", Timeout(load.timeout).to_string());
+        put("load.drain", Span(load.drain).to_string());
+        put("load.workers", load.workers.to_string());
+        put("load.redirects", load.redirects.to_string());
+        put("load.engine", load.engine.name().to_owned());
+        match &self.target {
+            Target::External => {
+                put("target.kind", "external".to_owned());
+            }
+            Target::Embedded(target) => {
+                put("target.kind", "embedded".to_owned());
+                put("target.instances", target.instances.to_string());
+                for (name, value) in target.settings() {
+                    put(&format!("target.{}", name.replace('-', "_")), value);
+                }
+            }
+        }
+        pairs
+    }
+
+    /// Hash of the pairs that make two runs repeats of each other: not the port, not what the machine decides.
+    pub fn key(&self) -> String {
+        let mut pairs = self.pairs();
+        for chance in ["load.workers", "load.seed"] {
+            pairs.remove(chance);
+        }
+        let lines: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
+    }
+
+    /// The request, when it is known where the target listens. `None`: at the plan's own URL.
+    pub fn request(&self, address: Option<std::net::SocketAddr>) -> Request {
+        let mut url = self.load.url.clone();
+        if let Some(address) = address {
+            // Neither fails: an http URL takes any address and port.
+            let _ = url.set_ip_host(address.ip());
+            let _ = url.set_port(Some(address.port()));
+        }
+        Request::new(&self.load.method, url, &self.load.headers, self.load.body.clone())
+    }
+}
+
+impl Load {
+    fn resolve(url: Url, options: LoadOptions, around: Surroundings) -> Result<Self, PlanError> {
+        let method = method(options.method.as_deref().unwrap_or("GET"))?;
+        let headers = headers(&url, &options)?;
+        let (model, stop) = pace(&options, around)?;
+        let asked = options.connections.map_or(CONNECTIONS, |n| n.get() as usize);
+        // More connections than requests would leave some without any.
+        let useful = match (&model, stop) {
+            (Model::Open(open), _) => arrival::number(&open.stages),
+            (Model::Closed { .. }, Stop::Requests(requests)) => requests,
+            (Model::Closed { .. }, Stop::Duration(_)) => u64::MAX,
+        };
+        let useful = usize::try_from(useful).unwrap_or(usize::MAX);
+        let connections = NonZeroUsize::new(asked.min(useful)).unwrap_or(NonZeroUsize::MIN);
+        let timeout = options.timeout.unwrap_or(Timeout(Some(TIMEOUT))).0;
+        let drain = options.drain.map_or(timeout.unwrap_or(TIMEOUT), |span| span.0);
+        let default_workers = connections.get().div_ceil(CONNECTIONS_PER_WORKER).min(around.cpus.get());
+        let workers =
+            options.workers.map_or(default_workers, |n| usize::from(n.get())).min(connections.get());
+        let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
+        let engine = engine(options.engine.unwrap_or(EngineChoice::Auto), &url)?;
+        let redirects = if options.disable_redirects { 0 } else { REDIRECTS };
+        let body = body(options)?;
+        Ok(Self {
+            url,
+            method,
+            headers,
+            body,
+            connections,
+            stop,
+            model,
+            timeout,
+            drain,
+            workers,
+            redirects,
+            engine,
+        })
+    }
+}
+
+fn engine(choice: EngineChoice, url: &Url) -> Result<EngineKind, PlanError> {
+    let tls = url.scheme() == "https";
+    match choice {
+        EngineChoice::Fake => Ok(EngineKind::Fake),
+        EngineChoice::Reqwest => Ok(EngineKind::Reqwest),
+        EngineChoice::Auto if tls => Ok(EngineKind::Reqwest),
+        EngineChoice::Http1 if tls => Err(PlanError::Tls(masked(url))),
+        EngineChoice::Auto | EngineChoice::Http1 => Ok(EngineKind::Http1),
+    }
+}
+
+#[cfg(test)]
+mod tests;
