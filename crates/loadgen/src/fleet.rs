@@ -49,7 +49,18 @@ pub struct Outcome {
     pub stopped_at: Option<u64>,
 }
 
-/// Runs `slots` connections on `workers` threads to the end.
+/// How many there are of everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Crew {
+    /// Threads.
+    pub workers: NonZeroUsize,
+    /// Connections of all threads together.
+    pub connections: usize,
+    /// Slots on each connection. Those of one connection are never on different threads.
+    pub streams: usize,
+}
+
+/// Runs all slots to the end.
 ///
 /// `engine` makes one engine per worker, inside its runtime. `attend` is called several times a second with the
 /// seconds completed since, and decides whether to go on.
@@ -58,8 +69,7 @@ pub struct Outcome {
 /// When threads or runtimes cannot be made. Nothing was sent then.
 pub fn run<E, M>(
     orders: &Orders,
-    workers: NonZeroUsize,
-    slots: usize,
+    crew: Crew,
     engine: M,
     mut attend: impl FnMut(&[Counts], &Collector) -> Attention,
 ) -> Result<Outcome, FleetError>
@@ -67,6 +77,7 @@ where
     E: Engine<RealTimer>,
     M: Fn() -> E + Send + Sync + 'static,
 {
+    let Crew { workers, connections, streams } = crew;
     let runtimes = (0..workers.get()).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     let (messages, inbox) = mpsc::channel();
     let (phase, phases) = watch::channel(Phase::Running);
@@ -80,7 +91,7 @@ where
         emptied.push(emptied_sender);
         let link =
             Link { worker, intervals: messages.clone(), emptied: emptied_receiver, phase: phases.clone() };
-        let share = share(slots, workers, worker);
+        let share = share(connections, workers, worker) * streams;
         let (orders, ready, zero, engine) = (orders.clone(), ready.clone(), zero.clone(), engine.clone());
         let body = move || {
             let local = LocalSet::new();
@@ -152,9 +163,9 @@ async fn prepare<E: Engine<RealTimer>>(
     (alarm, engine, opened)
 }
 
-/// The slots of one worker: as even as can be, the first ones take the remainder.
-fn share(slots: usize, workers: NonZeroUsize, worker: usize) -> usize {
-    slots / workers + usize::from(worker < slots % workers)
+/// The connections of one worker: as even as can be, the first ones take the remainder.
+fn share(connections: usize, workers: NonZeroUsize, worker: usize) -> usize {
+    connections / workers + usize::from(worker < connections % workers)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How a load test run is *made*. See `crates/README.md` for the rooms and what each may use.
 
+pub mod address;
 pub mod arrival;
 pub mod cli;
 pub mod clock;
@@ -11,6 +12,7 @@ pub mod launch;
 pub mod machine;
 pub mod options;
 pub mod plan;
+pub mod preflight;
 pub mod progress;
 pub mod quantity;
 pub mod recorder;

@@ -1,6 +1,5 @@
 //! The story of one run: bring the target up, load it, take it down, say what happened.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -11,12 +10,15 @@ use report::document::{
 
 use crate::clock::{self, Nanos, SECOND, nanos};
 use crate::collector::Collector;
+use crate::engine::dial::{Dialer, TlsError};
 use crate::engine::fake::{Behaviour, Fake};
 use crate::engine::http1::Http1;
+use crate::engine::http2::Http2;
 use crate::engine::reqwest::{Reqwest, ReqwestError};
-use crate::fleet::{self, Attention, FleetError, Outcome};
+use crate::fleet::{self, Attention, Crew, FleetError, Outcome};
 use crate::launch::{self, LaunchError, Program, Running};
-use crate::plan::{EngineKind, Model, Open, Plan, Stop};
+use crate::plan::{EngineKind, Load, Model, Open, Plan, Stop, TlsOptions};
+use crate::preflight::{self, PreflightError};
 use crate::recorder::Counts;
 use crate::schedule::{Schedule, closed};
 use crate::source::Request;
@@ -104,6 +106,9 @@ pub enum RunError {
     /// No target.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// What was found out before the load says that it cannot go well.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
     /// The engine cannot carry the request.
     #[error(transparent)]
     Engine(#[from] ReqwestError),
@@ -127,6 +132,7 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
         allowed,
     })?;
     let mut notes: Vec<String> = raised.into_iter().collect();
+    let mut dialer = dialer(&plan.load).map_err(PreflightError::Setup)?;
     let started = launch::start(&plan.target, context.program, &context.interrupt.cancel);
     // Looked at first: a start that a signal cut short is no failure of the target.
     if let Some(signal) = context.interrupt.signal() {
@@ -134,8 +140,13 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     }
     let mut target = started?;
     let request = plan.request(target.address());
+    let found = preflight::look(&plan.load, &request.origin, &mut dialer, &context.interrupt.cancel)?;
+    if let Some(signal) = context.interrupt.signal() {
+        return Err(RunError::Interrupted(signal));
+    }
+    notes.extend(found.notes);
     observer.begin(plan);
-    let loaded = load(plan, &request, |seconds, collector| {
+    let loaded = load(plan, &request, Arc::new(dialer), |seconds, collector| {
         observer.seconds(seconds, collector);
         for died in target.check() {
             observer.note(&died);
@@ -159,13 +170,24 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     });
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
+    run.negotiated = found.negotiated;
     Ok(run)
+}
+
+/// What makes the connections. Files that it needs are read before anything is started.
+fn dialer(load: &Load) -> Result<Dialer, TlsError> {
+    let dialer = Dialer::new(&load.route)?;
+    if load.url.scheme() == "https" || load.route.tls != TlsOptions::default() {
+        dialer.tls()?;
+    }
+    Ok(dialer)
 }
 
 /// Runs the fleet with the plan's engine. Also gives what fell due.
 fn load(
     plan: &Plan,
     request: &Request,
+    dialer: Arc<Dialer>,
     attend: impl FnMut(&[Counts], &Collector) -> Attention,
 ) -> Result<(Outcome, Due), RunError> {
     let load = &plan.load;
@@ -200,17 +222,21 @@ fn load(
         redirects: load.redirects,
         model,
     };
-    let (workers, slots): (NonZeroUsize, usize) = (load.workers, load.connections.get());
+    let (connections, streams) = (load.connections.get(), load.route.streams.get());
+    let crew = Crew { workers: load.workers, connections, streams };
     let mut outcome = match load.engine {
-        EngineKind::Http1 => fleet::run(&orders, workers, slots, Http1::default, attend)?,
+        EngineKind::Http1 => fleet::run(&orders, crew, move || Http1::new(Arc::clone(&dialer)), attend)?,
+        EngineKind::Http2 => {
+            fleet::run(&orders, crew, move || Http2::new(Arc::clone(&dialer), streams), attend)?
+        }
         EngineKind::Reqwest => {
             // Made once here, so that a request it cannot carry is refused before anything starts.
-            let engine = Reqwest::new(request)?;
-            fleet::run(&orders, workers, slots, move || engine.clone(), attend)?
+            let engine = Reqwest::new(request, &load.route, &dialer)?;
+            fleet::run(&orders, crew, move || engine.clone(), attend)?
         }
         EngineKind::Fake => {
             let script = |_, _| Behaviour::Answer(200, SECOND / 1000);
-            fleet::run(&orders, workers, slots, move || Fake::new(script), attend)?
+            fleet::run(&orders, crew, move || Fake::new(script), attend)?
         }
     };
     let unsent = unsent(&mut outcome, &orders);
@@ -364,6 +390,7 @@ impl Totals<'_> {
             instances: Vec::<Instance>::new(),
             verification: None::<Verification>,
             redirects: total.counts.redirects,
+            negotiated: None,
             notes: Vec::new(),
         }
     }

@@ -107,6 +107,9 @@ pub struct Run {
     /// Redirects that were followed inside requests. Absent when there were none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redirects: u64,
+    /// What the server and the generator agreed upon, where there was something to agree upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negotiated: Option<Negotiated>,
     /// What nobody could know from the numbers later: a limit raised, an instance that died.
     pub notes: Vec<String>,
 }
@@ -409,6 +412,23 @@ pub struct Series {
 impl Series {
     /// The most intervals a document holds.
     pub const LIMIT: usize = 3600;
+}
+
+/// What a connection spoke, as found out before the load.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Negotiated {
+    /// `http/1.1`, `h2` (over TLS) or `h2c` (over plain TCP).
+    pub protocol: String,
+    /// The version of TLS, as `TLSv1_3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<String>,
+    /// The cipher suite, as `TLS13_AES_256_GCM_SHA384`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<String>,
+    /// HTTP/2: how many requests at a time the server allowed on one connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<u64>,
 }
 
 /// One worker thread of the generator.

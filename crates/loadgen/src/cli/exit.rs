@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use report::document::{Ended, Run, Verification};
 use report::warning;
 
+use crate::preflight::PreflightError;
 use crate::run::{RunError, Signal};
 
 /// What the shell sees.
@@ -68,12 +69,11 @@ impl From<Signal> for Exit {
 /// What an error means: wrong use, unless it says otherwise.
 pub(super) fn of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<RunError>() {
-        Some(RunError::Launch(_)) => Exit::NoTarget,
+        Some(RunError::Launch(_) | RunError::Preflight(PreflightError::Handshake { .. })) => Exit::NoTarget,
         Some(RunError::Interrupted(Signal::Int)) => Exit::Interrupted,
         Some(RunError::Interrupted(Signal::Term)) => Exit::Terminated,
-        Some(RunError::Files { .. } | RunError::Engine(_) | RunError::Fleet(_)) | None => {
-            error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage)
-        }
+        Some(RunError::Files { .. } | RunError::Preflight(_) | RunError::Engine(_) | RunError::Fleet(_))
+        | None => error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage),
     }
 }
 

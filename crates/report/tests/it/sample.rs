@@ -109,6 +109,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         instances: Vec::new(),
         verification: None,
         redirects: 0,
+        negotiated: None,
         notes: Vec::new(),
     }
 }
