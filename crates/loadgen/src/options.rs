@@ -42,6 +42,7 @@ pub enum EngineChoice {
 /// The load: what is sent, how often, over how many connections.
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct LoadOptions {
     /// Number of requests [default: 200]. Not used when a duration is given
     #[arg(short = 'n', long, alias = "n", value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
@@ -135,7 +136,7 @@ pub struct LoadOptions {
     #[arg(short = 'D', long, alias = "D", value_name = "FILE")]
     pub body_file: Option<PathBuf>,
 
-    /// Speak HTTP/1.1 [default]
+    /// Speak HTTP/1.1, which is the default
     #[arg(long)]
     #[serde(default)]
     pub http1: bool,

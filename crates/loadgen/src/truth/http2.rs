@@ -270,9 +270,9 @@ impl Server {
         match behaviour {
             Http2Behaviour::Answer { status, body, delay } => {
                 tokio::time::sleep(delay).await;
-                self.whole(&mut answer, status, Bytes::from(vec![b'x'; body])).await?;
+                self.whole(&mut answer, status, Bytes::from(vec![b'x'; body]))?;
             }
-            Http2Behaviour::Echo => self.whole(&mut answer, 200, read.into()).await?,
+            Http2Behaviour::Echo => self.whole(&mut answer, 200, read.into())?,
             Http2Behaviour::Redirect(location) => {
                 let mut response = Response::new(());
                 *response.status_mut() = http::StatusCode::FOUND;
@@ -293,7 +293,7 @@ impl Server {
                 return Ok(Some(End::Close(Box::new(stream))));
             }
             Http2Behaviour::LastAnswer => {
-                self.whole(&mut answer, 200, Bytes::from_static(b"last")).await?;
+                self.whole(&mut answer, 200, Bytes::from_static(b"last"))?;
                 return Ok(Some(End::GoAway));
             }
             Http2Behaviour::Silence => std::future::pending().await,
@@ -312,12 +312,7 @@ impl Server {
         Ok(read)
     }
 
-    async fn whole(
-        &self,
-        answer: &mut SendResponse<Bytes>,
-        status: u16,
-        body: Bytes,
-    ) -> Result<(), h2::Error> {
+    fn whole(&self, answer: &mut SendResponse<Bytes>, status: u16, body: Bytes) -> Result<(), h2::Error> {
         let mut response = Response::new(());
         *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
         let mut stream = answer.send_response(response, body.is_empty())?;

@@ -66,22 +66,16 @@ pub(super) fn configure(options: &TlsOptions, protocol: Protocol) -> Result<Clie
 
 fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
-    match file {
-        Some(path) => {
-            for certificate in certificates(path, "certificate of an authority")? {
-                let why = |error: rustls::Error| error.to_string();
-                let what = "certificates of authorities";
-                let failed = |why| TlsError::File { what, path: path.to_owned(), why };
-                store.add(certificate).map_err(|error| failed(why(error)))?;
-            }
-        }
-        None => {
-            // A file of the system that cannot be read matters only when nothing else is left.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                return Err(TlsError::NoAuthorities);
-            }
-        }
+    let Some(path) = file else {
+        // A file of the system that cannot be read matters only when nothing else is left.
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return if store.is_empty() { Err(TlsError::NoAuthorities) } else { Ok(store) };
+    };
+    for certificate in certificates(path, "certificate of an authority")? {
+        let what = "certificates of authorities";
+        let failed =
+            |error: rustls::Error| TlsError::File { what, path: path.to_owned(), why: error.to_string() };
+        store.add(certificate).map_err(failed)?;
     }
     Ok(store)
 }
