@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 use crate::clock::{self, RealTimer, Timer, Timerfd};
 use crate::collector::Collector;
 use crate::engine::Engine;
-use crate::recorder::Counts;
+use crate::recorder::Interval;
 use crate::worker::{self, Link, Model, Opened, Orders, Phase};
 
 /// How often the caller is asked whether to go on.
@@ -43,8 +43,6 @@ pub enum FleetError {
 pub struct Outcome {
     /// Everything measured.
     pub collector: Collector,
-    /// The wall clock at time zero.
-    pub started: SystemTime,
     /// When the run was told to stop early, in nanoseconds since time zero.
     pub stopped_at: Option<u64>,
 }
@@ -71,7 +69,7 @@ pub fn run<E, M>(
     orders: &Orders,
     crew: Crew,
     engine: M,
-    mut attend: impl FnMut(&[Counts], &Collector) -> Attention,
+    mut attend: impl FnMut(&[Interval], &Collector) -> Attention,
 ) -> Result<Outcome, FleetError>
 where
     E: Engine<RealTimer>,
@@ -109,12 +107,12 @@ where
     }
     drop(messages);
     let threads = threads.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut collector = Collector::new(emptied);
     ready.wait();
-    let started = clock::wall();
+    collector.started = clock::wall();
     let timer = *zero.get_or_init(RealTimer::start);
     ready.wait();
 
-    let mut collector = Collector::new(emptied);
     let mut stopped_at = None;
     let mut seconds = Vec::new();
     while !collector.is_done() {
@@ -135,7 +133,7 @@ where
         // A worker's panic was printed when it happened; the run ends with an account that does not balance.
         let _ = thread.join();
     }
-    Ok(Outcome { collector, started, stopped_at })
+    Ok(Outcome { collector, stopped_at })
 }
 
 /// A runtime for one worker, and the file of its alarm.

@@ -13,6 +13,7 @@ fn orders(schedule: Schedule) -> Orders {
         drain: 0,
         redirects: 10,
         model: Model::Closed { tick: None },
+        rows: None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use report::document::{
     Account, Connections, Ended, Instance, Latencies, RUN_SCHEMA, Run, Verification, Window, Worker,
 };
+use report::histogram::Histogram;
 
 use crate::clock::{self, Nanos, SECOND, nanos};
 use crate::collector::Collector;
@@ -19,7 +20,8 @@ use crate::fleet::{self, Attention, Crew, FleetError, Outcome};
 use crate::launch::{self, LaunchError, Program, Running};
 use crate::plan::{EngineKind, Load, Model, Open, Plan, Stop, TlsOptions};
 use crate::preflight::{self, PreflightError};
-use crate::recorder::Counts;
+use crate::recorder::Interval;
+use crate::rows::Feed;
 use crate::schedule::{Schedule, closed};
 use crate::source::Request;
 use crate::worker::{self, Orders};
@@ -67,8 +69,10 @@ impl Interrupt {
 pub trait Observer {
     /// The load begins now.
     fn begin(&mut self, plan: &Plan);
-    /// Called several times a second, with the seconds completed since.
-    fn seconds(&mut self, seconds: &[Counts], collector: &Collector);
+    /// Called several times a second, with the seconds completed since. Says whether the run goes on.
+    fn seconds(&mut self, seconds: &[Interval], collector: &Collector) -> Attention;
+    /// How long the requests had waited that fell due and were never sent. They belong to no second.
+    fn unsent(&mut self, _unsent: &Histogram) {}
     /// Something happened that a person should know at once.
     fn note(&mut self, note: &str);
     /// The load is over.
@@ -86,6 +90,10 @@ pub struct Context<'a> {
     pub interrupt: &'a Interrupt,
     /// What this program is made of, by name.
     pub versions: std::collections::BTreeMap<String, String>,
+    /// What the person calls it, by name.
+    pub tags: std::collections::BTreeMap<String, String>,
+    /// Where every single request is told, if anybody wants to know.
+    pub rows: Option<Feed>,
 }
 
 /// Why there is no run. Once the load has begun there is always one.
@@ -146,17 +154,18 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     }
     notes.extend(found.notes);
     observer.begin(plan);
-    let loaded = load(plan, &request, Arc::new(dialer), |seconds, collector| {
-        observer.seconds(seconds, collector);
+    let loaded = load(plan, &request, Arc::new(dialer), context.rows.clone(), |seconds, collector| {
+        let attention = observer.seconds(seconds, collector);
         for died in target.check() {
             observer.note(&died);
             notes.push(died);
         }
         let go_on = context.interrupt.signal().is_none() && !target.is_lost();
-        if go_on { Attention::Continue } else { Attention::Stop }
+        if go_on { attention } else { Attention::Stop }
     });
     observer.end();
     let (outcome, due) = loaded?;
+    observer.unsent(&due.unsent);
     let ended = ended(&outcome, context.interrupt, &target);
     let remains = target.stop();
     let totals = Totals { plan, outcome: &outcome, due };
@@ -188,7 +197,8 @@ fn load(
     plan: &Plan,
     request: &Request,
     dialer: Arc<Dialer>,
-    attend: impl FnMut(&[Counts], &Collector) -> Attention,
+    rows: Option<Feed>,
+    attend: impl FnMut(&[Interval], &Collector) -> Attention,
 ) -> Result<(Outcome, Due), RunError> {
     let load = &plan.load;
     let end = match load.stop {
@@ -221,6 +231,7 @@ fn load(
         drain: nanos(load.drain),
         redirects: load.redirects,
         model,
+        rows,
     };
     let (connections, streams) = (load.connections.get(), load.route.streams.get());
     let crew = Crew { workers: load.workers, connections, streams };
@@ -243,18 +254,18 @@ fn load(
     Ok((outcome, Due { taken: orders.schedule.taken(), unsent }))
 }
 
-/// Counts what fell due and was never sent, and puts it into the distribution at the time it had waited.
-fn unsent(outcome: &mut Outcome, orders: &Orders) -> u64 {
+/// Finds what fell due and was never sent, and puts it into the distribution at the time it had waited.
+fn unsent(outcome: &mut Outcome, orders: &Orders) -> Histogram {
     let gave_up = match outcome.stopped_at {
         Some(stopped) => stopped,
         None => orders.end.unwrap_or(0).saturating_add(orders.drain),
     };
-    let censored = &mut outcome.collector.total.latencies.censored;
-    let before = censored.count();
+    let mut unsent = Histogram::new();
     for due in orders.schedule.rest(gave_up) {
-        censored.record(gave_up - due);
+        unsent.record(gave_up - due);
     }
-    censored.count() - before
+    outcome.collector.total.latencies.censored.merge(&unsent);
+    unsent
 }
 
 fn ended(outcome: &Outcome, interrupt: &Interrupt, target: &Running) -> Ended {
@@ -262,17 +273,18 @@ fn ended(outcome: &Outcome, interrupt: &Interrupt, target: &Running) -> Ended {
         (Some(_), Some(Signal::Int)) => Ended::Sigint,
         (Some(_), Some(Signal::Term)) => Ended::Sigterm,
         (Some(_), None) if target.is_lost() => Ended::TargetLost,
-        (None, _) | (Some(_), None) => Ended::Completed,
+        (Some(_), None) => Ended::OutputLost,
+        (None, _) => Ended::Completed,
     }
 }
 
 /// What the schedule says of the run. The slots count what was sent for themselves, and the two must agree.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Due {
     /// Releases that a slot took.
     taken: u64,
-    /// Releases that fell due and that nobody took.
-    unsent: u64,
+    /// Releases that fell due and that nobody took: how long they had waited.
+    unsent: Histogram,
 }
 
 /// From what the workers measured to what the document holds.
@@ -288,9 +300,9 @@ impl Totals<'_> {
         let counts = &collector.total.counts;
         let sent = collector.workers.iter().flat_map(|worker| &worker.slots).map(|slot| slot.sent).sum();
         Account {
-            scheduled: self.due.taken + self.due.unsent,
+            scheduled: self.due.taken + self.due.unsent.count(),
             sent,
-            unsent: self.due.unsent,
+            unsent: self.due.unsent.count(),
             ok: counts.ok,
             http_error: counts.http_error,
             failed: counts.failed,
@@ -367,11 +379,12 @@ impl Totals<'_> {
 
     fn document(&self, context: &Context<'_>, account: Account) -> Run {
         let total = &self.outcome.collector.total;
-        let started = clock::timestamp(self.outcome.started);
+        let started = clock::timestamp(self.outcome.collector.started);
         Run {
             schema: RUN_SCHEMA.to_owned(),
             id: format!("{}-{}", started.compact, std::process::id()),
             name: self.plan.name.clone(),
+            tags: context.tags.clone(),
             started_at: started.rfc3339,
             ended: Ended::Completed,
             config: self.plan.pairs(),

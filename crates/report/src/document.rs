@@ -68,8 +68,11 @@ pub struct Run {
     pub schema: String,
     /// Unique among the documents of one machine: start time and process.
     pub id: String,
-    /// The scenario's name, or `load` for a plain load test.
+    /// The scenario's name, or that of `--name`, else `load` for a plain load test.
     pub name: String,
+    /// What the person who ran it calls it, by name. Absent when there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// Wall-clock time of time zero, RFC 3339 in UTC.
     pub started_at: String,
     /// How it came to its end.
@@ -131,6 +134,8 @@ pub enum Ended {
     Sigterm,
     /// Every instance of the target was gone.
     TargetLost,
+    /// Whoever read the rows of its requests had gone, or they could not be written any more.
+    OutputLost,
 }
 
 /// The stretch of time that a run's numbers describe.

@@ -52,7 +52,8 @@ impl Exit {
             _ if !is_verified => Self::Broken,
             Ended::TargetLost => Self::NoTarget,
             Ended::Completed if run.account.sent > 0 && run.account.answered() == 0 => Self::NoTarget,
-            Ended::Completed => Self::Done,
+            // A reader that has gone wanted no more; what could not be written is told apart.
+            Ended::Completed | Ended::OutputLost => Self::Done,
         }
     }
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use report::document::{FailureKind, Run};
 
 use crate::collector::Collector;
+use crate::fleet::Attention;
 use crate::launch::Program;
 use crate::options::{EngineChoice, LoadOptions};
 use crate::plan::{Plan, Surroundings};
 use crate::quantity::Timeout;
-use crate::recorder::Counts as Second;
+use crate::recorder::Interval as Second;
 use crate::run::{self, Context, Interrupt, Observer};
 use crate::truth::{Answer, Behaviour, Counts, End, Findings, Framing, Truth, Turn};
 
@@ -69,7 +70,9 @@ struct Nobody;
 
 impl Observer for Nobody {
     fn begin(&mut self, _plan: &Plan) {}
-    fn seconds(&mut self, _seconds: &[Second], _collector: &Collector) {}
+    fn seconds(&mut self, _seconds: &[Second], _collector: &Collector) -> Attention {
+        Attention::Continue
+    }
     fn note(&mut self, _note: &str) {}
     fn end(&mut self) {}
 }
@@ -131,8 +134,14 @@ impl Case {
         let plan = Plan::of_url(url, options, Surroundings { cpus: 2.try_into().unwrap(), seed: 0 }).unwrap();
         let program = Program { path: PathBuf::new(), leading: Vec::new() };
         let interrupt = Interrupt::default();
-        let context =
-            Context { program: &program, machine: None, interrupt: &interrupt, versions: BTreeMap::new() };
+        let context = Context {
+            program: &program,
+            machine: None,
+            interrupt: &interrupt,
+            versions: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            rows: None,
+        };
         let run = run::run(&plan, &context, &mut Nobody).unwrap();
         check_the_run(&run, is_by_number.then_some(requests));
         run

@@ -13,6 +13,8 @@ mod identity;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+mod outputs;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod refusals;

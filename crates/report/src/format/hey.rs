@@ -4,7 +4,7 @@
 //! happens (what does not exist prints as zero, never as NaN), and what hey does not say comes after it.
 
 use crate::document::{Document, Run};
-use crate::format::View;
+use crate::format::{View, bounded, tags};
 use crate::histogram::{Histogram, Percentile};
 use crate::summary::{Phase, RATE_KEY, STAGES_KEY, Summary, unanswered};
 use crate::units::{count, counted, nanos, one_line};
@@ -152,15 +152,23 @@ fn error_text(run: &Run, kind: &str) -> String {
 }
 
 /// What hey does not say, in at most [`NOTES`] lines. None begins with a bracket.
-fn notes(view: &View<'_>) -> Vec<String> {
+pub(super) fn notes(view: &View<'_>) -> Vec<String> {
     let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
+    // First, so that it is never among those left out.
+    notes.splice(0..0, further_percentiles(view));
     match view.document {
         Document::Run(run) => {
-            let facts: Vec<String> =
-                [engine(run), open_model(view), connections(run), verification(run), instances(run)]
-                    .into_iter()
-                    .flatten()
-                    .collect();
+            let facts: Vec<String> = [
+                engine(run),
+                open_model(view),
+                connections(run),
+                verification(run),
+                instances(run),
+                tagged(run),
+            ]
+            .into_iter()
+            .flatten()
+            .collect();
             let room = NOTES.saturating_sub(facts.len());
             let said = run.notes.iter().map(|note| format!("note: {}", one_line(note)));
             notes.extend(said);
@@ -174,6 +182,16 @@ fn notes(view: &View<'_>) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Those that were asked for and that the block does not have.
+fn further_percentiles(view: &View<'_>) -> Option<String> {
+    let known = view.quantiles().filter(|quantile| quantile.is_supported);
+    let known = known.filter(|quantile| !Percentile::HEY.contains(&quantile.percentile));
+    let known = known.map(|quantile| format!("{} {}", quantile.percentile, bounded(quantile)));
+    let parts: Vec<_> =
+        if view.percentiles.is_empty() { Vec::new() } else { known.chain(view.unknown()).collect() };
+    (!parts.is_empty()).then(|| format!("asked for: {}", parts.join(", ")))
 }
 
 fn shorten(notes: &mut Vec<String>, room: usize) {
@@ -246,6 +264,10 @@ fn verification(run: &Run) -> Option<String> {
     let verification = run.verification.as_ref().filter(|verification| verification.holds())?;
     let (rows, good) = (counted(verification.rows, "row"), counted(verification.acknowledged, "good answer"));
     Some(format!("database: {rows} for {good}, integrity ok"))
+}
+
+fn tagged(run: &Run) -> Option<String> {
+    tags(run).map(|tags| format!("tags: {tags}"))
 }
 
 /// What each server process did, and any that did not end as it was told to.

@@ -4,6 +4,7 @@
 
 mod compare;
 mod formats;
+mod hlog;
 mod reference;
 mod sample;
 mod store;
