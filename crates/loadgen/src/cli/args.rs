@@ -17,6 +17,14 @@ Examples:
   loadgen run scenarios/quick.toml                   start a target, load it, check it, record it
   loadgen compare results/                           recorded runs side by side
 
+Columns of --raw, times in nanoseconds, empty where unknown:
+  begin_ns           where the latency begins, since the run began: the connection's turn, or with --rate the due time
+  start_ns           when a connection took the request
+  end_ns, total_ns   when it ended, and its latency
+  dns_ns, connect_ns, write_ns, wait_ns, read_ns    where the time went
+  status, failure    of the answer, or why there is none
+  written_bytes, head_bytes, body_bytes, redirects, reused, worker, slot
+
 Exit codes:
   0  done                                          3  no target, or not one answer
   1  the target lost what it had acknowledged      4  the run is not valid
@@ -94,11 +102,12 @@ pub(super) struct OutputOptions {
 /// What is written beside the report.
 #[derive(Debug, Args)]
 pub(super) struct RecordOptions {
-    /// Write every request as a row of CSV, in nanoseconds, while the run goes on. `-` is stdout; the report is left out then
+    /// Write every request as a row of CSV, in nanoseconds, while the run goes on; replaces the file. `-` is stdout, without a
+    /// report then
     #[arg(long, value_name = "FILE")]
     pub(super) raw: Option<PathBuf>,
 
-    /// Write the latencies of every second as an interval log of HdrHistogram, while the run goes on
+    /// Write the latencies of every second as an interval log of HdrHistogram, while the run goes on; replaces the file
     #[arg(long, value_name = "FILE")]
     pub(super) hlog: Option<PathBuf>,
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, bail, ensure};
 use report::document::Run;
 use report::histogram::Histogram;
-use report::units::counted;
+use report::units::count;
 
 use super::args::{OutputOptions, RecordOptions, Shown};
 use super::exit::Exit;
@@ -126,14 +126,16 @@ fn missing(written: Written) -> Vec<String> {
     let errors = errors.into_iter().filter(|(name, error)| !is_gone(name, error));
     let mut notes: Vec<_> =
         errors.map(|(name, error)| format!("{name} cannot be written: {error}; it is not whole")).collect();
-    let mut lost = |number, thing| {
-        if number > 0 {
-            let things = counted(number, thing);
-            notes.push(format!("{things} were lost, because they came faster than they could be written"));
-        }
+    let mut lost = |number: u64, one: &str, many: &str| match number {
+        0 => {}
+        1 => notes.push(format!("1 {one} was lost, because it came faster than it could be written")),
+        _ => notes.push(format!(
+            "{} {many} were lost, because they came faster than they could be written",
+            count(number)
+        )),
     };
-    lost(lost_rows, "row");
-    lost(lost_lines, "line of the interval log");
+    lost(lost_rows, "row", "rows");
+    lost(lost_lines, "line of the interval log", "lines of the interval log");
     notes
 }
 
@@ -169,5 +171,27 @@ impl Observer for Recording {
 
     fn end(&mut self) {
         self.live.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_in_sentences() {
+        let errors = vec![
+            ("stdout".to_owned(), io::ErrorKind::BrokenPipe.into()),
+            ("rows.csv".to_owned(), io::ErrorKind::StorageFull.into()),
+        ];
+        let notes = missing(Written { errors, lost_rows: 1200, lost_lines: 1 });
+        assert_eq!(notes.len(), 3, "a reader that has gone is none: {notes:?}");
+        assert!(notes[0].starts_with("rows.csv cannot be written: "), "{notes:?}");
+        assert_eq!(notes[1], "1,200 rows were lost, because they came faster than they could be written");
+        assert_eq!(
+            notes[2],
+            "1 line of the interval log was lost, because it came faster than it could be written"
+        );
+        assert_eq!(missing(Written::default()), Vec::<String>::new());
     }
 }

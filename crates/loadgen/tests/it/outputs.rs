@@ -74,7 +74,7 @@ fn csv_is_heys_and_nothing_else_is_on_stdout() {
     let rows = hey_rows(&ended.stdout);
     let counts = truth.finish().counts;
     assert_eq!(rows.len() as u64, counts.answers, "answered requests only");
-    assert!(rows.len() < 400 && rows.iter().any(|row| row[6] as u16 == 503), "{counts:?}");
+    assert!(rows.len() < 400 && rows.iter().any(|row| (row[6] - 503.0).abs() < 0.5), "{counts:?}");
     // In the order of their ends, but for the rounding of two fields.
     assert!(rows.windows(2).all(|pair| pair[0][0] + pair[0][7] <= pair[1][0] + pair[1][7] + 0.000_21));
     for [total, dial, dns, write, delay, read, _, offset] in rows {
