@@ -45,7 +45,7 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
         rows: recording.rows(),
     };
     let mut run = run::run(&plan, &context, &mut recording)?;
-    let exit = recording.finish(&mut run).max(Exit::of(&run));
+    let exit = recording.finish(&mut run);
     let document = Document::Run(Box::new(run));
     match output_options.shown() {
         Shown::Report(format) if !takes_stdout(&output_options, &record) => {

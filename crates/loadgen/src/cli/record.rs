@@ -1,7 +1,7 @@
 //! What is written while a run goes on, and who looks on for it: rows on stdout or in a file, the interval log.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +33,8 @@ pub(super) struct Recording {
     live: Live,
     writer: Option<Writer>,
     has_rows: bool,
+    /// Whether the rows go to a terminal.
+    is_seen: bool,
     log: Option<IntervalLog>,
     /// Raised when stdout takes no more rows: the run has no use then.
     lost: Arc<AtomicBool>,
@@ -94,7 +96,8 @@ impl Recording {
                     .context("cannot start a thread that writes")?,
             )
         };
-        Ok(Self { live: Live::default(), writer, has_rows, log, lost })
+        let is_seen = takes_stdout(output, record) && io::stdout().is_terminal();
+        Ok(Self { live: Live::default(), writer, has_rows, is_seen, log, lost })
     }
 
     /// Where workers tell their rows, if anybody wants them.
@@ -102,9 +105,10 @@ impl Recording {
         self.writer.as_ref().filter(|_| self.has_rows).map(|writer| writer.feed().clone())
     }
 
-    /// Writes what is left, and puts into the run's notes what is missing. Says what that means for the shell.
+    /// Writes what is left, and puts into the run's notes what is missing. Says what it all means for the shell: a run
+    /// whose record is not whole is not valid.
     pub(super) fn finish(self, run: &mut Run) -> Exit {
-        let Some(writer) = self.writer else { return Exit::Done };
+        let Some(writer) = self.writer else { return Exit::of(run) };
         if let Some(log) = self.log {
             writer.feed().lines(log.finish(run.window.wall_ns));
         }
@@ -112,7 +116,7 @@ impl Recording {
         for note in &notes {
             output::tell(&format!("loadgen: {note}"));
         }
-        let exit = if notes.is_empty() { Exit::Done } else { Exit::Invalid };
+        let exit = if notes.is_empty() { Exit::of(run) } else { Exit::Invalid };
         run.notes.extend(notes);
         exit
     }
@@ -148,7 +152,10 @@ fn create(flag: &str, path: &Path) -> anyhow::Result<Output> {
 
 impl Observer for Recording {
     fn begin(&mut self, plan: &Plan) {
-        self.live.begin(plan);
+        // On a terminal the rows themselves move.
+        if !self.is_seen {
+            self.live.begin(plan);
+        }
     }
 
     fn seconds(&mut self, seconds: &[Interval], collector: &Collector) -> Attention {

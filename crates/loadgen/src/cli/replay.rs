@@ -47,8 +47,8 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     };
     let count = plans.len();
     for (index, plan) in plans.iter().enumerate() {
-        output::tell(&format!("{}/{count} {}", index + 1, headline(plan)));
         let mut recording = Recording::open(&shown, &record, plan)?;
+        output::tell(&format!("{}/{count} {}", index + 1, headline(plan)));
         let context = Context {
             program: &program,
             machine: machine.as_deref(),
@@ -118,7 +118,6 @@ struct Series<'a> {
 impl Series<'_> {
     /// Shows a run and writes its document; first writes, so that a closed stdout loses nothing.
     fn keep(&mut self, run: Run) -> anyhow::Result<()> {
-        self.exit = self.exit.max(Exit::of(&run));
         let path = free_path(&self.root.join(&run.name), &run.id);
         let document = Document::Run(Box::new(run));
         let written = store::write(&path, &document);
