@@ -33,8 +33,8 @@ pub(super) struct Recording {
     live: Live,
     writer: Option<Writer>,
     has_rows: bool,
-    /// Whether the rows go to a terminal.
-    is_seen: bool,
+    /// Whether rows go to stdout, and the report's lines to stderr.
+    takes_stdout: bool,
     log: Option<IntervalLog>,
     /// Raised when stdout takes no more rows: the run has no use then.
     lost: Arc<AtomicBool>,
@@ -96,8 +96,8 @@ impl Recording {
                     .context("cannot start a thread that writes")?,
             )
         };
-        let is_seen = takes_stdout(output, record) && io::stdout().is_terminal();
-        Ok(Self { live: Live::default(), writer, has_rows, is_seen, log, lost })
+        let takes_stdout = takes_stdout(output, record);
+        Ok(Self { live: Live::default(), writer, has_rows, takes_stdout, log, lost })
     }
 
     /// Where workers tell their rows, if anybody wants them.
@@ -113,7 +113,8 @@ impl Recording {
             writer.feed().lines(log.finish(run.window.wall_ns));
         }
         let notes = missing(writer.finish());
-        for note in &notes {
+        // Where stderr gets the report's lines, it gets these with them.
+        for note in notes.iter().filter(|_| !self.takes_stdout) {
             output::tell(&format!("loadgen: {note}"));
         }
         let exit = if notes.is_empty() { Exit::of(run) } else { Exit::Invalid };
@@ -153,7 +154,7 @@ fn create(flag: &str, path: &Path) -> anyhow::Result<Output> {
 impl Observer for Recording {
     fn begin(&mut self, plan: &Plan) {
         // On a terminal the rows themselves move.
-        if !self.is_seen {
+        if !(self.takes_stdout && io::stdout().is_terminal()) {
             self.live.begin(plan);
         }
     }
