@@ -22,6 +22,7 @@ pub mod rows;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod selftest;
 pub mod source;
 pub mod truth;
 pub mod verify;

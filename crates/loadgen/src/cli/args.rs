@@ -1,6 +1,7 @@
 //! What can be typed. No input or output, no defaults, nothing resolved.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -63,6 +64,10 @@ pub(super) enum Command {
     Report(ReportCommand),
     /// Show what a load test or a scenario would do, without doing it
     Plan(PlanCommand),
+    /// Prove on this machine that the numbers are right, and say how exact they are here
+    Selftest,
+    /// Start a server that behaves as its URLs say, and counts for itself: for checking load generators
+    TruthServer(TruthCommand),
 }
 
 /// A plain load test.
@@ -230,6 +235,36 @@ pub(super) struct PlanCommand {
 
     #[command(flatten)]
     pub(super) target: TargetOptions,
+}
+
+const TRUTH_WORDS: &str = "\
+What the path of a request says, one word after the other:
+  bytes/N  status/CODE  chunked  until-close  echo  close     the answer
+  delay/TIME  exp/MEAN  drip/PAUSE                            when it comes; exp: exponentially distributed
+  freeze/FROM/TIME                                            nobody is answered meanwhile; counted from the first request
+  queue/MEAN                                                  one server for all, first come, first served
+  truncate/BYTES                                              closes after so many bytes of the body
+  reset  hang-up  silence  garbage                            no answer at all
+  share/F                                                     the next word counts for this share of the requests
+Examples: /bytes/1000/chunked, /delay/5ms/share/0.01/delay/500ms, /share/0.01/silence
+
+GET /truth.json tells the counts and is not counted; SIGINT and SIGTERM end the server, which then prints them.";
+
+/// `loadgen truth-server`.
+#[derive(Debug, Args)]
+#[command(after_help = TRUTH_WORDS)]
+pub(super) struct TruthCommand {
+    /// Address and port to listen on; port 0 chooses a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
+    pub(super) listen: SocketAddr,
+
+    /// Do this for every request, whatever its own path says
+    #[arg(long, value_name = "PATH")]
+    pub(super) always: Option<String>,
+
+    /// Seed of shares and distributions; the same one repeats them
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub(super) seed: u64,
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@ mod load;
 mod output;
 mod record;
 mod replay;
+mod selftest;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;
 mod spelling;
 mod words;
+mod truth;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -66,6 +68,8 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Plan(command)) => show::plan(command),
         Some(Command::Report(command)) => show::report(&command),
         Some(Command::Compare(command)) => show::compare(&command),
+        Some(Command::Selftest) => selftest::run(),
+        Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]
         Some(Command::Serve(serve)) => return serve::run(&serve),
     };

@@ -20,6 +20,8 @@ pub enum Behaviour {
     End(End),
     /// Reads the request whole and never answers.
     Silence,
+    /// Answers with what was counted, as JSON, and does not count itself.
+    Counts,
 }
 
 impl From<Answer> for Behaviour {
@@ -108,9 +110,16 @@ impl Answer {
     }
 
     /// With a body of so many bytes.
+    /// With a body of so many bytes.
     #[must_use]
     pub fn body(self, body: u64) -> Self {
         Self { body, ..self }
+    }
+
+    /// With that status instead.
+    #[must_use]
+    pub fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// With a body as long as that of the request.
@@ -192,6 +201,10 @@ impl Answer {
     /// body included.
     pub fn wire_length(&self, request_body: u64, head_only: bool) -> u64 {
         self.pieces(request_body, head_only).left()
+    }
+
+    pub(super) fn status_code(&self) -> u16 {
+        self.status
     }
 
     pub(super) fn is_early(&self) -> bool {

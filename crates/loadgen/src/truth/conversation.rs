@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::SockRef;
 
 use super::answer::{Answer, Behaviour, End, Kind, Pieces};
 use super::request::{Head, Next, Reader};
-use super::{Heard, KEPT_BODY, Script, Shared, Turn, add, lock};
+use super::{Heard, KEPT_BODY, Script, Served, Shared, Turn, add, lock};
+use crate::clock::Nanos;
 
 /// A connection and the thread that serves it.
 pub(super) struct Conversation {
@@ -17,6 +19,16 @@ pub(super) struct Conversation {
     stream: Arc<TcpStream>,
     shared: Arc<Shared>,
     script: Arc<Script>,
+}
+
+/// One request that was read whole.
+struct Request<'a> {
+    number: u64,
+    /// When its head was read.
+    at: Nanos,
+    /// When its last byte was.
+    complete: Nanos,
+    head: &'a Head,
 }
 
 /// How a turn ended.
@@ -57,7 +69,7 @@ impl Conversation {
             }
             Ok(Ended::Open | Ended::Close) | Err(_) => {}
         }
-        add(&self.shared.counters.read, reader.read);
+        add(&self.shared.counters.read, reader.take_read());
         // The socket is closed when its last owner, this thread, drops it.
         lock(&self.shared.open).streams.remove(&self.number);
     }
@@ -72,18 +84,25 @@ impl Conversation {
                     return Ok(Ended::Reset);
                 }
             };
-            let behaviour = (self.script)(&Turn { connection: self.number, request, head: &head });
+            let (number, at) = (self.shared.turns.fetch_add(1, Ordering::SeqCst), self.shared.now());
+            let behaviour =
+                (self.script)(&Turn { connection: self.number, request, number, at, head: &head });
+            if behaviour == Behaviour::Counts {
+                return self.tell_counts(request, reader);
+            }
             match &behaviour {
                 Behaviour::Answer(answer) if answer.is_early() => {
-                    self.answer(answer, &head)?;
+                    self.answer(answer, &Request { number, at, complete: at, head: &head })?;
                     return Ok(Ended::Unread);
                 }
                 _ => {}
             }
             let Some(body) = reader.body(head.content_length, KEPT_BODY)? else { return Ok(Ended::Close) };
             add(&self.shared.counters.requests, 1);
+            add(&self.shared.counters.read, reader.take_read());
             let close = head.close;
-            let ended = self.perform(&behaviour, &head)?;
+            let complete = self.shared.now();
+            let ended = self.perform(&behaviour, &Request { number, at, complete, head: &head })?;
             self.shared.keep(Heard { head: head.text, body });
             if close || !matches!(ended, Ended::Open) {
                 return Ok(ended);
@@ -92,26 +111,45 @@ impl Conversation {
         Ok(Ended::Close)
     }
 
-    fn perform(&self, behaviour: &Behaviour, head: &Head) -> io::Result<Ended> {
+    /// Answers a question about the counts without changing them, and closes.
+    fn tell_counts(&self, request: u64, reader: &mut Reader<&TcpStream>) -> io::Result<Ended> {
+        let _ = reader.take_read();
+        self.shared.turns.fetch_sub(1, Ordering::SeqCst);
+        if request == 0 {
+            self.shared.counters.accepted.fetch_sub(1, Ordering::SeqCst);
+        }
+        let body = self.shared.report();
+        let length = body.len() + 1;
+        write!(
+            &*self.stream,
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}\n"
+        )?;
+        Ok(Ended::Close)
+    }
+
+    fn perform(&self, behaviour: &Behaviour, request: &Request<'_>) -> io::Result<Ended> {
         match behaviour {
-            Behaviour::Answer(answer) => self.answer(answer, head),
+            Behaviour::Answer(answer) => self.answer(answer, request),
             Behaviour::Raw(bytes, end) => {
                 let mut pieces = Pieces::raw(bytes);
                 self.write(&mut pieces, u64::MAX)?;
                 Ok((*end).into())
             }
             Behaviour::End(end) => Ok((*end).into()),
-            Behaviour::Silence => {
+            // Counts are told before it comes to this.
+            Behaviour::Silence | Behaviour::Counts => {
                 self.shared.pause_for_ever();
                 Ok(Ended::Close)
             }
         }
     }
 
-    fn answer(&self, answer: &Answer, head: &Head) -> io::Result<Ended> {
+    fn answer(&self, answer: &Answer, request: &Request<'_>) -> io::Result<Ended> {
         if !answer.delay().is_zero() && !self.shared.pause(answer.delay()) {
             return Ok(Ended::Close);
         }
+        let &Request { number, at, complete, head } = request;
+        self.shared.keep_times(Served { number, at, held: self.shared.now().saturating_sub(complete) });
         let mut pieces = answer.pieces(head.content_length, head.method == "HEAD");
         let whole = pieces.left();
         pieces.append(answer.junk());
@@ -126,7 +164,9 @@ impl Conversation {
             self.write(&mut pieces, step)?;
             left -= step;
         }
-        add(&self.shared.counters.answers, u64::from(limit >= whole));
+        if limit >= whole {
+            self.shared.count_answer(answer.status_code());
+        }
         Ok(end.into())
     }
 

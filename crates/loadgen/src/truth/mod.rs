@@ -16,29 +16,39 @@
 //! ```
 
 mod answer;
+mod chance;
 mod conversation;
 mod http2;
+mod path;
 mod request;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use serde::Serialize;
 use socket2::{Domain, Socket, Type};
 
 pub use self::answer::{Answer, Behaviour, End, Framing};
+pub use self::chance::{Chance, Queue};
 use self::conversation::Conversation;
 pub use self::http2::{Http2Behaviour, Http2Counts, Http2Truth, Http2Turn};
+pub use self::path::{ByPath, PathError};
 pub use self::request::Head;
+use crate::clock::{Nanos, RealTimer, Timer as _};
 
 /// Requests that are kept whole for [`Findings::heard`].
 const KEPT: usize = 16;
 /// Bytes of a request's body that are kept.
 const KEPT_BODY: usize = 64 * 1024;
+/// Answers of which [`Findings::served`] keeps the times.
+const KEPT_TIMES: u64 = 200_000;
+/// Status codes are counted below this.
+const STATUSES: usize = 1000;
 /// Connections may come in bursts: as many may wait to be accepted as the system allows.
 const BACKLOG: i32 = 4096;
 
@@ -49,6 +59,10 @@ pub struct Turn<'a> {
     pub connection: u64,
     /// Number of the request on its connection, from 0.
     pub request: u64,
+    /// Number of the request among all of the server, in the order in which their heads were read, from 0.
+    pub number: u64,
+    /// When its head was read. The server's time zero is when the first head was.
+    pub at: Nanos,
     /// Its head. Its body has not been read yet.
     pub head: &'a Head,
 }
@@ -56,9 +70,9 @@ pub struct Turn<'a> {
 type Script = Box<dyn Fn(&Turn<'_>) -> Behaviour + Send + Sync>;
 
 /// What the server counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Connections accepted.
+    /// Connections accepted, without those that only ask for the counts.
     pub accepted: u64,
     /// Requests read to the last byte of their bodies.
     pub requests: u64,
@@ -66,7 +80,8 @@ pub struct Counts {
     pub malformed: u64,
     /// Answers handed to the kernel to their last byte, interim ones not counted.
     pub answers: u64,
-    /// Bytes read from all connections.
+    /// Bytes of requests read from all connections; what is read beyond the last whole one counts when its connection
+    /// has ended.
     pub read: u64,
     /// Bytes written that are heads or chunk framing.
     pub head_written: u64,
@@ -85,6 +100,17 @@ pub struct Heard {
     pub body: Vec<u8>,
 }
 
+/// How long one answer was held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// Number of the request among all.
+    pub number: u64,
+    /// When its head was read.
+    pub at: Nanos,
+    /// From the last byte of the request read to the first byte of the answer written.
+    pub held: Nanos,
+}
+
 /// What a server has to say at its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
@@ -92,6 +118,10 @@ pub struct Findings {
     pub counts: Counts,
     /// The first requests it heard, in the order in which they were complete.
     pub heard: Vec<Heard>,
+    /// Answers handed to the kernel whole, by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// The times of the first answers, in the order of their requests.
+    pub served: Vec<Served>,
 }
 
 /// A running server. Dropping it stops it.
@@ -106,7 +136,11 @@ pub struct Truth {
 #[derive(Default)]
 struct Shared {
     counters: Counters,
+    /// Requests whose heads were read.
+    turns: AtomicU64,
+    zero: OnceLock<RealTimer>,
     heard: Mutex<Vec<Heard>>,
+    served: Mutex<Vec<Served>>,
     open: Mutex<Open>,
     stopping: Mutex<bool>,
     stopped: Condvar,
@@ -128,7 +162,6 @@ struct Open {
 }
 
 /// [`Counts`] that threads share.
-#[derive(Default)]
 struct Counters {
     accepted: AtomicU64,
     requests: AtomicU64,
@@ -138,6 +171,23 @@ struct Counters {
     head_written: AtomicU64,
     body_written: AtomicU64,
     junk_written: AtomicU64,
+    statuses: [AtomicU64; STATUSES],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            accepted: AtomicU64::default(),
+            requests: AtomicU64::default(),
+            malformed: AtomicU64::default(),
+            answers: AtomicU64::default(),
+            read: AtomicU64::default(),
+            head_written: AtomicU64::default(),
+            body_written: AtomicU64::default(),
+            junk_written: AtomicU64::default(),
+            statuses: [(); STATUSES].map(|()| AtomicU64::default()),
+        }
+    }
 }
 
 impl Counters {
@@ -179,6 +229,44 @@ impl Shared {
         drop(self.stopped.wait_while(guard, |stopping| !*stopping));
     }
 
+    /// Time since the first request.
+    fn now(&self) -> Nanos {
+        self.zero.get_or_init(RealTimer::start).now()
+    }
+
+    fn statuses(&self) -> BTreeMap<u16, u64> {
+        let counts = (0..).zip(&self.counters.statuses);
+        let counts = counts.map(|(status, counter)| (status, counter.load(Ordering::SeqCst)));
+        counts.filter(|&(_, count)| count > 0).collect()
+    }
+
+    /// One whole answer.
+    fn count_answer(&self, status: u16) {
+        add(&self.counters.answers, 1);
+        if let Some(counter) = self.counters.statuses.get(usize::from(status)) {
+            add(counter, 1);
+        }
+    }
+
+    fn keep_times(&self, served: Served) {
+        if served.number < KEPT_TIMES {
+            lock(&self.served).push(served);
+        }
+    }
+
+    /// What was counted, as JSON.
+    fn report(&self) -> String {
+        #[derive(Serialize)]
+        struct Report {
+            #[serde(flatten)]
+            counts: Counts,
+            statuses: BTreeMap<u16, u64>,
+        }
+        let report = Report { counts: self.counters.read(), statuses: self.statuses() };
+        // Numbers under names: this cannot fail.
+        serde_json::to_string(&report).unwrap_or_default()
+    }
+
     fn keep(&self, heard: Heard) {
         let mut kept = lock(&self.heard);
         if kept.len() < KEPT {
@@ -193,8 +281,21 @@ impl Truth {
     /// # Errors
     /// When the system gives no socket or no thread.
     pub fn start(script: impl Fn(&Turn<'_>) -> Behaviour + Send + Sync + 'static) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.bind(&any_port().into())?;
+        Self::start_on(any_port(), script)
+    }
+
+    /// The same on this address; port 0 chooses a free one.
+    ///
+    /// # Errors
+    /// When the address is taken or not of this machine, or the system gives no thread.
+    pub fn start_on(
+        address: SocketAddr,
+        script: impl Fn(&Turn<'_>) -> Behaviour + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // What is left of earlier connections on a port does not keep a server from it.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         let listener: TcpListener = socket.into();
         let address = listener.local_addr()?;
@@ -220,10 +321,22 @@ impl Truth {
         self.shared.counters.read()
     }
 
+    /// The same as JSON, with the answers by status.
+    pub fn report(&self) -> String {
+        self.shared.report()
+    }
+
     /// Stops it, cutting what is under way, and waits for all its threads: what it says now is final.
     pub fn finish(mut self) -> Findings {
         self.stop();
-        Findings { counts: self.counts(), heard: std::mem::take(&mut lock(&self.shared.heard)) }
+        let mut served = std::mem::take(&mut *lock(&self.shared.served));
+        served.sort_unstable_by_key(|served| served.number);
+        Findings {
+            counts: self.counts(),
+            heard: std::mem::take(&mut lock(&self.shared.heard)),
+            statuses: self.shared.statuses(),
+            served,
+        }
     }
 
     fn stop(&mut self) {
@@ -245,8 +358,8 @@ impl Truth {
     }
 
     fn wake(&self) -> io::Result<Socket> {
-        let waker = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        waker.bind(&any_port().into())?;
+        let waker = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
+        waker.bind(&SocketAddr::new(self.address.ip(), 0).into())?;
         *lock(&self.shared.waker) = waker.local_addr()?.as_socket();
         waker.connect(&self.address.into())?;
         Ok(waker)

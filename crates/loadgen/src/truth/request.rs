@@ -75,8 +75,8 @@ pub(super) struct Reader<S> {
     stream: S,
     /// Read and not used.
     ahead: Vec<u8>,
-    /// Bytes read in all.
-    pub(super) read: u64,
+    /// Bytes read and not yet asked for by [`Reader::take_read`].
+    read: u64,
 }
 
 impl<S: Read> Reader<S> {
@@ -115,6 +115,11 @@ impl<S: Read> Reader<S> {
             left -= take as u64;
         }
         Ok(Some(kept))
+    }
+
+    /// Bytes read since this was asked last, of heads and bodies alike.
+    pub(super) fn take_read(&mut self) -> u64 {
+        std::mem::take(&mut self.read)
     }
 
     /// Reads and drops everything to the end.

@@ -86,7 +86,7 @@ fn a_request_is_heard_as_it_came() {
     let post = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody";
     assert!(ask(&truth, post).0.ends_with("\r\n\r\nxxxx"));
     assert!(ask(&truth, "nonsense\r\n\r\n").1.is_some());
-    let Findings { counts, heard } = truth.finish();
+    let Findings { counts, heard, .. } = truth.finish();
     assert_eq!((counts.requests, counts.malformed), (1, 1));
     assert_eq!(heard.len(), 1);
     assert_eq!((heard[0].head.as_str(), &heard[0].body[..]), (&post[..post.len() - 4], &b"body"[..]));
@@ -125,4 +125,46 @@ fn stopping_ends_whatever_is_under_way() {
     let counts = truth.finish().counts;
     assert_eq!((counts.accepted, counts.answers), (4, 0));
     drop(clients);
+}
+
+#[test]
+fn the_counts_are_told_and_not_counted() {
+    let truth = Truth::start({
+        let script = ByPath::new(0, None).unwrap();
+        move |turn| script.behaviour(turn)
+    })
+    .unwrap();
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    for path in ["/bytes/5", "/status/503", "/no-such-word"] {
+        ask(&truth, &get(path));
+    }
+    let read: usize = ["/bytes/5", "/status/503", "/no-such-word"].iter().map(|path| get(path).len()).sum();
+    for _ in 0..2 {
+        let (seen, error) = ask(&truth, &get("/truth.json"));
+        assert_eq!(error, None);
+        let told: serde_json::Value = serde_json::from_str(seen.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(
+            told,
+            serde_json::json!({
+                "accepted": 3, "requests": 3, "malformed": 0, "answers": 3, "read": read, "head_written":
+                told["head_written"], "body_written": 5, "junk_written": 0,
+                "statuses": {"200": 1, "404": 1, "503": 1},
+            })
+        );
+    }
+    let Findings { counts, statuses, .. } = truth.finish();
+    assert_eq!((counts.requests, counts.accepted, counts.read), (3, 3, read as u64));
+    assert_eq!(statuses, BTreeMap::from([(200, 1), (404, 1), (503, 1)]));
+}
+
+#[test]
+fn the_time_that_answers_are_held_back_is_kept() {
+    let truth = answering(Answer::ok(1).after(Duration::from_millis(20)).close());
+    for _ in 0..3 {
+        ask(&truth, GET);
+    }
+    let served = truth.finish().served;
+    assert_eq!(served.iter().map(|served| served.number).collect::<Vec<_>>(), [0, 1, 2]);
+    assert!(served.iter().all(|served| served.held >= 20_000_000), "{served:?}");
+    assert!(served[1].at >= served[0].at + served[0].held, "{served:?}");
 }
