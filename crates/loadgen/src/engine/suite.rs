@@ -3,6 +3,8 @@
 //! Each case is a function of the engine; [`for_each_engine!`] makes one test per engine of it. Whatever the case,
 //! [`Case::load`] holds the run's document against what the server counted.
 
+mod conservation;
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::PathBuf;

@@ -145,6 +145,13 @@ impl Conversation {
     }
 
     fn answer(&self, answer: &Answer, request: &Request<'_>) -> io::Result<Ended> {
+        let kept;
+        let answer = if request.head.wants_to_be_kept && answer.end() == End::Open {
+            kept = answer.clone().field("Connection", "keep-alive");
+            &kept
+        } else {
+            answer
+        };
         if !answer.delay().is_zero() && !self.shared.pause(answer.delay()) {
             return Ok(Ended::Close);
         }

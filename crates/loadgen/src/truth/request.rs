@@ -18,6 +18,8 @@ pub struct Head {
     pub content_length: u64,
     /// Whether the client wants the connection closed after the answer.
     pub close: bool,
+    /// Whether the client speaks HTTP/1.0 and wants to be told that its connection is kept.
+    pub wants_to_be_kept: bool,
 }
 
 impl Head {
@@ -37,6 +39,7 @@ impl Head {
                 "HTTP/1.0" => true,
                 _ => return None,
             },
+            wants_to_be_kept: false,
         };
         let mut hosts = 0;
         for line in lines {
@@ -45,7 +48,10 @@ impl Head {
                 "host" => hosts += 1,
                 "content-length" => head.content_length = value.parse().ok()?,
                 "connection" if value.eq_ignore_ascii_case("close") => head.close = true,
-                "connection" if value.eq_ignore_ascii_case("keep-alive") => head.close = false,
+                "connection" if value.eq_ignore_ascii_case("keep-alive") => {
+                    head.close = false;
+                    head.wants_to_be_kept = version == "HTTP/1.0";
+                }
                 "transfer-encoding" => return None,
                 _ => {}
             }

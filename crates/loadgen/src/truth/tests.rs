@@ -63,6 +63,15 @@ fn an_answer_can_be_cut_anywhere() {
 }
 
 #[test]
+fn a_client_of_http_1_0_is_told_that_its_connection_is_kept() {
+    let truth = answering(Answer::ok(1));
+    let twice =
+        "GET / HTTP/1.0\r\nHost: x\r\nConnection: Keep-Alive\r\n\r\nGET / HTTP/1.0\r\nHost: x\r\n\r\n";
+    let kept = "HTTP/1.1 200 Said\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx";
+    assert_eq!(ask(&truth, twice).0, format!("{kept}{}", kept.replace("Connection: keep-alive\r\n", "")));
+}
+
+#[test]
 fn connections_end_as_the_script_says() {
     let truth =
         Truth::start(|turn| Behaviour::End(if turn.connection == 0 { End::Close } else { End::Reset }));

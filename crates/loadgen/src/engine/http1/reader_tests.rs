@@ -165,8 +165,16 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Cases of the property below. More are tried when `PROPTEST_CASES`, which proptest reads, asks for more.
+const CASES: u32 = 20_000;
+
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(CASES), ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_result_does_not_depend_on_how_the_bytes_are_split(

@@ -1,0 +1,85 @@
+//! Nothing is lost and nothing invented, in every combination of what decides when requests are sent and over what.
+
+use std::time::Duration;
+
+use super::{Answer, Behaviour, Case, End, EngineChoice, Framing, Sides, Turn};
+use crate::options::LoadOptions;
+use crate::quantity::{Rate, Span};
+
+/// A way for requests to travel.
+struct Wire {
+    name: &'static str,
+    engine: EngineChoice,
+    /// What is typed for it.
+    options: fn(&mut LoadOptions),
+}
+
+/// Every way there is; a new one is one line here.
+const WIRES: [Wire; 2] = [
+    Wire { name: "http1", engine: EngineChoice::Http1, options: |_| {} },
+    Wire { name: "reqwest", engine: EngineChoice::Reqwest, options: |_| {} },
+];
+
+/// Something that is typed, and its name.
+type Choice = (&'static str, fn(&mut LoadOptions));
+
+const CONNECTIONS: [Choice; 2] =
+    [("kept", |_| {}), ("closed after each answer", |options| options.disable_keepalive = true)];
+
+const STOPS: [Choice; 4] = [
+    ("-n", |_| {}),
+    ("-z", |options| options.duration = Some(Span(Duration::from_millis(300)))),
+    ("-z at a rate", |options| {
+        options.duration = Some(Span(Duration::from_millis(300)));
+        options.rate = Some(Rate(500.0));
+    }),
+    ("-z at a rate per connection", |options| {
+        options.duration = Some(Span(Duration::from_millis(300)));
+        options.rate_per_connection = Some(Rate(50.0));
+    }),
+];
+
+/// Everything that a server does with a request, in turn. None of it closes without a word: whether the next request of
+/// such a connection still reaches the server is chance.
+fn everything(turn: &Turn<'_>) -> Behaviour {
+    match turn.number % 8 {
+        0 => Answer::status(503).body(30).into(),
+        1 => Answer::ok(1000).cut(500, End::Close).into(),
+        2 => Behaviour::End(End::Reset),
+        3 => Answer::ok(500).framed(Framing::chunked([7, 100])).into(),
+        4 if turn.number % 64 == 4 => Behaviour::Silence,
+        5 => Answer::ok(100).close().into(),
+        6 => Answer::status(204).after(Duration::from_millis(2)).into(),
+        _ => Answer::ok(100_000).into(),
+    }
+}
+
+#[test]
+fn in_every_combination() {
+    for wire in &WIRES {
+        for (connections, keep) in CONNECTIONS {
+            for (stop, set) in STOPS {
+                let mut case =
+                    Case::new(wire.engine, 400, 8).on_workers(2).timeout(Duration::from_millis(250));
+                for choice in [wire.options, keep, set] {
+                    choice(&mut case.options);
+                }
+                let name = format!("{}, connections {connections}, {stop}", wire.name);
+                check(&name, &case.load(everything));
+            }
+        }
+    }
+}
+
+/// What holds beside what [`Case::load`] checks of every run.
+fn check(name: &str, Sides { run, truth }: &Sides) {
+    let account = &run.account;
+    assert!(account.ok > 0 && account.http_error > 0 && account.failed > 0, "{name}: {account:?}");
+    // The drain is longer than any timeout, so nothing is left at its end.
+    assert_eq!((account.unsent, account.aborted), (0, 0), "{name}: {account:?}");
+    // Whatever was sent arrived, once: nothing here ends a connection behind the program's back.
+    assert_eq!(truth.requests, account.sent, "{name}: {truth:?}");
+    assert_eq!(truth.answers, account.answered(), "{name}: {truth:?}");
+    assert_eq!(run.failures.values().map(|record| record.count).sum::<u64>(), account.failed, "{name}");
+    assert!(run.bytes.body_read <= truth.body_written, "{name}: {:?} {truth:?}", run.bytes);
+}
