@@ -10,6 +10,7 @@ use socket2::SockRef;
 
 use super::answer::{Answer, Behaviour, End, Kind, Pieces};
 use super::request::{Head, Next, Reader};
+use super::wire::Wire;
 use super::{Heard, KEPT_BODY, Script, Served, Shared, Turn, add, lock};
 use crate::clock::Nanos;
 
@@ -58,23 +59,29 @@ impl Conversation {
 
     /// Serves the connection to its end.
     pub(super) fn hold(self) {
-        let mut reader = Reader::new(&*self.stream);
-        // Without it, an answer in several writes would wait for the client's acknowledgement.
-        let ended = self.stream.set_nodelay(true).and_then(|()| self.serve(&mut reader));
-        match ended {
-            Ok(Ended::Reset) => drop(SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO))),
-            Ok(Ended::Unread) => {
-                let _ = self.stream.shutdown(Shutdown::Write);
-                reader.drain();
-            }
-            Ok(Ended::Open | Ended::Close) | Err(_) => {}
+        if let Ok(wire) = Wire::new(&self.stream, self.shared.tls.as_ref()) {
+            self.hold_on(&wire);
         }
-        add(&self.shared.counters.read, reader.take_read());
         // The socket is closed when its last owner, this thread, drops it.
         lock(&self.shared.open).streams.remove(&self.number);
     }
 
-    fn serve(&self, reader: &mut Reader<&TcpStream>) -> io::Result<Ended> {
+    fn hold_on(&self, wire: &Wire<'_>) {
+        let mut reader = Reader::new(wire);
+        match self.serve(&mut reader, wire) {
+            Ok(Ended::Reset) => drop(SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO))),
+            Ok(Ended::Unread) => {
+                wire.announce_end();
+                let _ = self.stream.shutdown(Shutdown::Write);
+                reader.drain();
+            }
+            Ok(Ended::Open | Ended::Close) => wire.announce_end(),
+            Err(_) => {}
+        }
+        add(&self.shared.counters.read, reader.take_read());
+    }
+
+    fn serve(&self, reader: &mut Reader<&Wire<'_>>, wire: &Wire<'_>) -> io::Result<Ended> {
         for request in 0.. {
             let head = match reader.head()? {
                 Next::Head(head) => head,
@@ -88,11 +95,11 @@ impl Conversation {
             let behaviour =
                 (self.script)(&Turn { connection: self.number, request, number, at, head: &head });
             if behaviour == Behaviour::Counts {
-                return self.tell_counts(request, reader);
+                return self.tell_counts(request, reader, wire);
             }
             match &behaviour {
                 Behaviour::Answer(answer) if answer.is_early() => {
-                    self.answer(answer, &Request { number, at, complete: at, head: &head })?;
+                    self.answer(answer, &Request { number, at, complete: at, head: &head }, wire)?;
                     return Ok(Ended::Unread);
                 }
                 _ => {}
@@ -102,7 +109,7 @@ impl Conversation {
             add(&self.shared.counters.read, reader.take_read());
             let close = head.close;
             let complete = self.shared.now();
-            let ended = self.perform(&behaviour, &Request { number, at, complete, head: &head })?;
+            let ended = self.perform(&behaviour, &Request { number, at, complete, head: &head }, wire)?;
             self.shared.keep(Heard { head: head.text, body });
             if close || !matches!(ended, Ended::Open) {
                 return Ok(ended);
@@ -112,7 +119,12 @@ impl Conversation {
     }
 
     /// Answers a question about the counts without changing them, and closes.
-    fn tell_counts(&self, request: u64, reader: &mut Reader<&TcpStream>) -> io::Result<Ended> {
+    fn tell_counts(
+        &self,
+        request: u64,
+        reader: &mut Reader<&Wire<'_>>,
+        mut wire: &Wire<'_>,
+    ) -> io::Result<Ended> {
         let _ = reader.take_read();
         self.shared.turns.fetch_sub(1, Ordering::SeqCst);
         if request == 0 {
@@ -121,18 +133,18 @@ impl Conversation {
         let body = self.shared.report();
         let length = body.len() + 1;
         write!(
-            &*self.stream,
+            wire,
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}\n"
         )?;
         Ok(Ended::Close)
     }
 
-    fn perform(&self, behaviour: &Behaviour, request: &Request<'_>) -> io::Result<Ended> {
+    fn perform(&self, behaviour: &Behaviour, request: &Request<'_>, wire: &Wire<'_>) -> io::Result<Ended> {
         match behaviour {
-            Behaviour::Answer(answer) => self.answer(answer, request),
+            Behaviour::Answer(answer) => self.answer(answer, request, wire),
             Behaviour::Raw(bytes, end) => {
                 let mut pieces = Pieces::raw(bytes);
-                self.write(&mut pieces, u64::MAX)?;
+                self.write(&mut pieces, u64::MAX, wire)?;
                 Ok((*end).into())
             }
             Behaviour::End(end) => Ok((*end).into()),
@@ -144,7 +156,7 @@ impl Conversation {
         }
     }
 
-    fn answer(&self, answer: &Answer, request: &Request<'_>) -> io::Result<Ended> {
+    fn answer(&self, answer: &Answer, request: &Request<'_>, wire: &Wire<'_>) -> io::Result<Ended> {
         let kept;
         let answer = if request.head.wants_to_be_kept && answer.end() == End::Open {
             kept = answer.clone().field("Connection", "keep-alive");
@@ -168,7 +180,7 @@ impl Conversation {
                 Some(_) => 1,
                 None => left,
             };
-            self.write(&mut pieces, step)?;
+            self.write(&mut pieces, step, wire)?;
             left -= step;
         }
         if limit >= whole {
@@ -178,11 +190,11 @@ impl Conversation {
     }
 
     /// Writes at most so many bytes, and counts them as what they are.
-    fn write(&self, pieces: &mut Pieces, limit: u64) -> io::Result<()> {
+    fn write(&self, pieces: &mut Pieces, limit: u64, mut wire: &Wire<'_>) -> io::Result<()> {
         let counters = &self.shared.counters;
         let mut left = limit.min(pieces.left());
         while left > 0 {
-            let written = (&*self.stream).write_vectored(&pieces.slices(left))?;
+            let written = wire.write_vectored(&pieces.slices(left))?;
             if written == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }

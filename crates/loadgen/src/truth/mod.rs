@@ -21,6 +21,7 @@ mod conversation;
 mod http2;
 mod path;
 mod request;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,6 +31,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
 use socket2::{Domain, Socket, Type};
 
@@ -146,6 +150,8 @@ struct Shared {
     stopped: Condvar,
     /// The connection that wakes the acceptor for the last time comes from here.
     waker: Mutex<Option<SocketAddr>>,
+    /// How it proves who it is, where it speaks TLS.
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -292,6 +298,27 @@ impl Truth {
         address: SocketAddr,
         script: impl Fn(&Turn<'_>) -> Behaviour + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        Self::begin(address, None, Box::new(script))
+    }
+
+    /// Like [`Truth::start`], within TLS. Bytes are counted as they are before encryption.
+    ///
+    /// # Errors
+    /// When key and certificate do not belong together, or as [`Truth::start`].
+    pub fn start_tls(
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+        script: impl Fn(&Turn<'_>) -> Behaviour + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate], key));
+        let mut config = config.map_err(io::Error::other)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self::begin(any_port(), Some(Arc::new(config)), Box::new(script))
+    }
+
+    fn begin(address: SocketAddr, tls: Option<Arc<ServerConfig>>, script: Script) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         // What is left of earlier connections on a port does not keep a server from it.
         socket.set_reuse_address(true)?;
@@ -299,8 +326,8 @@ impl Truth {
         socket.listen(BACKLOG)?;
         let listener: TcpListener = socket.into();
         let address = listener.local_addr()?;
-        let shared = Arc::<Shared>::default();
-        let (theirs, script): (_, Arc<Script>) = (Arc::clone(&shared), Arc::new(Box::new(script)));
+        let shared = Arc::new(Shared { tls, ..Shared::default() });
+        let (theirs, script) = (Arc::clone(&shared), Arc::new(script));
         let body = move || accept(&listener, &theirs, &script);
         let acceptor = thread::Builder::new().name("truth".to_owned()).spawn(body)?;
         Ok(Self { address, shared, acceptor: Some(acceptor) })
@@ -313,7 +340,8 @@ impl Truth {
 
     /// The URL of a path of it, which begins with a slash.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.address)
     }
 
     /// What it has counted so far. A client may have seen an answer before it is counted here.

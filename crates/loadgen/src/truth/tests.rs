@@ -177,3 +177,33 @@ fn the_time_that_answers_are_held_back_is_kept() {
     assert!(served.iter().all(|served| served.held >= 20_000_000), "{served:?}");
     assert!(served[1].at >= served[0].at + served[0].held, "{served:?}");
 }
+
+#[test]
+fn within_tls_it_does_and_counts_the_same() {
+    let identity = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = identity.cert.der().clone();
+    let key = PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
+    let truth = Truth::start_tls(certificate.clone(), key, |_| Answer::ok(100_000).close().into()).unwrap();
+    assert!(truth.url("/a").starts_with("https://127.0.0.1:"));
+
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "127.0.0.1".try_into().unwrap();
+    let session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = rustls::StreamOwned::new(session, TcpStream::connect(truth.address()).unwrap());
+    stream.write_all(GET.as_bytes()).unwrap();
+    let mut seen = String::new();
+    // An end that was not announced would be an error.
+    stream.read_to_string(&mut seen).unwrap();
+    let wire = Answer::ok(100_000).close().wire_length(0, false);
+    assert_eq!(seen.len() as u64, wire);
+    drop(stream);
+    let counts = truth.finish().counts;
+    assert_eq!((counts.requests, counts.answers, counts.read), (1, 1, GET.len() as u64));
+    assert_eq!((counts.head_written + counts.body_written, counts.body_written), (wire, 100_000));
+}
