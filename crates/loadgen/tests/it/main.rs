@@ -22,3 +22,5 @@ mod refusals;
 mod scenarios;
 #[cfg(test)]
 mod signals;
+#[cfg(test)]
+mod truth;

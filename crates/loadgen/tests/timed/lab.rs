@@ -37,10 +37,22 @@ pub(crate) struct Sides {
 /// The program while it runs. Dropping it kills it.
 pub(crate) struct Load(Option<Child>);
 
+/// Waits until nobody else experiments.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The program.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.stdin(Stdio::null());
+    command
+}
+
 impl Lab {
     /// Waits until nobody else experiments, and starts a server that does what `path` says.
     pub(crate) fn new(path: &'static str) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         let script = ByPath::new(1, None).unwrap();
         let truth = Truth::start(move |turn| script.behaviour(turn)).unwrap();
         Self { truth, path, _alone: alone }
@@ -52,9 +64,9 @@ impl Lab {
 
     /// Starts the program with these words, separated by spaces.
     pub(crate) fn start(&self, words: &str) -> Load {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        let mut command = program();
         command.args(words.split(' ')).args(["-o", "json"]).arg(self.truth.url(self.path));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
         Load(Some(command.spawn().unwrap()))
     }
 

@@ -15,4 +15,6 @@ mod known;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod selftest;
+#[cfg(test)]
 mod stall;
