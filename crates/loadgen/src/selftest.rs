@@ -16,12 +16,13 @@ use report::units;
 use crate::arrival::Arrival;
 use crate::clock::{Nanos, RealTimer, SECOND, Timer as _, nanos};
 use crate::collector::Collector;
+use crate::fleet::Attention;
 use crate::launch::Program;
 use crate::machine;
 use crate::options::LoadOptions;
 use crate::plan::{Plan, Surroundings};
 use crate::quantity::{Rate, Span, Timeout};
-use crate::recorder::Counts as Second;
+use crate::recorder::Interval;
 use crate::run::{self, Context, Interrupt, Observer, Signal};
 use crate::truth::{ByPath, Findings, Truth};
 
@@ -122,7 +123,9 @@ struct Nobody;
 
 impl Observer for Nobody {
     fn begin(&mut self, _plan: &Plan) {}
-    fn seconds(&mut self, _seconds: &[Second], _collector: &Collector) {}
+    fn seconds(&mut self, _seconds: &[Interval], _collector: &Collector) -> Attention {
+        Attention::Continue
+    }
     fn note(&mut self, _note: &str) {}
     fn end(&mut self) {}
 }
@@ -147,8 +150,14 @@ impl Bench {
         let around = Surroundings { cpus: machine::cpus_allowed(), seed: 7 };
         let plan = Plan::of_url(&truth.url(path), options, around).map_err(|error| error.to_string())?;
         let program = Program { path: PathBuf::new(), leading: Vec::new() };
-        let (interrupt, versions) = (&self.interrupt, BTreeMap::new());
-        let context = Context { program: &program, machine: None, interrupt, versions };
+        let context = Context {
+            program: &program,
+            machine: None,
+            interrupt: &self.interrupt,
+            versions: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            rows: None,
+        };
         let run = run::run(&plan, &context, &mut Nobody).map_err(|error| error.to_string())?;
         let sides = Sides { run, truth: truth.finish() };
         let account = &sides.run.account;

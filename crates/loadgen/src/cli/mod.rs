@@ -12,8 +12,8 @@ mod selftest;
 mod serve;
 mod show;
 mod spelling;
-mod words;
 mod truth;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
