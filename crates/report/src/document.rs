@@ -3,11 +3,14 @@
 //! A document holds what was measured, and nothing that can be derived from it ([`crate::summary`] derives).
 //! Units stand in field names. Times are nanoseconds since the run's time zero unless a name says otherwise.
 
+mod answers;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::answers::{CheckExample, CheckRecord, HeaderValues, Named, Warmup};
 use crate::histogram::Distribution;
 
 /// Schema name of a [`Run`]; the number rises when an old reader would misread a new document.
@@ -107,6 +110,18 @@ pub struct Run {
     /// Redirects that were followed inside requests. Absent when there were none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redirects: u64,
+    /// The load before time zero. Absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<Warmup>,
+    /// The requests of a mix by name. Absent when there was no mix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Named>,
+    /// What was checked of the answers. Absent when nothing was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckRecord>,
+    /// Answers by the value of a header field. Absent when nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_values: Option<HeaderValues>,
     /// What nobody could know from the numbers later: a limit raised, an instance that died.
     pub notes: Vec<String>,
 }
@@ -166,6 +181,9 @@ pub struct Account {
     pub aborted: u64,
     /// Of the answered ones, those whose end lies inside the window.
     pub answered_in_window: u64,
+    /// Of `ok`, answers that failed a check: errors although their status is good. Absent when there were none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub check_failed: u64,
 }
 
 impl Account {
@@ -174,9 +192,10 @@ impl Account {
         self.ok + self.http_error
     }
 
-    /// Everything that was not a good answer: HTTP errors, failures, timeouts and aborted requests.
+    /// Everything that was not a good answer: HTTP errors, answers that failed a check, failures, timeouts and aborted
+    /// requests.
     pub fn errors(&self) -> u64 {
-        self.http_error + self.failed + self.timeout + self.aborted
+        self.http_error + self.check_failed + self.failed + self.timeout + self.aborted
     }
 
     /// Whether every request is accounted for exactly once.
@@ -184,6 +203,7 @@ impl Account {
         self.scheduled == self.sent + self.unsent
             && self.sent == self.answered() + self.failed + self.timeout + self.aborted
             && self.answered_in_window <= self.answered()
+            && self.check_failed <= self.ok
     }
 }
 
@@ -451,9 +471,9 @@ pub struct Instance {
 pub struct Verification {
     /// Rows the run added to the database.
     pub rows: u64,
-    /// Good answers that the generator counted: at least so many rows must be there.
+    /// Good answers that the generator counted, those of a warm-up included: at least so many rows must be there.
     pub acknowledged: u64,
-    /// Requests that the generator sent: at most so many rows may be there.
+    /// Requests that the generator sent, those of a warm-up included: at most so many rows may be there.
     pub sent: u64,
     /// What SQLite's `integrity_check` said; `ok` is good.
     pub integrity: String,

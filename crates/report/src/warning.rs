@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::document::{Account, Document, Ended, FailureKind, Run, Series};
+use crate::document::{Account, Document, Ended, FailureKind, Named, Run, Series};
 use crate::histogram::Percentile;
 use crate::summary::Summary;
 use crate::units::{count, counted, nanos, one_line, share};
@@ -92,6 +92,17 @@ pub enum Warning {
         first_ns: u64,
         /// When the last one ended.
         last_ns: u64,
+    },
+    /// Answers failed a check.
+    ChecksFailed {
+        /// The check, as it was written.
+        check: String,
+        /// How many failed it.
+        failed: u64,
+        /// Complete answers.
+        answered: u64,
+        /// Why the first of them did.
+        reason: Option<String>,
     },
     /// Percentiles that the sample cannot support.
     Thin {
@@ -212,6 +223,7 @@ impl Warning {
             Self::Busy { .. } => Some("use more --workers, or a second machine".into()),
             Self::Interrupted { .. }
             | Self::NothingAnswered { .. }
+            | Self::ChecksFailed { .. }
             | Self::VerificationFailed { .. }
             | Self::Censored { .. } => None,
         }
@@ -272,6 +284,11 @@ impl fmt::Display for Warning {
                 }
                 f.write_str(": ")?;
                 f.write_str(kind.meaning())
+            }
+            Self::ChecksFailed { check, failed, answered, reason } => {
+                let (failed, of) = (count(*failed), counted(*answered, "answer"));
+                write!(f, "{failed} of {of} failed the check `{}`", one_line(check))?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, "; the first: {}", one_line(reason)))
             }
             Self::Thin { first, samples } => {
                 let highest = Percentile::P99;
@@ -365,6 +382,7 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
         let (never, connections) = (run.connections.never_answered, run.connections.slots);
         warnings.push(Warning::NeverAnswered { never, connections });
     }
+    warnings.extend(checks(run));
     warnings.extend(failures(run));
     warnings.extend(short(run, summary));
     warnings.extend(thin(summary));
@@ -418,6 +436,7 @@ pub(crate) fn imbalances(run: &Run) -> Vec<Warning> {
             ),
         ]);
     }
+    rules.extend(parts(run));
     let broken = rules.into_iter().filter(|(_, left, right)| left != right);
     let mut warnings: Vec<_> =
         broken.map(|(rule, left, right)| Warning::Unbalanced { rule, left, right }).collect();
@@ -430,6 +449,31 @@ pub(crate) fn imbalances(run: &Run) -> Vec<Warning> {
         });
     }
     warnings
+}
+
+/// The rules of what only some runs have: requests by name, answers by a header's value, checks.
+fn parts(run: &Run) -> Vec<(&'static str, u64, u64)> {
+    let account = &run.account;
+    let given_up = account.timeout + account.aborted;
+    let mut rules = Vec::new();
+    if !run.requests.is_empty() {
+        let sum = |of: fn(&Named) -> u64| run.requests.iter().map(of).sum::<u64>();
+        rules.extend([
+            ("sent by name = sent", sum(|named| named.sent), account.sent),
+            ("ok by name = ok", sum(|named| named.ok), account.ok),
+            ("http_error by name = http_error", sum(|named| named.http_error), account.http_error),
+            ("check_failed by name = check_failed", sum(|named| named.check_failed), account.check_failed),
+            ("failed by name = failed", sum(|named| named.failed), account.failed),
+            ("given up by name = timeout + aborted", sum(|named| named.timeout + named.aborted), given_up),
+            ("samples by name = ok + http_error", sum(|named| named.answered.count), account.answered()),
+        ]);
+    }
+    if let Some(values) = &run.header_values {
+        rules.push(("answers by header value = ok + http_error", values.total(), account.answered()));
+    }
+    // Whatever fails a check is among the answers, and counts as an error once.
+    rules.push(("check_failed is part of ok", account.check_failed.max(account.ok), account.ok));
+    rules
 }
 
 fn verification(run: &Run) -> Option<Warning> {
@@ -495,6 +539,16 @@ fn censored(run: &Run, summary: &Summary) -> Option<Warning> {
         sent,
         shortest_ns: run.latencies.censored.min_ns,
         longest_ns: run.latencies.censored.max_ns,
+    })
+}
+
+fn checks(run: &Run) -> impl Iterator<Item = Warning> {
+    let failed = run.checks.iter().filter(|record| record.failed > 0);
+    failed.map(|record| Warning::ChecksFailed {
+        check: record.check.clone(),
+        failed: record.failed,
+        answered: run.account.answered(),
+        reason: record.examples.first().map(|example| example.reason.clone()),
     })
 }
 

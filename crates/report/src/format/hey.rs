@@ -4,7 +4,7 @@
 //! happens (what does not exist prints as zero, never as NaN), and what hey does not say comes after it.
 
 use crate::document::{Document, Run};
-use crate::format::View;
+use crate::format::{View, answers};
 use crate::histogram::{Histogram, Percentile};
 use crate::summary::{Phase, RATE_KEY, STAGES_KEY, Summary, unanswered};
 use crate::units::{count, counted, nanos, one_line};
@@ -36,6 +36,7 @@ pub(super) fn render(view: &View<'_>) -> String {
         errors,
         after.into(),
         lines(notes(view)),
+        answers::text(view),
     ];
     parts.concat()
 }
@@ -160,6 +161,7 @@ fn notes(view: &View<'_>) -> Vec<String> {
                 [engine(run), open_model(view), connections(run), verification(run), instances(run)]
                     .into_iter()
                     .flatten()
+                    .chain(answers::facts(run))
                     .collect();
             let room = NOTES.saturating_sub(facts.len());
             let said = run.notes.iter().map(|note| format!("note: {}", one_line(note)));

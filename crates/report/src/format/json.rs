@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::document::Document;
 use crate::format::View;
 use crate::json;
-use crate::summary::{Latency, Model, Quantile, Summary};
+use crate::summary::{Latency, Model, Quantile, Request, Summary};
 use crate::warning::{Verdict, verdict};
 
 #[derive(Serialize)]
@@ -32,8 +32,18 @@ struct Block<'a> {
     timeouts: Option<u64>,
     error_rate: Option<f64>,
     latency: LatencyBlock,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    requests: BTreeMap<&'a str, RequestBlock>,
     verdict: Option<&'static str>,
     warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RequestBlock {
+    sent: u64,
+    errors: u64,
+    body_bytes: u64,
+    latency: LatencyBlock,
 }
 
 #[derive(Serialize)]
@@ -70,6 +80,7 @@ fn block<'a>(view: &View<'a>) -> Block<'a> {
         timeouts: summary.timeouts,
         error_rate: summary.error_rate,
         latency: latency_block(&summary.latency),
+        requests: summary.requests.iter().map(request_block).collect(),
         verdict: matches!(view.document, Document::Run(_)).then(|| match verdict(view.warnings) {
             Verdict::Ok => "ok",
             Verdict::Suspect => "suspect",
@@ -77,6 +88,12 @@ fn block<'a>(view: &View<'a>) -> Block<'a> {
         }),
         warnings: view.warnings.iter().map(ToString::to_string).collect(),
     }
+}
+
+fn request_block(request: &Request) -> (&str, RequestBlock) {
+    let Request { name, sent, errors, body_bytes, latency } = request;
+    let latency = latency_block(latency);
+    (name, RequestBlock { sent: *sent, errors: *errors, body_bytes: *body_bytes, latency })
 }
 
 fn latency_block(latency: &Latency) -> LatencyBlock {

@@ -1,7 +1,7 @@
 //! A short table for a pull request.
 
 use crate::document::Document;
-use crate::format::View;
+use crate::format::{View, answers};
 use crate::summary::{Model, Summary};
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, nanos, one_line, rate, share};
@@ -13,7 +13,10 @@ pub(super) fn render(view: &View<'_>) -> String {
     let title = format!("### {} on {}\n", markdown_cell(&name), markdown_cell(&machine));
     let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
     match document {
-        Document::Run(run) => notes.extend(run.notes.iter().map(|note| one_line(note))),
+        Document::Run(run) => {
+            notes.extend(run.notes.iter().map(|note| one_line(note)));
+            notes.extend(answers::facts(run));
+        }
         Document::Figures(figures) => {
             notes.push(format!("published, not measured here: {}", one_line(&figures.source)));
             notes.extend(figures.notes.iter().map(|note| one_line(note)));
@@ -21,7 +24,8 @@ pub(super) fn render(view: &View<'_>) -> String {
     }
     let notes: Vec<String> = notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect();
     let gap = if notes.is_empty() { "" } else { "\n" };
-    [&title, "\n", &table(summary).markdown(), gap, &notes.concat()].concat()
+    let by_name = answers::table(summary).map(|table| format!("\n{}", table.markdown())).unwrap_or_default();
+    [&title, "\n", &table(summary).markdown(), &by_name, gap, &notes.concat()].concat()
 }
 
 /// What is unknown, or not supported by the sample, has no row.

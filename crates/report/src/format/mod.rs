@@ -1,5 +1,6 @@
 //! How does one run look? One file per format, one list of formats, one argument.
 
+mod answers;
 mod hey;
 mod json;
 mod markdown;

@@ -21,7 +21,13 @@ fn a_good_run_has_none() {
 
 #[test]
 fn the_fixtures_have_theirs() {
-    let cases: [(&str, &[&str]); 4] = [
+    let cases: [(&str, &[&str]); 5] = [
+        (
+            "mix",
+            &[
+                "40 of 10,000 answers failed the check `body contains \"ok\"`; the first: the body does not contain it",
+            ],
+        ),
         (
             "timeouts",
             &[
