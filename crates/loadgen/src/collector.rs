@@ -8,6 +8,7 @@ use report::histogram::{Distribution, Histogram, Percentile};
 
 use crate::clock::{Nanos, SECOND};
 use crate::recorder::{Counts, Interval};
+use crate::tally::Tally;
 use crate::worker::{Message, SlotReport};
 
 /// Collects what the workers measure.
@@ -15,6 +16,8 @@ use crate::worker::{Message, SlotReport};
 pub struct Collector {
     /// Everything so far.
     pub total: Interval,
+    /// By name, by check and by header value; whole when every worker is done.
+    pub tally: Tally,
     /// What each worker did, once it is done.
     pub workers: Vec<WorkerTotals>,
     series: SeriesBuilder,
@@ -41,6 +44,7 @@ impl Collector {
     pub fn new(emptied: Vec<mpsc::Sender<Box<Interval>>>) -> Self {
         Self {
             total: Interval::default(),
+            tally: Tally::default(),
             workers: vec![WorkerTotals::default(); emptied.len()],
             series: SeriesBuilder::default(),
             pending: BTreeMap::new(),
@@ -62,7 +66,8 @@ impl Collector {
                 // A worker that is done needs no more of them.
                 let _ = self.emptied[worker].send(interval);
             }
-            Message::Done { worker, slots, last_end, cpu } => {
+            Message::Done { worker, slots, last_end, cpu, tally } => {
+                self.tally.merge(&tally);
                 self.workers[worker] = WorkerTotals { slots, last_end, cpu };
                 self.reached[worker] = None;
             }
@@ -213,7 +218,8 @@ mod tests {
         assert_eq!(send(1, 0, 10), [11]);
         // A worker that had nothing to tell of second 1 hands over second 2 next.
         assert_eq!(send(1, 2, 20), [2]);
-        let done = |worker| Message::Done { worker, slots: vec![], last_end: 0, cpu: None };
+        let done =
+            |worker| Message::Done { worker, slots: vec![], last_end: 0, cpu: None, tally: Box::default() };
         assert!(collector.take(done(0)).iter().map(|counts| counts.ok).eq([20]));
         assert!(!collector.is_done());
         collector.take(done(1));

@@ -43,9 +43,9 @@ pub enum FleetError {
 pub struct Outcome {
     /// Everything measured.
     pub collector: Collector,
-    /// The wall clock at time zero.
+    /// The wall clock at time zero: after the warm-up, where there is one.
     pub started: SystemTime,
-    /// When the run was told to stop early, in nanoseconds since time zero.
+    /// When the run was told to stop early, in nanoseconds since time zero; 0 in the warm-up.
     pub stopped_at: Option<u64>,
 }
 
@@ -99,7 +99,7 @@ where
     drop(messages);
     let threads = threads.into_iter().collect::<Result<Vec<_>, _>>()?;
     ready.wait();
-    let started = clock::wall();
+    let started = clock::wall() + Duration::from_nanos(orders.zero);
     let timer = *zero.get_or_init(RealTimer::start);
     ready.wait();
 
@@ -114,7 +114,7 @@ where
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if attend(&seconds, &collector) == Attention::Stop && stopped_at.is_none() {
-            stopped_at = Some(timer.now());
+            stopped_at = Some(timer.now().saturating_sub(orders.zero));
             let _ = phase.send(Phase::Stopping);
         }
         seconds.clear();
@@ -144,10 +144,7 @@ async fn prepare<E: Engine<RealTimer>>(
     let engine = Rc::new(engine());
     let opened = match orders.model {
         Model::Closed { .. } => worker::unopened(slots),
-        Model::Open => {
-            worker::open(RealTimer::start(), Rc::clone(&engine), Arc::clone(&orders.request.origin), slots)
-                .await
-        }
+        Model::Open => worker::open(RealTimer::start(), Rc::clone(&engine), &orders.source, slots).await,
     };
     (alarm, engine, opened)
 }

@@ -1,14 +1,17 @@
 //! How a load test run is *made*. See `crates/README.md` for the rooms and what each may use.
 
 pub mod arrival;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod collector;
+pub mod curl;
 pub mod engine;
 pub mod fleet;
 mod hash;
 pub mod launch;
 pub mod machine;
+pub mod mix;
 pub mod options;
 pub mod plan;
 pub mod progress;
@@ -18,6 +21,7 @@ pub mod run;
 pub mod scenario;
 pub mod schedule;
 pub mod source;
+pub mod tally;
 pub mod truth;
 pub mod verify;
 pub mod worker;

@@ -57,7 +57,7 @@ impl Progress {
         let rate = format!("{} req/s", units::count(self.last.answered()));
         let p99 = p99.map_or_else(String::new, |p99| format!(", p99 {}", units::nanos(p99)));
         let counts = &collector.total.counts;
-        let errors = counts.unanswered() + counts.http_error;
+        let errors = counts.unanswered() + counts.http_error + counts.check_failed;
         let errors =
             if errors == 0 { String::new() } else { format!(", {}", units::counted(errors, "error")) };
         format!("{rate}{p99}{errors}")

@@ -1,17 +1,24 @@
-//! What is sent? The one static request of a run, prepared once.
+//! What is sent? Static requests, each prepared once: the one of a plain run, or those of a mix.
+
+mod many;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use url::{Host, Url};
 
+pub use self::many::{Entry, Source};
+
 /// Header fields that tell who asks. They are not stored, and not carried to another host.
-const SECRETS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+const SECRETS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
 /// Whether a header field holds a secret.
 pub fn is_secret(name: &str) -> bool {
     SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
+
+/// A slot whose requests go to several origins keeps connections to so many of them, those used last.
+pub const POOLED_ORIGINS: usize = 8;
 
 /// Where a connection leads: requests share connections of the same origin, and of no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +33,7 @@ pub struct Origin {
 
 impl Origin {
     /// The origin of a URL of scheme `http` or `https`, which has a host.
-    fn of(url: &Url) -> Self {
+    pub(crate) fn of(url: &Url) -> Self {
         let host = url.host().map_or_else(|| Host::Domain(String::new()), |host| host.to_owned());
         Self { tls: url.scheme() == "https", host, port: url.port_or_known_default().unwrap_or(80) }
     }
@@ -42,15 +49,26 @@ pub struct Request {
     /// The origin of the URL.
     pub origin: Arc<Origin>,
     /// Header fields in the order in which they are sent, `Host` and `Content-Length` included.
-    pub headers: Vec<(String, String)>,
+    pub headers: Arc<[(String, String)]>,
     /// The body; empty for none.
     pub body: Bytes,
     /// Whether it asks for the connection to be closed after the answer.
     pub close: bool,
     /// Head and body as HTTP/1.1 puts them on the wire: one write.
     pub wire: Bytes,
-    /// The header fields of the plan.
-    given: Vec<(String, String)>,
+    /// What is kept of its answer.
+    pub keep: Keep,
+    /// The header fields of the plan. Shared by the requests of a mix that have the same.
+    given: Arc<[(String, String)]>,
+}
+
+/// What is kept of an answer beside its status, for those who look at it afterwards. By default nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Whether its head is.
+    pub head: bool,
+    /// How many bytes of its body are, at most.
+    pub body: usize,
 }
 
 /// Why a redirect leads nowhere.
@@ -60,7 +78,8 @@ pub struct RedirectError(String);
 
 impl Request {
     /// Prepares a request. `given` are the fields of the plan; `Host` and `Content-Length` are added where they lack.
-    pub fn new(method: &str, url: Url, given: &[(String, String)], body: Bytes) -> Self {
+    pub fn new(method: &str, url: Url, given: impl Into<Arc<[(String, String)]>>, body: Bytes) -> Self {
+        let given = given.into();
         let has = |name: &str| given.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         let mut headers = Vec::with_capacity(given.len() + 2);
         if !has("host") {
@@ -75,7 +94,27 @@ impl Request {
         let close =
             headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("connection") && lists_close(value));
         let origin = Arc::new(Origin::of(&url));
-        Self { method: method.to_owned(), url, origin, headers, body, close, wire, given: given.to_vec() }
+        let (method, headers, keep) = (method.to_owned(), headers.into(), Keep::default());
+        Self { method, url, origin, headers, body, close, wire, keep, given }
+    }
+
+    /// The same, and of its answer this is kept.
+    #[must_use]
+    pub fn keeping(self, keep: Keep) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// The same, sharing what it has in common with another one of the same mix: many requests take little memory, and
+    /// those of one origin find their connections at once.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        if self.origin == other.origin {
+            self.origin = Arc::clone(&other.origin);
+        }
+        if self.headers == other.headers {
+            self.headers = Arc::clone(&other.headers);
+        }
+        self
     }
 
     /// The request that a redirect asks for, as browsers and hey understand it: 301, 302 and 303 turn everything but
@@ -100,11 +139,12 @@ impl Request {
             !goes
         };
         let given: Vec<_> = self.given.iter().filter(|(name, _)| stays(name)).cloned().collect();
-        if becomes_get {
-            Ok(Self::new("GET", url, &given, Bytes::new()))
+        let next = if becomes_get {
+            Self::new("GET", url, given, Bytes::new())
         } else {
-            Ok(Self::new(&self.method, url, &given, self.body.clone()))
-        }
+            Self::new(&self.method, url, given, self.body.clone())
+        };
+        Ok(next.keeping(self.keep))
     }
 
     /// Whether its answer has no body whatever the head says.
@@ -142,7 +182,7 @@ mod tests {
     fn wire_of(method: &str, url: &str, headers: &[(&str, &str)], body: &'static str) -> String {
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let request =
-            Request::new(method, url.parse().unwrap(), &headers, Bytes::from_static(body.as_bytes()));
+            Request::new(method, url.parse().unwrap(), headers, Bytes::from_static(body.as_bytes()));
         String::from_utf8(request.wire.to_vec()).unwrap()
     }
 
@@ -167,7 +207,7 @@ mod tests {
         let headers = [("Authorization", "secret"), ("X-A", "1"), ("Host", "mine")];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let first =
-            Request::new("POST", "http://h:81/a/b?c".parse().unwrap(), &headers, Bytes::from_static(b"body"));
+            Request::new("POST", "http://h:81/a/b?c".parse().unwrap(), headers, Bytes::from_static(b"body"));
         let wire = |status, location| {
             let next = first.redirected(status, location).unwrap();
             String::from_utf8(next.wire.to_vec()).unwrap()
@@ -192,7 +232,7 @@ mod tests {
     fn a_request_may_ask_to_close() {
         let closes = |name: &str, value: &str| {
             let headers = [(name.to_owned(), value.to_owned())];
-            Request::new("GET", "http://h".parse().unwrap(), &headers, Bytes::new()).close
+            Request::new("GET", "http://h".parse().unwrap(), headers, Bytes::new()).close
         };
         assert!(closes("connection", "Close") && closes("Connection", "TE, close"));
         assert!(!closes("Connection", "keep-alive") && !closes("X-Connection", "close"));

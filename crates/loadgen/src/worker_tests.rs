@@ -13,10 +13,12 @@ use crate::schedule::closed;
 const MS: Nanos = 1_000_000;
 
 fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain: Nanos) -> Orders {
-    let request = Request::new("GET", "http://fake/".parse().unwrap(), &[], bytes::Bytes::new());
+    let request = Request::new("GET", "http://fake/".parse().unwrap(), [], bytes::Bytes::new());
     Orders {
         schedule: Arc::new(schedule),
-        request: Arc::new(request),
+        source: Arc::new(Source::one(request)),
+        watch: Arc::default(),
+        zero: 0,
         timeout,
         end,
         drain,
@@ -39,7 +41,7 @@ fn simulate(orders: &Orders, slots: usize, script: Script, stop_at: Option<Nanos
         let engine = Rc::new(Fake::new(script));
         let opened = match orders.model {
             Model::Closed { .. } => unopened(slots),
-            Model::Open => open(timer, Rc::clone(&engine), Arc::clone(&orders.request.origin), slots).await,
+            Model::Open => open(timer, Rc::clone(&engine), &orders.source, slots).await,
         };
         let worker = tokio::task::spawn_local(run((timer, timer), engine, orders, link, opened));
         if let Some(stop_at) = stop_at {

@@ -16,7 +16,7 @@ Examples:
 
 Exit codes:
   0  done                                          3  no target, or not one answer
-  1  the target lost what it had acknowledged      4  the run is not valid
+  1  a check failed, or acknowledged rows are lost 4  the run is not valid
   2  wrong use, nothing was started                130, 143  interrupted; the report is complete";
 
 /// Load-tests HTTP servers, with numbers that can be trusted

@@ -12,7 +12,7 @@ use crate::run::{RunError, Signal};
 pub(super) enum Exit {
     /// Done, and everything that was asserted holds.
     Done,
-    /// The target did not keep what it acknowledged.
+    /// The target did not keep what it acknowledged, or an answer failed a check.
     Broken,
     /// Wrong use; nothing was started.
     Usage,
@@ -48,7 +48,7 @@ impl Exit {
             _ if !warning::is_valid(run) => Self::Invalid,
             Ended::Sigint => Self::Interrupted,
             Ended::Sigterm => Self::Terminated,
-            _ if !is_verified => Self::Broken,
+            _ if !is_verified || run.checks.iter().any(|check| check.failed > 0) => Self::Broken,
             Ended::TargetLost => Self::NoTarget,
             Ended::Completed if run.account.sent > 0 && run.account.answered() == 0 => Self::NoTarget,
             Ended::Completed => Self::Done,

@@ -12,13 +12,13 @@ use super::exit::Exit;
 use super::live::Live;
 use super::output;
 use crate::options::LoadOptions;
-use crate::plan::{Plan, Surroundings};
+use crate::plan::{Plan, PlanError, Surroundings};
 use crate::run::{self, Interrupt, Signal};
 use crate::{clock, launch, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     let LoadCommand { urls, options, output: output_options } = command;
-    let url = only(&urls)?;
+    let url = only(&urls, options.mix.is_some() || options.curl.is_some())?;
     let hints = hints(&options);
     let plan = Plan::of_url(url, options, surroundings())?;
     for hint in hints {
@@ -36,12 +36,13 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// The one URL, or what is wrong with what was typed instead.
-fn only(urls: &[String]) -> anyhow::Result<&str> {
+/// The one URL, or what is wrong with what was typed instead. None is needed where another option names one.
+fn only(urls: &[String], is_named_elsewhere: bool) -> anyhow::Result<Option<&str>> {
     let Some(first) = urls.first() else {
-        bail!(
-            "no URL: say what to load, like `loadgen -z 10s -c 100 http://127.0.0.1:8080/` (--help shows more)"
-        );
+        if is_named_elsewhere {
+            return Ok(None);
+        }
+        return Err(PlanError::NoUrl.into());
     };
     let commands = Arguments::command();
     let near = |command: &&clap::Command| strsim::damerau_levenshtein(command.get_name(), first) <= 2;
@@ -53,7 +54,7 @@ fn only(urls: &[String]) -> anyhow::Result<&str> {
     }
     match urls.get(1) {
         Some(second) => bail!("one URL at a time: `{second}` is one too many"),
-        None => Ok(first),
+        None => Ok(Some(first)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod fake;
 pub mod http1;
+mod kept;
 pub mod reqwest;
 
 use std::error::Error;
@@ -10,6 +11,7 @@ use std::io;
 
 use report::document::FailureKind;
 
+pub use self::kept::Kept;
 use crate::clock::{Nanos, Timer};
 use crate::source::{Origin, Request};
 
@@ -52,6 +54,8 @@ pub struct Answer {
     pub status: u16,
     /// Where it redirects to, if it does.
     pub location: Option<String>,
+    /// What the request wants kept of it.
+    pub kept: Option<Box<Kept>>,
 }
 
 /// Whether a status redirects to the location beside it.

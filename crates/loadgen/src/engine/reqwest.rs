@@ -4,6 +4,7 @@
 //! connection, because a shared one decides by itself how many connections there are. What remains: hyper may send
 //! a request again, on a new connection, when a kept-alive one closes before it took the request.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -20,15 +21,25 @@ use tower::{Layer, Service};
 use url::Url;
 
 use crate::clock::{Nanos, Timer};
-use crate::engine::{Answer, Connection, Engine, Failure, Trace, cause, redirects};
-use crate::source::{Origin, Request};
+use crate::engine::{Answer, Connection, Engine, Failure, Kept, Trace, cause, redirects};
+use crate::source::{Keep, Origin, Request, Source};
 
 /// Makes clients, each of which keeps one connection.
 #[derive(Debug, Clone)]
 pub struct Reqwest {
-    template: Template,
-    /// The wire form that the template was made of: while a request has the same, the template serves.
-    wire: Bytes,
+    templates: Arc<Templates>,
+}
+
+/// The most templates that are kept; of further requests they are made when they are sent.
+const TEMPLATES: usize = 1_000;
+
+/// The requests of the plan in reqwest's own types.
+#[derive(Debug)]
+struct Templates {
+    /// By where the wire form lies that it was made of: while a request has the same, the template serves.
+    of: HashMap<usize, Template>,
+    /// Kept, so that no other request ever lies where one of these does.
+    _source: Arc<Source>,
 }
 
 /// The request in reqwest's own types.
@@ -45,7 +56,7 @@ impl Template {
         let invalid = |error: &dyn Error| ReqwestError::Request(error.to_string());
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| invalid(&error))?;
         let mut headers = HeaderMap::new();
-        for (name, value) in &request.headers {
+        for (name, value) in request.headers.iter() {
             let name: http::HeaderName = name.parse().map_err(|error| invalid(&error))?;
             let value: http::HeaderValue = value.parse().map_err(|error| invalid(&error))?;
             headers.append(name, value);
@@ -72,15 +83,21 @@ pub enum ReqwestError {
 }
 
 impl Reqwest {
-    /// An engine for this request.
+    /// An engine for these requests.
     ///
     /// # Errors
-    /// When the method or a header field is not valid HTTP.
-    pub fn new(request: &Request) -> Result<Self, ReqwestError> {
-        let template = Template::of(request)?;
+    /// When the method or a header field of one of them is not valid HTTP.
+    pub fn new(source: Arc<Source>) -> Result<Self, ReqwestError> {
+        let mut of = HashMap::new();
+        for request in source.requests() {
+            let template = Template::of(request)?;
+            if of.len() < TEMPLATES {
+                of.insert(request.wire.as_ptr().addr(), template);
+            }
+        }
         // A process has one default provider; who came first, this or another engine, set the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { template, wire: request.wire.clone() })
+        Ok(Self { templates: Arc::new(Templates { of, _source: source }) })
     }
 }
 
@@ -126,7 +143,7 @@ impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
         let prepared = self.prepare(request)?;
         trace.first_write = timer.now();
         let settled = Settled { dials: &self.dials, trace };
-        let result = self.exchange(prepared, timer, &mut *settled.trace).await;
+        let result = self.exchange(prepared, request.keep, timer, &mut *settled.trace).await;
         drop(settled);
         // The URL is the same for all, says nothing about the failure, and may hold a password.
         result.map_err(|error| failure(&error.without_url()))
@@ -142,11 +159,10 @@ impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
 }
 
 impl ReqwestConnection {
-    /// The request in reqwest's own types; after a redirect it is another one than the plan's.
+    /// The request in reqwest's own types; after a redirect it is another one than those of the plan.
     fn prepare(&self, request: &Request) -> Result<reqwest::Request, Failure> {
-        let is_plan = request.wire.as_ptr() == self.engine.wire.as_ptr();
-        if is_plan {
-            return Ok(self.engine.template.request());
+        if let Some(template) = self.engine.templates.of.get(&request.wire.as_ptr().addr()) {
+            return Ok(template.request());
         }
         let template = Template::of(request);
         template
@@ -157,20 +173,38 @@ impl ReqwestConnection {
     async fn exchange<T: Timer>(
         &self,
         request: reqwest::Request,
+        keep: Keep,
         timer: &T,
         trace: &mut Trace,
     ) -> Result<Answer, reqwest::Error> {
         let mut response = self.client.execute(request).await?;
         trace.first_read = Some(timer.now());
+        let mut kept = Kept::new(keep);
         while let Some(data) = response.chunk().await? {
             trace.body_read += data.len() as u64;
+            if let Some(kept) = &mut kept {
+                kept.add(&data);
+            }
         }
         trace.last_read = Some(timer.now());
         let status = response.status().as_u16();
         let location = response.headers().get(http::header::LOCATION).filter(|_| redirects(status));
         let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
-        Ok(Answer { status, location })
+        if let Some(kept) = &mut kept {
+            kept.head = head(&response);
+        }
+        Ok(Answer { status, location, kept })
     }
+}
+
+/// The head of an answer, written anew: hyper does not hand it out as it came.
+fn head(response: &reqwest::Response) -> Vec<u8> {
+    let mut head = format!("{:?} {}\r\n", response.version(), response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    head.extend(b"\r\n");
+    head
 }
 
 /// Puts the dials of an exchange into its trace at its end, even where that is a timeout that drops its future.

@@ -123,8 +123,8 @@ fn a_started_target_gets_its_address_when_it_listens() {
     let target = TargetOptions { path: Some("/orders?id=7".to_owned()), ..TargetOptions::default() };
     let plan = Plan::of_scenario("s", target, LoadOptions::default(), AROUND).unwrap();
     assert_eq!(plan.load.url.as_str(), "http://target/orders?id=7");
-    let request = plan.request(Some("127.0.0.1:4711".parse().unwrap()));
-    assert_eq!(request.url.as_str(), "http://127.0.0.1:4711/orders?id=7");
+    let source = plan.source(Some("127.0.0.1:4711".parse().unwrap()));
+    assert_eq!(source.request(0).url.as_str(), "http://127.0.0.1:4711/orders?id=7");
 }
 
 #[test]

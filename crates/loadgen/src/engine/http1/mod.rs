@@ -121,7 +121,9 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     fn answer(&mut self) -> Answer {
-        Answer { status: self.reader.status(), location: self.reader.take_location() }
+        let Reader { location, kept, .. } = &mut self.reader;
+        let (location, kept) = (location.take(), kept.take());
+        Answer { status: self.reader.status(), location, kept }
     }
 }
 
@@ -132,7 +134,7 @@ impl<T: Timer> Connection<T> for Http1Connection {
             request: &request.wire,
             written: 0,
             write_error: None,
-            reader: Reader::new(request.is_head()),
+            reader: Reader::new(request.is_head()).keeping(request.keep),
             before: (trace.head_read, trace.body_read),
             trace,
         };
