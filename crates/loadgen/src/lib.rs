@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod collector;
 pub mod curl;
+pub mod debug;
 pub mod engine;
 pub mod fleet;
 mod hash;

@@ -14,6 +14,7 @@ use crate::recorder::Counts;
 #[derive(Debug, Clone)]
 pub struct Progress {
     stop: Stop,
+    warmup: Duration,
     seconds: u64,
     last: Counts,
 }
@@ -21,7 +22,7 @@ pub struct Progress {
 impl Progress {
     /// Nothing yet.
     pub fn new(load: &Load) -> Self {
-        Self { stop: load.stop, seconds: 0, last: Counts::default() }
+        Self { stop: load.stop, warmup: load.warmup, seconds: 0, last: Counts::default() }
     }
 
     /// Takes in the seconds completed since.
@@ -37,8 +38,9 @@ impl Progress {
         self.seconds
     }
 
-    /// Done and to do: milliseconds (elapsed time decides) or requests.
+    /// Done and to do: milliseconds (elapsed time decides) or requests. `elapsed`: since the load began, warm-up included.
     pub fn position(&self, elapsed: Duration, collector: &Collector) -> (u64, u64) {
+        let elapsed = elapsed.saturating_sub(self.warmup);
         match self.stop {
             Stop::Duration(total) => {
                 let total = nanos(total) / 1_000_000;

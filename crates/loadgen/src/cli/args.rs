@@ -62,6 +62,10 @@ pub(super) struct LoadCommand {
     #[arg(value_name = "URL")]
     pub(super) urls: Vec<String>,
 
+    /// Send one request, show the whole exchange, and load nothing
+    #[arg(long)]
+    pub(super) debug: bool,
+
     #[command(flatten)]
     pub(super) options: LoadOptions,
 

@@ -11,16 +11,20 @@ use super::args::{Arguments, LoadCommand};
 use super::exit::Exit;
 use super::live::Live;
 use super::output;
+use crate::debug::{self, Debugged};
 use crate::options::LoadOptions;
 use crate::plan::{Plan, PlanError, Surroundings};
 use crate::run::{self, Interrupt, Signal};
 use crate::{clock, launch, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
-    let LoadCommand { urls, options, output: output_options } = command;
+    let LoadCommand { urls, debug, options, output: output_options } = command;
     let url = only(&urls, options.mix.is_some() || options.curl.is_some())?;
     let hints = hints(&options);
     let plan = Plan::of_url(url, options, surroundings())?;
+    if debug {
+        return show_exchange(&plan);
+    }
     for hint in hints {
         output::tell(&hint);
     }
@@ -34,6 +38,17 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     // There is no other record of a plain load test.
     output::show(&text).context(Exit::Invalid)?;
     Ok(exit)
+}
+
+/// `--debug`: one request, and no load.
+fn show_exchange(plan: &Plan) -> anyhow::Result<Exit> {
+    let Debugged { text, is_answered, has_faults } = debug::exchange(plan)?;
+    output::show(&text)?;
+    Ok(match (is_answered, has_faults) {
+        (false, _) => Exit::NoTarget,
+        (true, true) => Exit::Broken,
+        (true, false) => Exit::Done,
+    })
 }
 
 /// The one URL, or what is wrong with what was typed instead. None is needed where another option names one.

@@ -8,6 +8,7 @@ pub mod reqwest;
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 
 use report::document::FailureKind;
 
@@ -45,6 +46,11 @@ pub trait Connection<T: Timer>: 'static {
 
     /// Whether it was closed by the peer while it lay idle. Asked before each request but the first.
     fn is_stale(&mut self) -> bool;
+
+    /// Which address it leads to, where the engine knows.
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// A complete answer.

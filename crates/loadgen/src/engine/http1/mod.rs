@@ -157,6 +157,10 @@ impl<T: Timer> Connection<T> for Http1Connection {
             matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
         !nothing_came
     }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
+    }
 }
 
 impl Http1Connection {
