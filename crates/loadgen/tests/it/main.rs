@@ -14,4 +14,6 @@ mod refusals;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod sent;
+#[cfg(test)]
 mod signals;
