@@ -10,7 +10,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 
 use crate::hash::fnv1a;
 
-/// The most lines with requests: each takes about half a kilobyte of memory.
+/// The most lines with requests: each takes somewhat less than a kilobyte of memory.
 pub const MOST_LINES: usize = 1_000_000;
 /// The most bytes of a file, and of all the bodies in it together.
 pub const MOST_BYTES: u64 = 256 * 1024 * 1024;

@@ -149,6 +149,8 @@ struct Shared<T, A, E> {
     tally: RefCell<Tally>,
     link: Link,
     last_end: Cell<Nanos>,
+    /// What [`crate::machine::thread_cpu`] said at the end of the warm-up.
+    cpu_before: Cell<(u64, u64)>,
 }
 
 /// A connection made before time zero, where it leads, and what is known of its making.
@@ -193,8 +195,9 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
     let recorder = RefCell::new(Recorder::new(orders.zero, orders.end));
     let tally = RefCell::new(Tally::new(orders.source.names().len(), orders.watch.checks.len()));
     let mut phase = link.phase.clone();
+    let (last_end, cpu_before) = (Cell::default(), Cell::default());
     let shared =
-        Rc::new(Shared { timer, alarm, engine, orders, recorder, tally, link, last_end: Cell::new(0) });
+        Rc::new(Shared { timer, alarm, engine, orders, recorder, tally, link, last_end, cpu_before });
     let slots: Vec<Rc<Slot>> = opened.iter().map(|_| Rc::default()).collect();
     let mut tasks = JoinSet::new();
     for (slot, Opened { connection, trace }) in slots.iter().zip(opened) {
@@ -226,6 +229,7 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
     let mut phase = shared.link.phase.clone();
     let timer = &shared.timer;
     let mut give_up = shared.orders.end.map(|end| end.saturating_add(shared.orders.drain));
+    let mut warmup_end = Some(shared.orders.zero).filter(|zero| *zero > 0);
     let mut stopping = false;
     let mut next_turn = SECOND;
     // Nothing is left to be sent, but the schedule is not over: it may end with a pause.
@@ -235,7 +239,7 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
             return;
         }
         let end = shared.orders.end.filter(|_| idle);
-        let wake = [give_up, end].into_iter().flatten().fold(next_turn, Nanos::min);
+        let wake = [give_up, end, warmup_end].into_iter().flatten().fold(next_turn, Nanos::min);
         tokio::select! {
             biased;
             changed = phase.wait_for(|phase| *phase != Phase::Running), if !stopping => {
@@ -257,6 +261,10 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
             },
             () = timer.until(wake) => {
                 let now = timer.now();
+                if warmup_end.is_some_and(|end| now >= end) {
+                    warmup_end = None;
+                    shared.cpu_before.set(crate::machine::thread_cpu().unwrap_or_default());
+                }
                 if give_up.is_some_and(|give_up| now >= give_up) {
                     give_up = None;
                     shared.orders.schedule.stop();
@@ -491,12 +499,15 @@ impl<T: Timer, A, E> Shared<T, A, E> {
             .iter()
             .map(|slot| SlotReport { sent: slot.sent.get(), answered: slot.answered.get() })
             .collect();
+        let before = self.cpu_before.get();
+        let since =
+            |(used, waited): (u64, u64)| (used.saturating_sub(before.0), waited.saturating_sub(before.1));
         let done = Message::Done {
             worker,
             slots,
             last_end: self.last_end.get().saturating_sub(self.orders.zero),
             tally: Box::new(self.tally.take()),
-            cpu: crate::machine::thread_cpu(),
+            cpu: crate::machine::thread_cpu().map(since),
         };
         let _ = self.link.intervals.send(Message::Interval { worker, interval: last });
         let _ = self.link.intervals.send(done);

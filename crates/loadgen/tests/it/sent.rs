@@ -303,6 +303,16 @@ fn a_warm_up_is_counted_apart() {
     assert_eq!(seen(&counted)["GET /"], 50 + warmup.sent);
     assert_eq!((run.connections.opened, run.connections.reused), (2, 50), "connections stay");
     assert_eq!(run.config["load.warmup"], "200ms");
+    let words =
+        ["--warmup", "600ms", "-z", "100ms", "-c", "4", "--workers", "1", "-o", "json", &truth.url("/")];
+    let run = done(&place, &words, 0).document();
+    let used = run.workers[0].cpu_ns.unwrap();
+    assert!(
+        used < run.window.wall_ns + 50_000_000,
+        "CPU time of the warm-up is its own: {used} {:?}",
+        run.window
+    );
+    assert!((100_000_000..500_000_000).contains(&run.window.wall_ns), "{:?}", run.window);
     let text = done(&place, &["--warmup", "100ms", "-n", "5", &truth.url("/")], 0).stdout;
     assert!(text.contains(" in 100 ms before, "), "{text}");
 }
