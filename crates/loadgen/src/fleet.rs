@@ -8,6 +8,7 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use report::document::Generator;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -15,6 +16,7 @@ use tokio::task::LocalSet;
 use crate::clock::{self, RealTimer, Timer, Timerfd};
 use crate::collector::Collector;
 use crate::engine::Engine;
+use crate::health::Watch;
 use crate::recorder::Counts;
 use crate::worker::{self, Link, Model, Opened, Orders, Phase};
 
@@ -47,6 +49,8 @@ pub struct Outcome {
     pub started: SystemTime,
     /// When the run was told to stop early, in nanoseconds since time zero.
     pub stopped_at: Option<u64>,
+    /// What the machine did meanwhile.
+    pub generator: Generator,
 }
 
 /// Runs `slots` connections on `workers` threads to the end.
@@ -102,6 +106,7 @@ where
     let started = clock::wall();
     let timer = *zero.get_or_init(RealTimer::start);
     ready.wait();
+    let watch = Watch::start(timer);
 
     let mut collector = Collector::new(emptied);
     let mut stopped_at = None;
@@ -119,12 +124,14 @@ where
         }
         seconds.clear();
     }
+    let slots = collector.workers.iter().flat_map(|worker| &worker.slots);
+    let generator = watch.finish(slots.map(|slot| slot.late).sum());
     let _ = phase.send(Phase::Closing);
     for thread in threads {
         // A worker's panic was printed when it happened; the run ends with an account that does not balance.
         let _ = thread.join();
     }
-    Ok(Outcome { collector, started, stopped_at })
+    Ok(Outcome { collector, started, stopped_at, generator })
 }
 
 /// A runtime for one worker, and the file of its alarm.

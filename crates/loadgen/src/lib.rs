@@ -7,6 +7,7 @@ pub mod collector;
 pub mod engine;
 pub mod fleet;
 mod hash;
+pub mod health;
 pub mod launch;
 pub mod machine;
 pub mod options;

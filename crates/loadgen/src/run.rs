@@ -361,6 +361,7 @@ impl Totals<'_> {
             connections: self.connections(),
             series: self.outcome.collector.series(),
             workers: self.workers(),
+            generator: Some(self.outcome.generator.clone()),
             instances: Vec::<Instance>::new(),
             verification: None::<Verification>,
             redirects: total.counts.redirects,

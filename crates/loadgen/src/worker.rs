@@ -22,6 +22,9 @@ const INTERRUPT_GRACE: Nanos = SECOND;
 /// How long opening the connections of the open model may take.
 const OPENING: Duration = Duration::from_secs(5);
 
+/// What falls due just before the window's end is sent just after it, and in time nevertheless.
+const AFTER_END: Nanos = SECOND / 100;
+
 /// What every worker is told before time zero.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -39,6 +42,13 @@ pub struct Orders {
     pub redirects: u64,
     /// What a connection waits for before it takes the next release.
     pub model: Model,
+}
+
+impl Orders {
+    /// Whether what is begun now comes too late for the window.
+    fn is_late(&self, now: Nanos) -> bool {
+        self.end.is_some_and(|end| now > end.saturating_add(AFTER_END))
+    }
 }
 
 /// Who decides when a request is sent.
@@ -108,6 +118,8 @@ pub struct SlotReport {
     pub sent: u64,
     /// Complete answers it got.
     pub answered: u64,
+    /// Requests it began after the window's end, having been due inside it.
+    pub late: u64,
 }
 
 /// One of the `-c N` places, as the worker sees it from outside.
@@ -115,6 +127,7 @@ pub struct SlotReport {
 struct Slot {
     sent: Cell<u64>,
     answered: Cell<u64>,
+    late: Cell<u64>,
     /// Whether it waits for a release to fall due, with nothing under way.
     waiting: Cell<bool>,
     /// Ends the request under way when the drain is over.
@@ -140,6 +153,27 @@ struct Shared<T, A, E> {
     recorder: RefCell<Recorder>,
     link: Link,
     last_end: Cell<Nanos>,
+    overslept: Cell<Overslept>,
+}
+
+/// The latest stretch in which releases were due and the worker, connections free, was not there to take them: stopped,
+/// or without a CPU. What it sends afterwards of what fell due meanwhile is late by its own fault.
+#[derive(Debug, Clone, Copy, Default)]
+struct Overslept {
+    from: Nanos,
+    to: Nanos,
+}
+
+impl Overslept {
+    /// A slot that waited for `due` woke at `now`. Stretches that overlap are one.
+    fn wake(self, due: Nanos, now: Nanos) -> Self {
+        Self { from: if due <= self.to { self.from.min(due) } else { due }, to: now.max(self.to) }
+    }
+
+    /// For how long something that was due then was overslept.
+    fn lag(self, due: Nanos) -> Nanos {
+        if due >= self.from { self.to.saturating_sub(due) } else { 0 }
+    }
 }
 
 /// A connection made before time zero, and what is known of its making.
@@ -183,7 +217,8 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
     let (timer, alarm) = time;
     let recorder = RefCell::new(Recorder::new(orders.end));
     let mut phase = link.phase.clone();
-    let shared = Rc::new(Shared { timer, alarm, engine, orders, recorder, link, last_end: Cell::new(0) });
+    let (last_end, overslept) = (Cell::default(), Cell::default());
+    let shared = Rc::new(Shared { timer, alarm, engine, orders, recorder, link, last_end, overslept });
     let slots: Vec<Rc<Slot>> = opened.iter().map(|_| Rc::default()).collect();
     let mut tasks = JoinSet::new();
     for (slot, Opened { connection, trace }) in slots.iter().zip(opened) {
@@ -286,10 +321,14 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             }
             now = timer.now();
             trace.lag_ns = Some(now - due);
+            shared.overslept.set(shared.overslept.get().wake(due, now));
         }
         if orders.model == Model::Open {
             // What the generator lost by waking late is no queue of the target's.
-            trace.queue_ns = Some(if trace.lag_ns.is_some() { 0 } else { now - due });
+            let lag = trace.lag_ns.unwrap_or_else(|| shared.overslept.get().lag(due));
+            trace.lag_ns = trace.lag_ns.or((lag > 0).then_some(lag));
+            trace.queue_ns = Some((now - due).saturating_sub(lag));
+            slot.late.set(slot.late.get() + u64::from(orders.is_late(now)));
         }
         slot.sent.set(slot.sent.get() + 1);
         let exchange = exchange(&**engine, &mut pool, orders, timer, &mut trace);
@@ -453,7 +492,11 @@ impl<T: Timer, A, E> Shared<T, A, E> {
         let last = self.recorder.replace(Recorder::new(None)).finish();
         let slots = slots
             .iter()
-            .map(|slot| SlotReport { sent: slot.sent.get(), answered: slot.answered.get() })
+            .map(|slot| SlotReport {
+                sent: slot.sent.get(),
+                answered: slot.answered.get(),
+                late: slot.late.get(),
+            })
             .collect();
         let done =
             Message::Done { worker, slots, last_end: self.last_end.get(), cpu: crate::machine::thread_cpu() };

@@ -12,7 +12,8 @@ use crate::histogram::Percentile;
 use crate::summary::{Quantile, Summary};
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, counted, memory, nanos, one_line, rate};
-use crate::warning::{self, Verdict, Warning};
+use crate::verdict::Verdict;
+use crate::warning::{self, Warning};
 
 /// A row names so many differences from its neighbours, and counts the rest.
 const DIFFERENCES: usize = 3;

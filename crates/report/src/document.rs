@@ -100,6 +100,9 @@ pub struct Run {
     pub series: Series,
     /// One entry per worker thread of the generator.
     pub workers: Vec<Worker>,
+    /// What its machine did to the generator meanwhile. Absent in documents of before it was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Generator>,
     /// One entry per server process, where the target was started by the run. Empty otherwise.
     pub instances: Vec<Instance>,
     /// Whether the target kept what it acknowledged. Absent where nothing could be checked.
@@ -326,7 +329,8 @@ pub struct Latencies {
     /// Open model: how long requests waited for a free connection after they were due. Absent in the closed model.
     #[serde(default, skip_serializing_if = "Distribution::is_empty")]
     pub queue: Distribution,
-    /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due.
+    /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due or would
+    /// have been had the generator not been late already.
     pub lag: Distribution,
 }
 
@@ -425,6 +429,32 @@ pub struct Worker {
     pub cpu_ns: Option<u64>,
     /// Time it was ready to run and waited for a CPU. Absent where the system does not tell.
     pub run_queue_ns: Option<u64>,
+}
+
+/// What the machine did to the generator from time zero until the last worker was done, and what the generator owes.
+/// What the system does not tell is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// How long it was watched.
+    pub watched_ns: u64,
+    /// Requests that were begun after the window's end, having fallen due inside it. Zero in the closed model.
+    pub sent_late: u64,
+    /// CPUs that it could use, in thousandths: its affinity or, where smaller, the quota of its control group.
+    pub cpus_milli: u64,
+    /// CPU time of the whole process, user and system.
+    pub cpu_ns: Option<u64>,
+    /// Time for which its control group (version 2) was not allowed to run.
+    pub throttled_ns: Option<u64>,
+    /// Time that the hypervisor gave to others, summed over the CPUs of its affinity.
+    pub stolen_ns: Option<u64>,
+    /// Time in which some task of the machine, whichever, waited for a CPU.
+    pub pressure_ns: Option<u64>,
+    /// How much later than asked a thread woke that did nothing but sleep. A stall counts once for each sleep it
+    /// would have covered, so that its share is that of the time.
+    pub hiccup: Distribution,
+    /// Of that lateness, what that thread spent ready to run and waiting for a CPU.
+    pub hiccup_queue_ns: Option<u64>,
 }
 
 /// One server process of the target.

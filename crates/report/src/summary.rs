@@ -9,6 +9,8 @@ use crate::histogram::{Distribution, Histogram, Percentile};
 pub const RATE_KEY: &str = "load.rate";
 /// The key of a load in stages; it too makes the load an open one.
 pub const STAGES_KEY: &str = "load.stages";
+/// The key of a paced closed load.
+pub const RATE_PER_CONNECTION_KEY: &str = "load.rate_per_connection";
 /// The configuration key of the number of connections.
 pub const CONNECTIONS_KEY: &str = "load.connections";
 /// The configuration key of the number of server processes.

@@ -10,7 +10,8 @@ use crate::document::Document;
 use crate::format::View;
 use crate::json;
 use crate::summary::{Latency, Model, Quantile, Summary};
-use crate::warning::{Verdict, verdict};
+use crate::verdict::Verdict;
+use crate::warning::{Warning, verdict};
 
 #[derive(Serialize)]
 struct Text<'a> {
@@ -33,6 +34,8 @@ struct Block<'a> {
     error_rate: Option<f64>,
     latency: LatencyBlock,
     verdict: Option<&'static str>,
+    /// Why, where it is not `ok`.
+    reasons: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -75,6 +78,12 @@ fn block<'a>(view: &View<'a>) -> Block<'a> {
             Verdict::Suspect => "suspect",
             Verdict::ClientLimited => "client_limited",
         }),
+        reasons: view
+            .warnings
+            .iter()
+            .filter(|warning| warning.verdict() != Verdict::Ok)
+            .map(Warning::line)
+            .collect(),
         warnings: view.warnings.iter().map(ToString::to_string).collect(),
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::document::Document;
 use crate::format::View;
-use crate::summary::{Model, Summary};
+use crate::summary::Model;
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, nanos, one_line, rate, share};
-use crate::warning::Warning;
+use crate::warning::{Warning, verdict};
 
 pub(super) fn render(view: &View<'_>) -> String {
-    let (document, summary) = (view.document, view.summary);
+    let document = view.document;
     let (name, machine) = (one_line(document.name()), one_line(document.machine_label()));
     let title = format!("### {} on {}\n", markdown_cell(&name), markdown_cell(&machine));
     let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
@@ -21,11 +21,12 @@ pub(super) fn render(view: &View<'_>) -> String {
     }
     let notes: Vec<String> = notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect();
     let gap = if notes.is_empty() { "" } else { "\n" };
-    [&title, "\n", &table(summary).markdown(), gap, &notes.concat()].concat()
+    [&title, "\n", &table(view).markdown(), gap, &notes.concat()].concat()
 }
 
 /// What is unknown, or not supported by the sample, has no row.
-fn table(summary: &Summary) -> Table {
+fn table(view: &View<'_>) -> Table {
+    let summary = view.summary;
     let latency = match summary.model {
         Some(Model::Open) => "response time",
         Some(Model::Closed) | None => "latency",
@@ -56,6 +57,10 @@ fn table(summary: &Summary) -> Table {
         );
     }
     let bound = if summary.latency.censored > 0 { ">= " } else { "" };
-    row(format!("{latency} slowest"), summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns))));
+    let slowest = summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns)));
+    row(format!("{latency} slowest"), slowest);
+    // Published figures say nothing of the generator that measured them.
+    let is_run = matches!(view.document, Document::Run(_));
+    row("verdict".into(), is_run.then(|| verdict(view.warnings).name().to_owned()));
     table
 }

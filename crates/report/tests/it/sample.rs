@@ -106,6 +106,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         connections: Connections { slots: 100, ..Connections::default() },
         series: Series::default(),
         workers: Vec::new(),
+        generator: None,
         instances: Vec::new(),
         verification: None,
         redirects: 0,
