@@ -48,6 +48,8 @@ pub struct Row {
     pub source: Option<usize>,
     /// The runs in order of their start: a single one for published figures.
     pub runs: Vec<Summary>,
+    /// The gravest verdict of its runs on their generator. Of published figures nothing is known.
+    pub verdict: Verdict,
 }
 
 /// Where published figures come from.
@@ -241,6 +243,7 @@ impl Comparison {
             cpus: figures.machine.cpus,
             source: Some(place + 1),
             runs: vec![Summary::of(&Document::Figures(Box::new(figures.clone())))],
+            verdict: Verdict::Ok,
         });
     }
 }
@@ -315,7 +318,8 @@ impl Row {
             counts(self.timeouts()),
             match self.source {
                 Some(_) => "published".into(),
-                None => format!("n={}", self.runs.len()),
+                None if self.verdict == Verdict::Ok => format!("n={}", self.runs.len()),
+                None => format!("n={} {}", self.runs.len(), self.verdict.name()),
             },
         ]
     }
@@ -404,6 +408,12 @@ impl Group {
             cpus: Some(self.cpus),
             source: None,
             runs: self.summaries.clone(),
+            verdict: self
+                .warnings
+                .iter()
+                .map(|warnings| warning::verdict(warnings))
+                .max()
+                .unwrap_or(Verdict::Ok),
         }
     }
 

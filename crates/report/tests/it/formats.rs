@@ -255,7 +255,7 @@ fn notes_that_others_wrote_cannot_break_the_block() {
     assert_eq!(parsed.notes.len(), 8);
     assert!(parsed.notes.iter().all(|note| !note.starts_with('[')), "{:?}", parsed.notes);
     assert!(
-        parsed.notes.contains(&"and 16 more: the markdown format lists them all".to_owned()),
+        parsed.notes.contains(&"and 17 more: the markdown format lists them all".to_owned()),
         "{:?}",
         parsed.notes
     );

@@ -8,4 +8,5 @@ mod reference;
 mod sample;
 mod store;
 mod summary;
+mod verdict;
 mod warnings;
