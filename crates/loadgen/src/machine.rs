@@ -45,7 +45,7 @@ pub struct CpuUse {
     pub process_ns: Option<u64>,
     /// Time for which its control group (version 2), or one above it, was not allowed to run: the longest.
     pub throttled_ns: Option<u64>,
-    /// Time that the hypervisor gave to others, summed over the CPUs that this process may use.
+    /// Time that the hypervisor gave to others: the mean of the CPUs that this process may use.
     pub stolen_ns: Option<u64>,
     /// Time in which some task of the machine waited for a CPU.
     pub pressure_ns: Option<u64>,
@@ -118,7 +118,8 @@ fn stolen(text: &str, is_allowed: impl Fn(usize) -> bool) -> Option<u64> {
         let cpu = cpu.parse().ok().filter(|&cpu| is_allowed(cpu));
         cpu.and_then(|_| fields.split_ascii_whitespace().nth(7)?.parse::<u64>().ok())
     });
-    ticks.map(|ticks| ticks * 1_000_000_000 / per_second).reduce(u64::saturating_add)
+    let times: Vec<u64> = ticks.map(|ticks| ticks.saturating_mul(1_000_000_000) / per_second).collect();
+    times.iter().sum::<u64>().checked_div(times.len() as u64)
 }
 
 /// The total of the line `some`, in microseconds.
@@ -250,7 +251,7 @@ mod tests {
         let ticks = 1_000_000_000 / rustix::param::clock_ticks_per_second();
         let stat =
             "cpu  9 9 9 9 9 9 9 60 0 0\ncpu0 1 2 3 4 5 6 7 20 0 0\ncpu1 1 2 3 4 5 6 7 40 0 0\nintr 5\n";
-        assert_eq!(stolen(stat, |_| true), Some(60 * ticks));
+        assert_eq!(stolen(stat, |_| true), Some(30 * ticks));
         assert_eq!(stolen(stat, |cpu| cpu == 1), Some(40 * ticks));
         assert_eq!(stolen("intr 5\n", |_| true), None);
         let psi = "some avg10=0.13 avg60=1.40 avg300=1.16 total=17\nfull avg10=0.00 total=3\n";

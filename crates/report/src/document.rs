@@ -446,7 +446,7 @@ pub struct Generator {
     pub cpu_ns: Option<u64>,
     /// Time for which its control group (version 2) was not allowed to run.
     pub throttled_ns: Option<u64>,
-    /// Time that the hypervisor gave to others, summed over the CPUs of its affinity.
+    /// Time that the hypervisor gave to others: the mean of the CPUs of its affinity.
     pub stolen_ns: Option<u64>,
     /// Time in which some task of the machine, whichever, waited for a CPU.
     pub pressure_ns: Option<u64>,

@@ -369,7 +369,7 @@ impl Case<'_> {
     fn stolen(&self) -> Option<Reason> {
         let generator = self.generator?;
         let stolen = generator.stolen_ns.filter(|&ns| ns > NOTHING_NS)?;
-        let part = part(stolen, generator.watched_ns) * 1e3 / generator.cpus_milli.max(1000) as f64;
+        let part = part(stolen, generator.watched_ns);
         self.judge_alone(part, STOLEN, Finding::Stolen { part })
     }
 

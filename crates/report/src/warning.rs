@@ -270,13 +270,7 @@ impl fmt::Display for Warning {
             Self::RateMissed { in_time, scheduled, unsent } => {
                 fmt_rate_missed(f, [*in_time, *scheduled, *unsent])
             }
-            Self::Short { average_ns, measured_ns } => {
-                let (average, measured) = (nanos(*average_ns), nanos(*measured_ns));
-                write!(
-                    f,
-                    "Requests/sec is low: answers took {average} on average, and only those within {measured} count"
-                )
-            }
+            Self::Short { average_ns, measured_ns } => fmt_short(f, *average_ns, *measured_ns),
         }
     }
 }
@@ -467,6 +461,14 @@ fn thin(summary: &Summary) -> Option<Warning> {
     let samples = summary.latency.count.filter(|&samples| samples > 0)?;
     let first = Percentile::HEY.into_iter().find(|percentile| !percentile.is_supported_by(samples))?;
     Some(Warning::Thin { first, samples })
+}
+
+fn fmt_short(f: &mut fmt::Formatter<'_>, average_ns: u64, measured_ns: u64) -> fmt::Result {
+    let (average, measured) = (nanos(average_ns), nanos(measured_ns));
+    write!(
+        f,
+        "Requests/sec is low: answers took {average} on average, and only those within {measured} count"
+    )
 }
 
 fn fmt_rate_missed(f: &mut fmt::Formatter<'_>, [in_time, scheduled, unsent]: [u64; 3]) -> fmt::Result {

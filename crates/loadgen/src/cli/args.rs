@@ -16,7 +16,7 @@ Examples:
 
 Exit codes:
   0  done                                          3  no target, or not one answer
-  1  the target lost what it had acknowledged      4  the run is not valid
+  1  the target lost what it had acknowledged      4  the run is not valid (see --strict)
   2  wrong use, nothing was started                130, 143  interrupted; the report is complete";
 
 /// Load-tests HTTP servers, with numbers that can be trusted
@@ -67,6 +67,18 @@ pub(super) struct LoadCommand {
 
     #[command(flatten)]
     pub(super) output: OutputOptions,
+
+    #[command(flatten)]
+    pub(super) strictness: Strictness,
+}
+
+/// What a run must be, to end with 0.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Strictness {
+    /// End with 4 when the generator was the limit (verdict client-limited) or the rate was not reached: less than 99%
+    /// of the requests due were sent before the end
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 /// How the result is shown.
@@ -104,6 +116,9 @@ pub(super) struct RunCommand {
 
     #[command(flatten)]
     pub(super) output: OutputOptions,
+
+    #[command(flatten)]
+    pub(super) strictness: Strictness,
 
     /// Folder under which results are filed, as MACHINE/SCENARIO/TIME.json
     #[arg(long, value_name = "FOLDER", default_value = "results")]

@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
-use report::document::{Ended, Run, Verification};
+use report::document::{Document, Ended, Run, Verification};
+use report::summary::Summary;
 use report::warning;
+
+use super::args::Strictness;
 
 use crate::run::{RunError, Signal};
 
@@ -52,6 +55,21 @@ impl Exit {
             Ended::TargetLost => Self::NoTarget,
             Ended::Completed if run.account.sent > 0 && run.account.answered() == 0 => Self::NoTarget,
             Ended::Completed => Self::Done,
+        }
+    }
+}
+
+impl Strictness {
+    /// What a finished run means under it: what was well otherwise may not be. Also gives why.
+    pub(super) fn judge(self, document: &Document, exit: Exit) -> (Exit, Option<String>) {
+        let Document::Run(run) = document else { return (exit, None) };
+        if !self.strict || exit != Exit::Done {
+            return (exit, None);
+        }
+        let summary = Summary::of(document);
+        match warning::objection(run, &summary, &warning::of(document, &summary)) {
+            Some(objection) => (Exit::Invalid, Some(objection)),
+            None => (exit, None),
         }
     }
 }

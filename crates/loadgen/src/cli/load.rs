@@ -17,7 +17,7 @@ use crate::run::{self, Interrupt, Signal};
 use crate::{clock, launch, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
-    let LoadCommand { urls, options, output: output_options } = command;
+    let LoadCommand { urls, options, output: output_options, strictness } = command;
     let url = only(&urls)?;
     let hints = hints(&options);
     let plan = Plan::of_url(url, options, surroundings())?;
@@ -30,9 +30,13 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
         run::Context { program: &program, machine: None, interrupt: &interrupt, versions: versions() };
     let run = run::run(&plan, &context, &mut Live::default())?;
     let exit = Exit::of(&run);
-    let (_, text) = output::render_run(run, output_options.format());
+    let (document, text) = output::render_run(run, output_options.format());
+    let (exit, objection) = strictness.judge(&document, exit);
     // There is no other record of a plain load test.
     output::show(&text).context(Exit::Invalid)?;
+    if let Some(objection) = objection {
+        output::object(&objection);
+    }
     Ok(exit)
 }
 

@@ -8,7 +8,7 @@ use report::compare::Comparison;
 use report::document::{Document, Run};
 use report::store;
 
-use super::args::{OutputOptions, RunCommand};
+use super::args::{OutputOptions, RunCommand, Strictness};
 use super::exit::Exit;
 use super::live::Live;
 use super::load::{interrupt_on_signals, surroundings, versions};
@@ -21,7 +21,8 @@ use crate::run::{self, Context};
 use crate::scenario::{Scenario, is_folder_name};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
-    let RunCommand { scenarios, repeats, output: format, results, machine, load, target } = command;
+    let RunCommand { scenarios, repeats, output: format, strictness, results, machine, load, target } =
+        command;
     if machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
         bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
     }
@@ -37,8 +38,8 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     }
     let interrupt = interrupt_on_signals()?;
     let program = super::this_program()?;
-    let mut series =
-        Series { format: &format, root: results.join(&label), documents: Vec::new(), exit: Exit::Done };
+    let root = results.join(&label);
+    let mut series = Series { format: &format, strictness, root, documents: Vec::new(), exit: Exit::Done };
     let count = plans.len();
     for (index, plan) in plans.iter().enumerate() {
         output::tell(&format!("{}/{count} {}", index + 1, headline(plan)));
@@ -99,6 +100,7 @@ fn headline(plan: &Plan) -> String {
 /// The runs of one command.
 struct Series<'a> {
     format: &'a OutputOptions,
+    strictness: Strictness,
     root: PathBuf,
     documents: Vec<Document>,
     exit: Exit,
@@ -107,13 +109,18 @@ struct Series<'a> {
 impl Series<'_> {
     /// Shows a run and writes its document; first writes, so that a closed stdout loses nothing.
     fn keep(&mut self, run: Run) -> anyhow::Result<()> {
-        self.exit = self.exit.max(Exit::of(&run));
+        let exit = Exit::of(&run);
         let path = free_path(&self.root.join(&run.name), &run.id);
         let (document, text) = output::render_run(run, self.format.format());
+        let (exit, objection) = self.strictness.judge(&document, exit);
+        self.exit = self.exit.max(exit);
         let written = store::write(&path, &document);
         output::show(&text)?;
         written.context(Exit::Invalid)?;
         output::tell(&format!("wrote {}", path.display()));
+        if let Some(objection) = objection {
+            output::object(&objection);
+        }
         self.documents.push(document);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be unwrapped fails its test")]
 
+mod after;
 mod compare;
 mod formats;
 mod reference;

@@ -75,112 +75,109 @@ struct Signal {
     is_shared: bool,
 }
 
-fn signals() -> [Signal; 10] {
-    [
-        Signal {
-            name: "starved",
-            base: closed,
-            set: |run, ms| worker(run).run_queue_ns = Some(ms * MS),
-            suspect: (200, 201),
-            limited: Some((500, 501)),
-            is: |finding| matches!(finding, Finding::Starved { worker: 1, .. }),
-            is_shared: true,
+const SIGNALS: [Signal; 10] = [
+    Signal {
+        name: "starved",
+        base: closed,
+        set: |run, ms| worker(run).run_queue_ns = Some(ms * MS),
+        suspect: (200, 201),
+        limited: Some((500, 501)),
+        is: |finding| matches!(finding, Finding::Starved { worker: 1, .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "busy",
+        base: closed,
+        set: |run, ms| worker(run).cpu_ns = Some(ms * MS),
+        suspect: (8_000, 8_001),
+        limited: Some((9_500, 9_501)),
+        is: |finding| matches!(finding, Finding::Busy { worker: 1, .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "process",
+        base: closed,
+        set: |run, ms| generator(run).cpu_ns = Some(ms * MS),
+        suspect: (14_000, 14_001),
+        limited: Some((17_000, 17_001)),
+        is: |finding| matches!(finding, Finding::Process { cpus_milli: 2000, .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "throttled",
+        base: closed,
+        set: |run, ms| generator(run).throttled_ns = Some(ms * MS),
+        suspect: (10, 11),
+        limited: Some((100, 101)),
+        is: |finding| matches!(finding, Finding::Throttled { .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "stolen",
+        base: closed,
+        set: |run, ms| generator(run).stolen_ns = Some(ms * MS),
+        suspect: (100, 101),
+        limited: Some((500, 501)),
+        is: |finding| matches!(finding, Finding::Stolen { .. }),
+        is_shared: false,
+    },
+    Signal {
+        name: "pressed",
+        base: closed,
+        set: |run, ms| {
+            worker(run).run_queue_ns = None;
+            generator(run).pressure_ns = Some(ms * MS);
         },
-        Signal {
-            name: "busy",
-            base: closed,
-            set: |run, ms| worker(run).cpu_ns = Some(ms * MS),
-            suspect: (8_000, 8_001),
-            limited: Some((9_500, 9_501)),
-            is: |finding| matches!(finding, Finding::Busy { worker: 1, .. }),
-            is_shared: true,
+        suspect: (1_000, 1_001),
+        limited: None,
+        is: |finding| matches!(finding, Finding::Pressed { .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "hiccups",
+        base: closed,
+        set: |run, us| generator(run).hiccup = of([us * 1000; 1000]),
+        suspect: (2_000, 2_010),
+        limited: None,
+        is: |finding| matches!(finding, Finding::Hiccups { .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "idle",
+        base: closed,
+        // What is left of the connections' time, a thousandth each.
+        set: |run, left| {
+            let taken = 1000 * SECOND - left * SECOND;
+            run.latencies.answered = all(taken / 31_541);
         },
-        Signal {
-            name: "process",
-            base: closed,
-            set: |run, ms| generator(run).cpu_ns = Some(ms * MS),
-            suspect: (14_000, 14_001),
-            limited: Some((17_000, 17_001)),
-            is: |finding| matches!(finding, Finding::Process { cpus_milli: 2000, .. }),
-            is_shared: true,
+        suspect: (19, 21),
+        limited: Some((99, 101)),
+        is: |finding| matches!(finding, Finding::Idle { .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "behind",
+        base: open,
+        set: |run, late| {
+            generator(run).sent_late = late;
+            run.latencies.lag = all(1 + MS / 10);
         },
-        Signal {
-            name: "throttled",
-            base: closed,
-            set: |run, ms| generator(run).throttled_ns = Some(ms * MS),
-            suspect: (10, 11),
-            limited: Some((100, 101)),
-            is: |finding| matches!(finding, Finding::Throttled { .. }),
-            is_shared: true,
-        },
-        Signal {
-            name: "stolen",
-            base: closed,
-            // Of two CPUs.
-            set: |run, ms| generator(run).stolen_ns = Some(2 * ms * MS),
-            suspect: (100, 101),
-            limited: Some((500, 501)),
-            is: |finding| matches!(finding, Finding::Stolen { .. }),
-            is_shared: false,
-        },
-        Signal {
-            name: "pressed",
-            base: closed,
-            set: |run, ms| {
-                worker(run).run_queue_ns = None;
-                generator(run).pressure_ns = Some(ms * MS);
-            },
-            suspect: (1_000, 1_001),
-            limited: None,
-            is: |finding| matches!(finding, Finding::Pressed { .. }),
-            is_shared: true,
-        },
-        Signal {
-            name: "hiccups",
-            base: closed,
-            set: |run, us| generator(run).hiccup = of([us * 1000; 1000]),
-            suspect: (2_000, 2_010),
-            limited: None,
-            is: |finding| matches!(finding, Finding::Hiccups { .. }),
-            is_shared: true,
-        },
-        Signal {
-            name: "idle",
-            base: closed,
-            // What is left of the connections' time, a thousandth each.
-            set: |run, left| {
-                let taken = 1000 * SECOND - left * SECOND;
-                run.latencies.answered = all(taken / 31_541);
-            },
-            suspect: (19, 21),
-            limited: Some((99, 101)),
-            is: |finding| matches!(finding, Finding::Idle { .. }),
-            is_shared: true,
-        },
-        Signal {
-            name: "behind",
-            base: open,
-            set: |run, late| {
-                generator(run).sent_late = late;
-                run.latencies.lag = all(1 + MS / 10);
-            },
-            suspect: (157, 158),
-            limited: Some((315, 316)),
-            is: |finding| matches!(finding, Finding::Behind { .. }),
-            is_shared: true,
-        },
-        Signal {
-            name: "lag",
-            base: open,
-            // Responses take 31.7 ms here: the median's twentieth is 1.59 ms, the tail's tenth 3.17 ms.
-            set: |run, us| run.latencies.lag = all(us * 1000),
-            suspect: (1_580, 1_590),
-            limited: Some((3_160, 3_180)),
-            is: |finding| matches!(finding, Finding::Lag { .. }),
-            is_shared: true,
-        },
-    ]
-}
+        suspect: (157, 158),
+        limited: Some((315, 316)),
+        is: |finding| matches!(finding, Finding::Behind { .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "lag",
+        base: open,
+        // Responses take 31.7 ms here: the median's twentieth is 1.59 ms, the tail's tenth 3.17 ms.
+        set: |run, us| run.latencies.lag = all(us * 1000),
+        suspect: (1_580, 1_590),
+        limited: Some((3_160, 3_180)),
+        is: |finding| matches!(finding, Finding::Lag { .. }),
+        is_shared: true,
+    },
+];
 
 #[test]
 fn a_quiet_generator_is_ok() {
@@ -192,7 +189,7 @@ fn a_quiet_generator_is_ok() {
 
 #[test]
 fn each_signal_has_its_limits() {
-    for signal in signals() {
+    for signal in SIGNALS {
         let verdict = |value| {
             let mut run = (signal.base)();
             (signal.set)(&mut run, value);
@@ -215,7 +212,7 @@ fn each_signal_has_its_limits() {
 #[test]
 fn what_a_target_on_the_same_machine_explains_is_suspect_at_most() {
     for url in ["http://127.0.0.1:8080/", "http://localhost/", "http://[::1]:1/"] {
-        for signal in signals() {
+        for signal in SIGNALS {
             let mut run = (signal.base)();
             run.config.insert("load.url".into(), url.into());
             (signal.set)(&mut run, signal.limited.unwrap_or(signal.suspect).1);
@@ -230,7 +227,7 @@ fn what_a_target_on_the_same_machine_explains_is_suspect_at_most() {
 
 #[test]
 fn nothing_is_said_of_what_nobody_measured() {
-    for signal in signals() {
+    for signal in SIGNALS {
         let mut run = (signal.base)();
         (signal.set)(&mut run, signal.limited.unwrap_or(signal.suspect).1);
         run.generator = None;

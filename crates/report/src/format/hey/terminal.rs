@@ -90,7 +90,7 @@ fn again(run: &Run, before: &str, changes: &[(&str, &str)]) -> String {
     ];
     let is_changed = |flag: &str| changes.iter().any(|(changed, _)| *changed == flag);
     let has_duration = is_changed("-z");
-    let kept = kept.iter().filter(|(flag, _)| !is_changed(flag) && !(has_duration && *flag == "-n"));
+    let kept = kept.iter().filter(|(flag, _)| !(is_changed(flag) || has_duration && *flag == "-n"));
     let kept: Vec<String> =
         kept.filter_map(|(flag, key)| Some(format!("{flag} {}", run.config.get(*key)?))).collect();
     format!("{before}loadgen {} {url}", [changed, kept].concat().join(" "))
