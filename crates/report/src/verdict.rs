@@ -165,7 +165,7 @@ impl Reason {
     pub fn advice(&self) -> &'static str {
         match self.finding {
             _ if self.is_shared => {
-                "the target ran on this machine too; give each CPUs of its own, with `taskset` or a second machine"
+                "the target ran on this machine too; give each CPUs of its own, or a machine of its own"
             }
             Finding::Busy { .. } => "use more --workers, or a second machine",
             Finding::Process { .. } => "use a larger machine, or a second one",

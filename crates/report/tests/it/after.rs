@@ -141,6 +141,9 @@ fn a_suspect_run_on_the_targets_machine_suggests_parting_them() {
     assert_eq!(next(&run).as_deref(), Some(expected));
     run.machine.cpus_total = 1;
     assert_eq!(next(&run), None);
+    run.machine.cpus_total = 2;
+    run.config.insert("target.kind".into(), "embedded".into());
+    assert_eq!(next(&run), None, "the generator starts it, on its own CPU");
 }
 
 #[test]

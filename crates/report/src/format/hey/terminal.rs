@@ -57,7 +57,9 @@ pub(super) fn next(view: &View<'_>, run: &Run) -> Option<String> {
         return Some(format!("next: {}", again(run, "", &[("-c", &(slots - never).to_string())])));
     }
     if warning::verdict(view.warnings) != Verdict::Ok {
-        let can_part = verdict::shares_machine(run) && run.machine.cpus_total > 1;
+        // An embedded target is started by the generator, and would be pinned with it.
+        let is_external = run.config.get("target.kind").is_none_or(|kind| kind == "external");
+        let can_part = verdict::shares_machine(run) && is_external && run.machine.cpus_total > 1;
         // The last CPU, because interrupts and everything else like the first.
         let cpu = run.machine.cpus_total - u64::from(can_part);
         return can_part.then(|| {
