@@ -75,7 +75,7 @@ struct Signal {
     is_shared: bool,
 }
 
-const SIGNALS: [Signal; 10] = [
+const SIGNALS: [Signal; 11] = [
     Signal {
         name: "starved",
         base: closed,
@@ -83,6 +83,19 @@ const SIGNALS: [Signal; 10] = [
         suspect: (200, 201),
         limited: Some((500, 501)),
         is: |finding| matches!(finding, Finding::Starved { worker: 1, .. }),
+        is_shared: true,
+    },
+    Signal {
+        name: "contended",
+        base: closed,
+        set: |run, ms| {
+            worker(run).cpu_ns = Some(100 * MS);
+            worker(run).run_queue_ns = Some((ms * MS).min(200 * MS));
+        },
+        // A fifth of 125.
+        suspect: (25, 26),
+        limited: None,
+        is: |finding| matches!(finding, Finding::Contended { worker: 1, .. }),
         is_shared: true,
     },
     Signal {
@@ -242,10 +255,10 @@ fn the_worst_worker_counts_and_not_their_sum() {
     let mut run = closed();
     let mut other = run.workers[0].clone();
     (run.workers[0].sent, run.workers[0].answered) = (0, 0);
-    run.workers[0].run_queue_ns = Some(150 * MS);
-    other.run_queue_ns = Some(150 * MS);
+    run.workers[0].run_queue_ns = Some(80 * MS);
+    other.run_queue_ns = Some(80 * MS);
     run.workers.push(other);
-    assert_eq!(findings(&run), [], "0.3 s of 20 s");
+    assert_eq!(findings(&run), [], "0.16 s of 20 s");
     run.workers[1].run_queue_ns = Some(600 * MS);
     let found = findings(&run);
     assert!(matches!(found[..], [(Finding::Starved { worker: 2, .. }, Verdict::ClientLimited)]), "{found:?}");
@@ -254,12 +267,22 @@ fn the_worst_worker_counts_and_not_their_sum() {
 #[test]
 fn a_moment_is_nothing_in_a_short_run() {
     let mut run = closed();
-    run.window.wall_ns = SECOND;
-    worker(&mut run).run_queue_ns = Some(100 * MS);
+    run.window.wall_ns = SECOND / 10;
+    worker(&mut run).run_queue_ns = Some(25 * MS);
     worker(&mut run).cpu_ns = Some(100 * MS);
     assert_eq!(findings(&run), []);
-    worker(&mut run).run_queue_ns = Some(101 * MS);
+    worker(&mut run).run_queue_ns = Some(26 * MS);
     assert_eq!(findings(&run).len(), 1);
+}
+
+#[test]
+fn waiting_that_is_little_of_the_work_is_nothing() {
+    let mut run = closed();
+    worker(&mut run).run_queue_ns = Some(100 * MS);
+    worker(&mut run).cpu_ns = Some(400 * MS);
+    assert_eq!(findings(&run), [], "a fifth");
+    worker(&mut run).cpu_ns = Some(390 * MS);
+    assert!(matches!(findings(&run)[..], [(Finding::Contended { worker: 1, .. }, Verdict::Suspect)]));
 }
 
 #[test]
@@ -299,6 +322,8 @@ fn lag_like_that_of_any_timer_is_nothing() {
     run.latencies.answered = all(MS);
     run.latencies.lag = all(MS);
     assert_eq!(findings(&run), []);
+    run.latencies.lag = all(MS + 2000);
+    assert_eq!(findings(&run).len(), 1);
 }
 
 #[test]
