@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -149,6 +150,25 @@ pub fn allow_connections(connections: usize) -> Result<Option<String>, (u64, u64
     Ok(Some(format!(
         "raised the limit of open files from {from} to {ceiling}, for {connections} connections"
     )))
+}
+
+/// Local ports that connections of this machine may take, where the system tells.
+pub fn local_ports() -> Option<u64> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut ends = text.split_ascii_whitespace().map(str::parse::<u64>);
+    let (first, last) = (ends.next()?.ok()?, ends.next()?.ok()?);
+    Some((last + 1).saturating_sub(first))
+}
+
+/// Whether the ports of closed connections to that address are soon taken again: everywhere, or (as most systems
+/// are set) on the loopback interface only.
+pub fn reuses_ports(address: IpAddr) -> bool {
+    let setting = fs::read_to_string("/proc/sys/net/ipv4/tcp_tw_reuse").unwrap_or_default();
+    match setting.trim() {
+        "1" => true,
+        "2" => address.is_loopback(),
+        _ => false,
+    }
 }
 
 /// Everything about this machine that a reader of results may want. `label`: the name given by the user.

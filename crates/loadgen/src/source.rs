@@ -1,6 +1,6 @@
 //! What is sent? The one static request of a run, prepared once.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use url::{Host, Url};
@@ -49,8 +49,19 @@ pub struct Request {
     pub close: bool,
     /// Head and body as HTTP/1.1 puts them on the wire: one write.
     pub wire: Bytes,
+    /// The head as HTTP/2 has it, or why it cannot: made by the engine that first needs it.
+    pub(crate) http2_head: OnceLock<Result<http::request::Parts, String>>,
     /// The header fields of the plan.
     given: Vec<(String, String)>,
+    /// How it is put for a proxy that passes it on.
+    forwarded: Option<Forwarded>,
+}
+
+/// A request that a proxy passes on names its whole URL (RFC 9112, section 3.2.2). What goes through TLS does not: the
+/// proxy does not see it.
+#[derive(Debug, Clone)]
+struct Forwarded {
+    authorization: Option<String>,
 }
 
 /// Why a redirect leads nowhere.
@@ -71,11 +82,50 @@ impl Request {
         if carries_body && !has("content-length") {
             headers.push(("Content-Length".to_owned(), body.len().to_string()));
         }
-        let wire = wire(method, &url, &headers, &body);
         let close =
             headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("connection") && lists_close(value));
         let origin = Arc::new(Origin::of(&url));
-        Self { method: method.to_owned(), url, origin, headers, body, close, wire, given: given.to_vec() }
+        let mut request = Self {
+            method: method.to_owned(),
+            url,
+            origin,
+            headers,
+            body,
+            close,
+            wire: Bytes::new(),
+            http2_head: OnceLock::new(),
+            given: given.to_vec(),
+            forwarded: None,
+        };
+        request.wire = request.to_wire();
+        request
+    }
+
+    /// The same request as it is put for a proxy. `authorization`: who asks it.
+    #[must_use]
+    pub fn forwarded(mut self, authorization: Option<String>) -> Self {
+        self.forwarded = Some(Forwarded { authorization });
+        self.wire = self.to_wire();
+        self
+    }
+
+    fn to_wire(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(256 + self.body.len());
+        let mut put = |text: &str| bytes.extend_from_slice(text.as_bytes());
+        let forwarded = self.forwarded.as_ref().filter(|_| !self.origin.tls);
+        let before =
+            if forwarded.is_some() { format!("http://{}", authority(&self.url)) } else { String::new() };
+        let query = self.url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        put(&format!("{} {before}{}{query} HTTP/1.1\r\n", self.method, self.url.path()));
+        for (name, value) in &self.headers {
+            put(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(authorization) = forwarded.and_then(|forwarded| forwarded.authorization.as_ref()) {
+            put(&format!("Proxy-Authorization: {authorization}\r\n"));
+        }
+        put("\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes.into()
     }
 
     /// The request that a redirect asks for, as browsers and hey understand it: 301, 302 and 303 turn everything but
@@ -100,11 +150,15 @@ impl Request {
             !goes
         };
         let given: Vec<_> = self.given.iter().filter(|(name, _)| stays(name)).cloned().collect();
-        if becomes_get {
-            Ok(Self::new("GET", url, &given, Bytes::new()))
+        let request = if becomes_get {
+            Self::new("GET", url, &given, Bytes::new())
         } else {
-            Ok(Self::new(&self.method, url, &given, self.body.clone()))
-        }
+            Self::new(&self.method, url, &given, self.body.clone())
+        };
+        Ok(match &self.forwarded {
+            Some(Forwarded { authorization }) => request.forwarded(authorization.clone()),
+            None => request,
+        })
     }
 
     /// Whether its answer has no body whatever the head says.
@@ -118,21 +172,9 @@ fn lists_close(options: &str) -> bool {
 }
 
 /// Host and port as they stand in `Host`: the port only where it is not the scheme's own.
-fn authority(url: &Url) -> String {
+pub(crate) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn wire(method: &str, url: &Url, headers: &[(String, String)], body: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(256 + body.len());
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    bytes.extend_from_slice(format!("{method} {}{query} HTTP/1.1\r\n", url.path()).as_bytes());
-    for (name, value) in headers {
-        bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-    }
-    bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(body);
-    bytes.into()
 }
 
 #[cfg(test)]

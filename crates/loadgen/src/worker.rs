@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::clock::{Alarm, GiveUp, Nanos, SECOND, TimeLimit, Timer, Waited};
 use crate::engine::{Answer, Connection, Engine, Failure, Trace};
 use crate::recorder::{Interval, Outcome, Recorder, Sample};
+use crate::rows::{Batch, Feed};
 use crate::schedule::Schedule;
 use crate::source::{Origin, Request};
 
@@ -42,6 +43,8 @@ pub struct Orders {
     pub redirects: u64,
     /// What a connection waits for before it takes the next release.
     pub model: Model,
+    /// Where every single request is told, if anybody wants to know.
+    pub rows: Option<Feed>,
 }
 
 impl Orders {
@@ -125,6 +128,8 @@ pub struct SlotReport {
 /// One of the `-c N` places, as the worker sees it from outside.
 #[derive(Debug, Default)]
 struct Slot {
+    /// Its number in its worker, from 0.
+    number: usize,
     sent: Cell<u64>,
     answered: Cell<u64>,
     late: Cell<u64>,
@@ -151,6 +156,7 @@ struct Shared<T, A, E> {
     engine: Rc<E>,
     orders: Orders,
     recorder: RefCell<Recorder>,
+    rows: Option<Batch>,
     link: Link,
     last_end: Cell<Nanos>,
     overslept: Cell<Overslept>,
@@ -218,8 +224,10 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
     let recorder = RefCell::new(Recorder::new(orders.end));
     let mut phase = link.phase.clone();
     let (last_end, overslept) = (Cell::default(), Cell::default());
-    let shared = Rc::new(Shared { timer, alarm, engine, orders, recorder, link, last_end, overslept });
-    let slots: Vec<Rc<Slot>> = opened.iter().map(|_| Rc::default()).collect();
+    let rows = orders.rows.clone().map(|feed| Batch::new(feed, link.worker));
+    let shared = Rc::new(Shared { timer, alarm, engine, orders, recorder, rows, link, last_end, overslept });
+    let slot = |number| Rc::new(Slot { number, ..Slot::default() });
+    let slots: Vec<Rc<Slot>> = (0..opened.len()).map(slot).collect();
     let mut tasks = JoinSet::new();
     for (slot, Opened { connection, trace }) in slots.iter().zip(opened) {
         shared.recorder.borrow_mut().record_connection(&trace);
@@ -331,6 +339,7 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             slot.late.set(slot.late.get() + u64::from(orders.is_late(now)));
         }
         slot.sent.set(slot.sent.get() + 1);
+        let start = now;
         let exchange = exchange(&**engine, &mut pool, orders, timer, &mut trace);
         let deadline = orders.timeout.map(|timeout| timer.instant(now.saturating_add(timeout)));
         let result = limit.run(deadline, &slot.give_up, exchange).await;
@@ -346,7 +355,11 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             slot.answered.set(slot.answered.get() + 1);
             end = trace.last_read.unwrap_or(now);
         }
-        shared.record(&Sample { begin: due, end, outcome, trace: &trace });
+        let sample = Sample { begin: due, end, outcome, trace: &trace };
+        shared.record(&sample);
+        if let Some(rows) = &shared.rows {
+            rows.push(&sample, start, slot.number);
+        }
     }
 }
 
@@ -484,10 +497,16 @@ impl<T: Timer, A, E> Shared<T, A, E> {
             let interval = recorder.turn(now, empty);
             // A collecting thread that is gone needs no more intervals.
             let _ = self.link.intervals.send(Message::Interval { worker: self.link.worker, interval });
+            if let Some(rows) = &self.rows {
+                rows.turn(now);
+            }
         }
     }
 
     fn report(&self, slots: &[Rc<Slot>]) {
+        if let Some(rows) = &self.rows {
+            rows.finish();
+        }
         let worker = self.link.worker;
         let last = self.recorder.replace(Recorder::new(None)).finish();
         let slots = slots

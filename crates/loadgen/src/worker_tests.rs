@@ -22,6 +22,7 @@ fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain:
         drain,
         redirects: 10,
         model: Model::Closed { tick: None },
+        rows: None,
     }
 }
 

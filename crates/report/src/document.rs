@@ -68,8 +68,11 @@ pub struct Run {
     pub schema: String,
     /// Unique among the documents of one machine: start time and process.
     pub id: String,
-    /// The scenario's name, or `load` for a plain load test.
+    /// The scenario's name, or that of `--name`, else `load` for a plain load test.
     pub name: String,
+    /// What the person who ran it calls it, by name. Absent when there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// Wall-clock time of time zero, RFC 3339 in UTC.
     pub started_at: String,
     /// How it came to its end.
@@ -110,6 +113,9 @@ pub struct Run {
     /// Redirects that were followed inside requests. Absent when there were none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redirects: u64,
+    /// What the server and the generator agreed upon, where there was something to agree upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negotiated: Option<Negotiated>,
     /// What nobody could know from the numbers later: a limit raised, an instance that died.
     pub notes: Vec<String>,
 }
@@ -131,6 +137,8 @@ pub enum Ended {
     Sigterm,
     /// Every instance of the target was gone.
     TargetLost,
+    /// Whoever read the rows of its requests had gone, or they could not be written any more.
+    OutputLost,
 }
 
 /// The stretch of time that a run's numbers describe.
@@ -413,6 +421,23 @@ pub struct Series {
 impl Series {
     /// The most intervals a document holds.
     pub const LIMIT: usize = 3600;
+}
+
+/// What a connection spoke, as found out before the load.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Negotiated {
+    /// `http/1.1`, `h2` (over TLS) or `h2c` (over plain TCP).
+    pub protocol: String,
+    /// The version of TLS, as `TLSv1_3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<String>,
+    /// The cipher suite, as `TLS13_AES_256_GCM_SHA384`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<String>,
+    /// HTTP/2: how many requests at a time the server allowed on one connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<u64>,
 }
 
 /// One worker thread of the generator.

@@ -1,6 +1,6 @@
 //! What are the derived numbers? Computed here and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{Document, FailureKind, Figures, Latencies, Run};
 use crate::histogram::{Distribution, Histogram, Percentile};
@@ -155,8 +155,13 @@ impl OpenModel {
 impl Summary {
     /// Derives the numbers of a document.
     pub fn of(document: &Document) -> Self {
+        Self::with(document, &[])
+    }
+
+    /// The same with further percentiles, where the document can tell them.
+    pub fn with(document: &Document, further: &[Percentile]) -> Self {
         match document {
-            Document::Run(run) => Self::of_run(run),
+            Document::Run(run) => Self::of_run(run, further),
             Document::Figures(figures) => Self::of_figures(figures),
         }
     }
@@ -166,7 +171,7 @@ impl Summary {
         self.rps.or(self.rps_hey)
     }
 
-    fn of_run(run: &Run) -> Self {
+    fn of_run(run: &Run, further: &[Percentile]) -> Self {
         let account = &run.account;
         let ended = account.answered() + account.failed + account.timeout + account.aborted;
         let model = model_of(&run.config).unwrap_or(Model::Closed);
@@ -183,7 +188,7 @@ impl Summary {
             timeouts: Some(account.timeout),
             error_rate: ratio(account.errors(), account.sent),
             status: run.status.clone(),
-            latency: Latency::of_run(&run.latencies, run.account.unsent),
+            latency: Latency::of_run(&run.latencies, run.account.unsent, further),
             answered_latency: run.latencies.answered.to_histogram().ok(),
             phases: Some(Phases::of(run)),
             body_bytes: Some(run.bytes.body_read - run.bytes.unanswered_body_read.min(run.bytes.body_read)),
@@ -246,7 +251,7 @@ impl Latency {
     }
 
     /// `unsent`: how many of the censored ones were never sent. They bound the others, and support nothing.
-    fn of_run(latencies: &Latencies, unsent: u64) -> Self {
+    fn of_run(latencies: &Latencies, unsent: u64, further: &[Percentile]) -> Self {
         // Documents from `store` have readable histograms; of any other, nothing is known rather than something wrong.
         let (Ok(answered), Ok(censored)) =
             (latencies.answered.to_histogram(), latencies.censored.to_histogram())
@@ -257,6 +262,7 @@ impl Latency {
         let mut all = answered.clone();
         all.merge(&censored);
         let samples = all.count().saturating_sub(unsent);
+        let percentiles: BTreeSet<_> = Percentile::REPORTED.iter().chain(further).copied().collect();
         let quantile = |percentile| {
             let value_ns = all.value_at(percentile)?;
             Some(Quantile {
@@ -272,7 +278,7 @@ impl Latency {
             fastest_ns,
             slowest_ns: all.max(),
             average_ns: all.mean(),
-            quantiles: Percentile::REPORTED.into_iter().filter_map(quantile).collect(),
+            quantiles: percentiles.into_iter().filter_map(quantile).collect(),
             histogram: Some(all),
         }
     }

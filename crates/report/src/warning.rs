@@ -483,6 +483,7 @@ fn why(ended: Ended) -> &'static str {
         Ended::Sigint => "interrupted by SIGINT (Ctrl-C)",
         Ended::Sigterm => "interrupted by SIGTERM",
         Ended::TargetLost => "stopped because every instance of the target was gone,",
+        Ended::OutputLost => "stopped because nobody took its rows any more,",
     }
 }
 

@@ -7,7 +7,7 @@ use report::summary::Summary;
 use report::warning;
 
 use super::args::Strictness;
-
+use crate::preflight::PreflightError;
 use crate::run::{RunError, Signal};
 
 /// What the shell sees.
@@ -54,7 +54,8 @@ impl Exit {
             _ if !is_verified => Self::Broken,
             Ended::TargetLost => Self::NoTarget,
             Ended::Completed if run.account.sent > 0 && run.account.answered() == 0 => Self::NoTarget,
-            Ended::Completed => Self::Done,
+            // A reader that has gone wanted no more; what could not be written is told apart.
+            Ended::Completed | Ended::OutputLost => Self::Done,
         }
     }
 }
@@ -86,12 +87,11 @@ impl From<Signal> for Exit {
 /// What an error means: wrong use, unless it says otherwise.
 pub(super) fn of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<RunError>() {
-        Some(RunError::Launch(_)) => Exit::NoTarget,
+        Some(RunError::Launch(_) | RunError::Preflight(PreflightError::Handshake { .. })) => Exit::NoTarget,
         Some(RunError::Interrupted(Signal::Int)) => Exit::Interrupted,
         Some(RunError::Interrupted(Signal::Term)) => Exit::Terminated,
-        Some(RunError::Files { .. } | RunError::Engine(_) | RunError::Fleet(_)) | None => {
-            error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage)
-        }
+        Some(RunError::Files { .. } | RunError::Preflight(_) | RunError::Engine(_) | RunError::Fleet(_))
+        | None => error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage),
     }
 }
 

@@ -1,7 +1,9 @@
 //! How does a request travel? One file per engine; all of them behind [`Engine`] and [`Connection`].
 
+pub mod dial;
 pub mod fake;
 pub mod http1;
+pub mod http2;
 pub mod reqwest;
 
 use std::error::Error;

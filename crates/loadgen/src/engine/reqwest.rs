@@ -1,4 +1,4 @@
-//! Everything that the own engine does not carry, by reqwest: today TLS.
+//! The same load by reqwest, to hold the own engines against.
 //!
 //! Every default of reqwest that would falsify a measurement is named here, not trusted. One client per
 //! connection, because a shared one decides by itself how many connections there are. What remains: hyper may send
@@ -15,13 +15,16 @@ use bytes::Bytes;
 use http::HeaderMap;
 use report::document::FailureKind;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method};
+use reqwest::{Client, ClientBuilder, Method};
+use rustls::ClientConfig;
 use tower::{Layer, Service};
 use url::Url;
 
 use crate::clock::{Nanos, Timer};
+use crate::engine::dial::Dialer;
 use crate::engine::{Answer, Connection, Engine, Failure, Trace, cause, redirects};
-use crate::source::{Origin, Request};
+use crate::plan::{Protocol, Route};
+use crate::source::{Origin, Request, authority};
 
 /// Makes clients, each of which keeps one connection.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub struct Reqwest {
     template: Template,
     /// The wire form that the template was made of: while a request has the same, the template serves.
     wire: Bytes,
+    route: Route,
+    dialer: Arc<Dialer>,
 }
 
 /// The request in reqwest's own types.
@@ -41,11 +46,18 @@ struct Template {
 }
 
 impl Template {
-    fn of(request: &Request) -> Result<Self, ReqwestError> {
+    fn of(request: &Request, protocol: Protocol) -> Result<Self, ReqwestError> {
         let invalid = |error: &dyn Error| ReqwestError::Request(error.to_string());
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| invalid(&error))?;
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
+            if protocol.is_http2() && name.eq_ignore_ascii_case("host") {
+                // It travels as the URL's authority, and a field beside it makes servers refuse the request.
+                if *value != authority(&request.url) {
+                    return Err(ReqwestError::Host);
+                }
+                continue;
+            }
             let name: http::HeaderName = name.parse().map_err(|error| invalid(&error))?;
             let value: http::HeaderValue = value.parse().map_err(|error| invalid(&error))?;
             headers.append(name, value);
@@ -69,6 +81,9 @@ pub enum ReqwestError {
     /// The method or a header is not one that HTTP knows.
     #[error("the reqwest engine cannot send this request: {0}")]
     Request(String),
+    /// A host that is not the URL's, over HTTP/2.
+    #[error("the reqwest engine cannot ask for another host over HTTP/2: leave --engine away")]
+    Host,
 }
 
 impl Reqwest {
@@ -76,11 +91,42 @@ impl Reqwest {
     ///
     /// # Errors
     /// When the method or a header field is not valid HTTP.
-    pub fn new(request: &Request) -> Result<Self, ReqwestError> {
-        let template = Template::of(request)?;
-        // A process has one default provider; who came first, this or another engine, set the same.
+    pub fn new(request: &Request, route: &Route, dialer: &Arc<Dialer>) -> Result<Self, ReqwestError> {
+        let template = Template::of(request, route.protocol)?;
+        // reqwest asks for a provider even where nothing goes through TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { template, wire: request.wire.clone() })
+        Ok(Self { template, wire: request.wire.clone(), route: route.clone(), dialer: Arc::clone(dialer) })
+    }
+}
+
+impl Reqwest {
+    fn routed(&self, builder: ClientBuilder, origin: &Origin) -> Result<ClientBuilder, Failure> {
+        let route = &self.route;
+        let builder = match route.protocol {
+            Protocol::Http1 => builder.http1_only(),
+            Protocol::Http2 => builder,
+            Protocol::H2c => builder.http2_prior_knowledge(),
+        };
+        // Without TLS there is no need to read the system's certificates for every connection.
+        let builder = if origin.tls {
+            let config =
+                self.dialer.tls().map_err(|error| Failure::new(FailureKind::Tls, error.to_string()))?;
+            builder.tls_backend_preconfigured(ClientConfig::clone(config))
+        } else {
+            builder.tls_certs_only([])
+        };
+        let builder = match route.connect_timeout {
+            Some(limit) => builder.connect_timeout(limit),
+            None => builder,
+        };
+        let builder = match &route.unix_socket {
+            Some(path) => builder.unix_socket(path.clone()),
+            None => builder,
+        };
+        Ok(route.resolve.iter().filter(|rule| rule.port == origin.port).fold(builder, |builder, rule| {
+            let addresses: Vec<_> = rule.addresses.iter().map(|ip| (*ip, rule.port).into()).collect();
+            builder.resolve_to_addrs(&rule.host, &addresses)
+        }))
     }
 }
 
@@ -99,13 +145,11 @@ impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
             .redirect(Policy::none())
             .referer(false)
             .no_proxy()
-            .http1_only()
             .tcp_nodelay(true)
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(None)
             .connector_layer(CountDials { dials: dials.clone(), timer: timer.clone() });
-        // Without TLS there is no need to load the system's certificates for every connection.
-        let builder = if origin.tls { builder } else { builder.tls_certs_only([]) };
+        let builder = self.routed(builder, origin)?;
         let client = builder
             .build()
             .map_err(|error| Failure::new(FailureKind::Tls, format!("setting up TLS: {error}")))?;
@@ -148,7 +192,7 @@ impl ReqwestConnection {
         if is_plan {
             return Ok(self.engine.template.request());
         }
-        let template = Template::of(request);
+        let template = Template::of(request, self.engine.route.protocol);
         template
             .map(|it| it.request())
             .map_err(|error| Failure::new(FailureKind::Redirect, error.to_string()))
@@ -274,11 +318,20 @@ fn failure(error: &reqwest::Error) -> Failure {
         let dns = kind == FailureKind::ConnectFailed && io.is_some_and(|io| io.raw_os_error().is_none());
         return Failure::new(if dns { FailureKind::Dns } else { kind }, message);
     }
+    let http2 = cause::<h2::Error>(error);
     let kind = match (cause::<hyper::Error>(error), io) {
+        _ if http2.is_some_and(|error| error.is_remote() && error.is_reset()) => FailureKind::Reset,
+        _ if http2.is_some_and(|error| error.is_remote() && error.is_go_away()) => FailureKind::Closed,
         (Some(hyper), _) if hyper.is_parse() => FailureKind::Protocol,
         (Some(hyper), _) if hyper.is_incomplete_message() && error.is_body() => FailureKind::Truncated,
         (Some(hyper), _) if hyper.is_incomplete_message() => FailureKind::Closed,
-        (_, Some(io)) if io.kind() == io::ErrorKind::UnexpectedEof => FailureKind::Truncated,
+        (_, Some(io)) if io.kind() == io::ErrorKind::UnexpectedEof => {
+            if error.is_request() {
+                FailureKind::Closed
+            } else {
+                FailureKind::Truncated
+            }
+        }
         // What hyper thinks of a malformed chunk; the system's own errors have a code.
         (Some(_), Some(io)) if io.raw_os_error().is_none() && is_invalid(io) => FailureKind::Protocol,
         (_, Some(io)) => Failure::transfer(io, "").kind,

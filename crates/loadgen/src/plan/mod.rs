@@ -2,6 +2,7 @@
 
 mod pace;
 mod request;
+mod route;
 mod target;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use self::pace::{MOST_REQUESTS, pace};
 pub use self::pace::{Model, Open, Stop};
 pub(crate) use self::request::masked;
 use self::request::{body, headers, method, parse_url, shown};
+pub use self::route::{Protocol, Route, TlsOptions};
 use self::target::MOST_INSTANCES;
 pub use self::target::{Embedded, Target};
 use crate::arrival;
@@ -48,6 +50,8 @@ pub struct Plan {
 pub enum EngineKind {
     /// [`crate::engine::http1`].
     Http1,
+    /// [`crate::engine::http2`].
+    Http2,
     /// [`crate::engine::reqwest`].
     Reqwest,
     /// [`crate::engine::fake`].
@@ -59,6 +63,7 @@ impl EngineKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Http1 => "http1",
+            Self::Http2 => "http2",
             Self::Reqwest => "reqwest",
             Self::Fake => "fake",
         }
@@ -90,6 +95,8 @@ pub struct Load {
     pub workers: NonZeroUsize,
     /// How many redirects one request follows; 0: a redirect is an answer like any other.
     pub redirects: u64,
+    /// How one gets to the server.
+    pub route: Route,
     /// How requests travel.
     pub engine: EngineKind,
 }
@@ -123,8 +130,16 @@ pub enum PlanError {
     Auth,
     #[error("cannot read the request body from {}: {error}", path.display())]
     Body { path: PathBuf, error: std::io::Error },
-    #[error("the http1 engine does not speak TLS: leave --engine away, or use --engine reqwest, for {0}")]
-    Tls(String),
+    #[error("--key is the key of a certificate: give its --cert too")]
+    NeedsCert,
+    #[error("--http2 is agreed upon in TLS: use an https:// URL, or --h2c for HTTP/2 over plain TCP")]
+    Http2NeedsTls,
+    #[error("--h2c is HTTP/2 over plain TCP: use --http2 for an https:// URL")]
+    H2cIsPlain,
+    #[error("--streams is about HTTP/2: give --http2 or --h2c too")]
+    NeedsHttp2,
+    #[error("--engine http2 speaks HTTP/2: give --http2 or --h2c too")]
+    NeedsHttp2Engine,
     #[error("{0} and {1} exclude each other: leave one of them out")]
     Exclusive(&'static str, &'static str),
     #[error("{0} shapes an open load: give a --rate or --stages too")]
@@ -194,6 +209,9 @@ impl Plan {
         put("load.workers", load.workers.to_string());
         put("load.redirects", load.redirects.to_string());
         put("load.engine", load.engine.name().to_owned());
+        for (key, value) in load.route.pairs() {
+            put(key, value);
+        }
         match &self.target {
             Target::External => {
                 put("target.kind", "external".to_owned());
@@ -227,7 +245,11 @@ impl Plan {
             let _ = url.set_ip_host(address.ip());
             let _ = url.set_port(Some(address.port()));
         }
-        Request::new(&self.load.method, url, &self.load.headers, self.load.body.clone())
+        let request = Request::new(&self.load.method, url, &self.load.headers, self.load.body.clone());
+        match &self.load.route.proxy {
+            Some(proxy) => request.forwarded(proxy.authorization()),
+            None => request,
+        }
     }
 }
 
@@ -236,6 +258,7 @@ impl Load {
         let method = method(options.method.as_deref().unwrap_or("GET"))?;
         let headers = headers(&url, &options)?;
         let (model, stop) = pace(&options, around)?;
+        let route = Route::resolve(&url, &options)?;
         let asked = options.connections.map_or(CONNECTIONS, |n| n.get() as usize);
         // More connections than requests would leave some without any.
         let useful = match (&model, stop) {
@@ -243,7 +266,7 @@ impl Load {
             (Model::Closed { .. }, Stop::Requests(requests)) => requests,
             (Model::Closed { .. }, Stop::Duration(_)) => u64::MAX,
         };
-        let useful = usize::try_from(useful).unwrap_or(usize::MAX);
+        let useful = usize::try_from(useful).unwrap_or(usize::MAX).div_ceil(route.streams.get());
         let connections = NonZeroUsize::new(asked.min(useful)).unwrap_or(NonZeroUsize::MIN);
         let timeout = options.timeout.unwrap_or(Timeout(Some(TIMEOUT))).0;
         let drain = options.drain.map_or(timeout.unwrap_or(TIMEOUT), |span| span.0);
@@ -251,7 +274,7 @@ impl Load {
         let workers =
             options.workers.map_or(default_workers, |n| usize::from(n.get())).min(connections.get());
         let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
-        let engine = engine(options.engine.unwrap_or(EngineChoice::Auto), &url)?;
+        let engine = route.engine(options.engine.unwrap_or(EngineChoice::Auto))?;
         let redirects = if options.disable_redirects { 0 } else { REDIRECTS };
         let body = body(options)?;
         Ok(Self {
@@ -266,19 +289,9 @@ impl Load {
             drain,
             workers,
             redirects,
+            route,
             engine,
         })
-    }
-}
-
-fn engine(choice: EngineChoice, url: &Url) -> Result<EngineKind, PlanError> {
-    let tls = url.scheme() == "https";
-    match choice {
-        EngineChoice::Fake => Ok(EngineKind::Fake),
-        EngineChoice::Reqwest => Ok(EngineKind::Reqwest),
-        EngineChoice::Auto if tls => Ok(EngineKind::Reqwest),
-        EngineChoice::Http1 if tls => Err(PlanError::Tls(masked(url))),
-        EngineChoice::Auto | EngineChoice::Http1 => Ok(EngineKind::Http1),
     }
 }
 

@@ -10,6 +10,13 @@ mod hey;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+#[path = "../../src/engine/suite/identity.rs"]
+mod identity;
+#[cfg(test)]
+mod network;
+#[cfg(test)]
+mod outputs;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod refusals;

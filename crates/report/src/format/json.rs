@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::document::Document;
 use crate::format::View;
 use crate::json;
-use crate::summary::{Latency, Model, Quantile, Summary};
+use crate::summary::{Model, Quantile, Summary};
 use crate::verdict::Verdict;
 use crate::warning::{Warning, verdict};
 
@@ -72,7 +72,7 @@ fn block<'a>(view: &View<'a>) -> Block<'a> {
         errors: summary.errors,
         timeouts: summary.timeouts,
         error_rate: summary.error_rate,
-        latency: latency_block(&summary.latency),
+        latency: latency_block(view),
         verdict: matches!(view.document, Document::Run(_)).then(|| match verdict(view.warnings) {
             Verdict::Ok => "ok",
             Verdict::Suspect => "suspect",
@@ -88,8 +88,9 @@ fn block<'a>(view: &View<'a>) -> Block<'a> {
     }
 }
 
-fn latency_block(latency: &Latency) -> LatencyBlock {
-    let supported = || latency.quantiles.iter().filter(|quantile| quantile.is_supported);
+fn latency_block(view: &View<'_>) -> LatencyBlock {
+    let latency = &view.summary.latency;
+    let supported = || view.quantiles().filter(|quantile| quantile.is_supported);
     let entry = |quantile: &Quantile| (quantile.percentile.to_string(), quantile.value_ns);
     LatencyBlock {
         count: latency.count,

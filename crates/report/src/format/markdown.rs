@@ -1,7 +1,7 @@
 //! A short table for a pull request.
 
 use crate::document::Document;
-use crate::format::View;
+use crate::format::{View, bounded, tags};
 use crate::summary::Model;
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, nanos, one_line, rate, share};
@@ -18,6 +18,10 @@ pub(super) fn render(view: &View<'_>) -> String {
             notes.push(format!("published, not measured here: {}", one_line(&figures.source)));
             notes.extend(figures.notes.iter().map(|note| one_line(note)));
         }
+    }
+    notes.extend(view.unknown());
+    if let Document::Run(run) = document {
+        notes.extend(tags(run).map(|tags| format!("tags: {tags}")));
     }
     let notes: Vec<String> = notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect();
     let gap = if notes.is_empty() { "" } else { "\n" };
@@ -49,12 +53,8 @@ fn table(view: &View<'_>) -> Table {
     });
     row("errors".into(), errors);
     row("timeouts".into(), summary.timeouts.map(count));
-    for quantile in summary.latency.quantiles.iter().filter(|quantile| quantile.is_supported) {
-        let bound = if quantile.is_lower_bound { ">= " } else { "" };
-        row(
-            format!("{latency} {}", quantile.percentile),
-            Some(format!("{bound}{}", nanos(quantile.value_ns))),
-        );
+    for quantile in view.quantiles().filter(|quantile| quantile.is_supported) {
+        row(format!("{latency} {}", quantile.percentile), Some(bounded(quantile)));
     }
     let bound = if summary.latency.censored > 0 { ">= " } else { "" };
     let slowest = summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns)));

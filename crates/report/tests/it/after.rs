@@ -11,7 +11,7 @@ fn notes(run: &Run, style: Style) -> Vec<String> {
     let document = Document::Run(Box::new(run.clone()));
     let summary = Summary::of(&document);
     let warnings = warning::of(&document, &summary);
-    let view = View { document: &document, summary: &summary, warnings: &warnings, style };
+    let view = View { document: &document, summary: &summary, warnings: &warnings, percentiles: &[], style };
     let text = (format::find("hey").unwrap().render)(&view);
     let rest = text.split_once("\nStatus code distribution:\n").unwrap().1;
     let notes = rest.lines().skip_while(|line| !line.is_empty()).filter(|line| !line.is_empty());

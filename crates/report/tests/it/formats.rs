@@ -9,7 +9,8 @@ use crate::sample::{FIXTURES, fixture, of, run};
 fn render(format: &str, document: &Document) -> String {
     let summary = Summary::of(document);
     let warnings = warning::of(document, &summary);
-    let view = View { document, summary: &summary, warnings: &warnings, style: Style::default() };
+    let view =
+        View { document, summary: &summary, warnings: &warnings, percentiles: &[], style: Style::default() };
     (format::find(format).unwrap().render)(&view)
 }
 

@@ -5,6 +5,7 @@
 mod after;
 mod compare;
 mod formats;
+mod hlog;
 mod reference;
 mod sample;
 mod store;

@@ -81,6 +81,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         schema: RUN_SCHEMA.into(),
         id: format!("20260214T120000Z-{name}"),
         name: name.into(),
+        tags: BTreeMap::new(),
         started_at: "2026-02-14T12:00:00Z".into(),
         ended: Ended::Completed,
         config: texts(&[
@@ -110,6 +111,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         instances: Vec::new(),
         verification: None,
         redirects: 0,
+        negotiated: None,
         notes: Vec::new(),
     }
 }

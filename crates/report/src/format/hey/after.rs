@@ -2,7 +2,8 @@
 
 use super::terminal;
 use crate::document::{Document, Run};
-use crate::format::View;
+use crate::format::{View, bounded, tags};
+use crate::histogram::Percentile;
 use crate::summary::{RATE_KEY, STAGES_KEY};
 use crate::units::{count, counted, nanos, one_line};
 use crate::verdict::Verdict;
@@ -20,10 +21,12 @@ const USUAL_WAIT: f64 = 0.9;
 const WORTH_NAMING: f64 = 0.01;
 
 /// What hey does not say, in at most [`NOTES`] lines, and two more for a person at a terminal. None begins with a bracket.
-pub(super) fn lines(view: &View<'_>) -> Vec<String> {
+pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
     // What speaks against the generator is in the verdict.
     let others = view.warnings.iter().filter(|warning| warning.verdict() == Verdict::Ok);
     let mut notes: Vec<String> = others.map(Warning::line).collect();
+    // First, so that it is never among those left out.
+    notes.splice(0..0, further_percentiles(view));
     match view.document {
         Document::Run(run) => {
             let facts = [
@@ -33,6 +36,7 @@ pub(super) fn lines(view: &View<'_>) -> Vec<String> {
                 connections(run),
                 verification(run),
                 instances(run),
+                tagged(run),
                 verdict(view, run),
             ];
             let facts: Vec<String> = facts.into_iter().flatten().collect();
@@ -56,6 +60,20 @@ pub(super) fn lines(view: &View<'_>) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Those that were asked for and that the block does not have.
+fn further_percentiles(view: &View<'_>) -> Option<String> {
+    let known = view.quantiles().filter(|quantile| quantile.is_supported);
+    let known = known.filter(|quantile| !Percentile::HEY.contains(&quantile.percentile));
+    let known = known.map(|quantile| format!("{} {}", quantile.percentile, bounded(quantile)));
+    let parts: Vec<_> =
+        if view.percentiles.is_empty() { Vec::new() } else { known.chain(view.unknown()).collect() };
+    (!parts.is_empty()).then(|| format!("asked for: {}", parts.join(", ")))
+}
+
+fn tagged(run: &Run) -> Option<String> {
+    tags(run).map(|tags| format!("tags: {tags}"))
 }
 
 fn shorten(notes: &mut Vec<String>, room: usize) {

@@ -6,6 +6,7 @@
 mod after;
 mod terminal;
 
+pub(super) use self::after::lines as notes;
 use crate::document::{Document, Run};
 use crate::format::View;
 use crate::histogram::{Histogram, Percentile};
