@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
+use std::time::SystemTime;
 
 use report::document::Series;
 use report::histogram::{Distribution, Histogram, Percentile};
 
 use crate::clock::{Nanos, SECOND};
-use crate::recorder::{Counts, Interval};
+use crate::recorder::Interval;
 use crate::tally::Tally;
 use crate::worker::{Message, SlotReport};
 
@@ -18,6 +19,8 @@ pub struct Collector {
     pub total: Interval,
     /// By name, by check and by header value; whole when every worker is done.
     pub tally: Tally,
+    /// The wall clock at time zero: after the warm-up, where there is one.
+    pub started: SystemTime,
     /// What each worker did, once it is done.
     pub workers: Vec<WorkerTotals>,
     series: SeriesBuilder,
@@ -45,6 +48,7 @@ impl Collector {
         Self {
             total: Interval::default(),
             tally: Tally::default(),
+            started: SystemTime::UNIX_EPOCH,
             workers: vec![WorkerTotals::default(); emptied.len()],
             series: SeriesBuilder::default(),
             pending: BTreeMap::new(),
@@ -54,7 +58,7 @@ impl Collector {
     }
 
     /// Takes one message in. Gives the seconds that are complete by it, oldest first.
-    pub fn take(&mut self, message: Message) -> Vec<Counts> {
+    pub fn take(&mut self, message: Message) -> Vec<Interval> {
         match message {
             Message::Interval { worker, mut interval } => {
                 self.pending
@@ -82,14 +86,13 @@ impl Collector {
     }
 
     /// Folds all pending intervals before `index`.
-    fn fold(&mut self, index: u64) -> Vec<Counts> {
+    fn fold(&mut self, index: u64) -> Vec<Interval> {
         let rest = self.pending.split_off(&index);
         let complete = std::mem::replace(&mut self.pending, rest);
-        let mut seconds = Vec::new();
-        for interval in complete.into_values() {
-            self.total.merge(&interval);
-            self.series.push(&interval);
-            seconds.push(interval.counts);
+        let seconds: Vec<_> = complete.into_values().collect();
+        for interval in &seconds {
+            self.total.merge(interval);
+            self.series.push(interval);
         }
         seconds
     }
@@ -210,7 +213,7 @@ mod tests {
             collector
                 .take(Message::Interval { worker, interval })
                 .iter()
-                .map(|counts| counts.ok)
+                .map(|second| second.counts.ok)
                 .collect::<Vec<_>>()
         };
         assert!(send(0, 0, 1).is_empty());
@@ -220,7 +223,7 @@ mod tests {
         assert_eq!(send(1, 2, 20), [2]);
         let done =
             |worker| Message::Done { worker, slots: vec![], last_end: 0, cpu: None, tally: Box::default() };
-        assert!(collector.take(done(0)).iter().map(|counts| counts.ok).eq([20]));
+        assert!(collector.take(done(0)).iter().map(|second| second.counts.ok).eq([20]));
         assert!(!collector.is_done());
         collector.take(done(1));
         assert!(collector.is_done());

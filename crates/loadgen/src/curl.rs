@@ -3,11 +3,13 @@
 mod words;
 
 use std::fs;
+use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
+use crate::address::AddressError;
 use crate::options::LoadOptions;
-use crate::quantity::Timeout;
+use crate::quantity::{Span, Timeout};
 
 /// What percent-encoding leaves alone in a form, as curl has it.
 const FORM: &percent_encoding::AsciiSet =
@@ -55,8 +57,17 @@ pub enum CurlError {
     TwoUrls(String, String),
     #[error("{0} of the curl command wants {1}")]
     Wrong(String, &'static str),
+    #[error("{0} of the curl command: {1}")]
+    Address(&'static str, AddressError),
     #[error("cannot read {1}, which {0} of the curl command names: {2}")]
     File(String, String, String),
+}
+
+/// A time as curl takes it.
+fn seconds(name: &str, value: &str) -> Result<Duration, CurlError> {
+    let seconds = value.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0);
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| CurlError::Wrong(name.to_owned(), "a number of seconds"))
 }
 
 /// How a value is asked for.
@@ -93,7 +104,6 @@ const HARMLESS: &[(&str, Takes)] = &[
     ("--write-out", Takes::Value),
     ("-D", Takes::Value),
     ("--dump-header", Takes::Value),
-    ("--http1.1", Takes::Nothing),
     ("-g", Takes::Nothing),
     ("--globoff", Takes::Nothing),
 ];
@@ -118,6 +128,18 @@ const KNOWN: &[(&str, &str, Takes)] = &[
     ("-L", "--location", Takes::Nothing),
     ("-m", "--max-time", Takes::Value),
     ("", "--url", Takes::Value),
+    ("-k", "--insecure", Takes::Nothing),
+    ("", "--cacert", Takes::Value),
+    ("-E", "--cert", Takes::Value),
+    ("", "--key", Takes::Value),
+    ("", "--http1.1", Takes::Nothing),
+    ("", "--http2", Takes::Nothing),
+    ("", "--http2-prior-knowledge", Takes::Nothing),
+    ("-x", "--proxy", Takes::Value),
+    ("", "--resolve", Takes::Value),
+    ("", "--connect-to", Takes::Value),
+    ("", "--connect-timeout", Takes::Value),
+    ("", "--unix-socket", Takes::Value),
 ];
 
 /// Reads a command.
@@ -255,12 +277,32 @@ impl Command {
             "--head" => self.is_head = true,
             "--location" => self.options.disable_redirects = false,
             "--max-time" => {
-                let seconds = value.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0);
-                let time = seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
-                let time = time.ok_or(CurlError::Wrong(own(), "a number of seconds"))?;
+                let time = seconds(name, &value)?;
                 self.options.timeout = Some(Timeout((!time.is_zero()).then_some(time)));
             }
             "--url" => self.set_url(value)?,
+            _ => self.set_route(name, &value)?,
+        }
+        Ok(())
+    }
+
+    /// What is about the way to the server.
+    fn set_route(&mut self, name: &'static str, value: &str) -> Result<(), CurlError> {
+        let options = &mut self.options;
+        let wrong = |error: AddressError| CurlError::Address(name, error);
+        match name {
+            "--insecure" => options.insecure = true,
+            "--cacert" => options.cacert = Some(value.into()),
+            "--cert" => options.cert = Some(value.into()),
+            "--key" => options.key = Some(value.into()),
+            "--http1.1" => options.http1 = true,
+            "--http2" => options.http2 = true,
+            "--http2-prior-knowledge" => options.h2c = true,
+            "--proxy" => options.proxy = Some(value.parse().map_err(wrong)?),
+            "--resolve" => options.resolve.push(value.parse().map_err(wrong)?),
+            "--connect-to" => options.connect_to.push(value.parse().map_err(wrong)?),
+            "--connect-timeout" => options.connect_timeout = Some(Span(seconds(name, value)?)),
+            "--unix-socket" => options.unix_socket = Some(value.into()),
             _ => {}
         }
         Ok(())

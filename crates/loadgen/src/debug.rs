@@ -1,7 +1,6 @@
 //! One exchange, and everything that is known of it: what `--debug` shows.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use report::document::CheckExample;
@@ -13,10 +12,12 @@ use crate::check::BODY_LIMIT;
 use crate::clock::{Nanos, RealTimer, SECOND, Timer};
 use crate::engine::fake::{Behaviour, Fake};
 use crate::engine::http1::Http1;
+use crate::engine::http2::Http2;
 use crate::engine::reqwest::Reqwest;
 use crate::engine::{Answer, Connection, Engine, Failure, Kept, Trace};
 use crate::plan::{EngineKind, Plan, masked};
-use crate::run::RunError;
+use crate::preflight::PreflightError;
+use crate::run::{RunError, dialer};
 use crate::source::{Keep, Request, Source};
 use crate::tally::masked_head;
 
@@ -40,10 +41,12 @@ pub fn exchange(plan: &Plan) -> Result<Debugged, RunError> {
     let runtime =
         Builder::new_current_thread().enable_all().build().map_err(crate::fleet::FleetError::from)?;
     let local = LocalSet::new();
+    let dialer = Arc::new(dialer(&plan.load).map_err(PreflightError::Setup)?);
     Ok(match plan.load.engine {
-        EngineKind::Http1 => local.block_on(&runtime, follow(plan, &source, Http1::default())),
+        EngineKind::Http1 => local.block_on(&runtime, follow(plan, &source, Http1::new(dialer))),
+        EngineKind::Http2 => local.block_on(&runtime, follow(plan, &source, Http2::new(dialer, 1))),
         EngineKind::Reqwest => {
-            let engine = Reqwest::new(Arc::clone(&source))?;
+            let engine = Reqwest::new(Arc::clone(&source), &plan.load.route, &dialer)?;
             local.block_on(&runtime, follow(plan, &source, engine))
         }
         EngineKind::Fake => {
@@ -104,7 +107,7 @@ fn judged(plan: &Plan, answer: &Answer, mut text: String) -> Debugged {
 
 /// One request on a connection of its own.
 struct Hop {
-    peer: Option<SocketAddr>,
+    peer: Option<String>,
     result: Result<Answer, Failure>,
     trace: Trace,
     begin: Nanos,
@@ -120,7 +123,7 @@ impl Hop {
             let mut connection = engine.connect(&request.origin, &timer, &mut trace).await?;
             peer = connection.peer();
             let answer = connection.send(request, &timer, &mut trace).await;
-            peer = peer.or(connection.peer());
+            peer = peer.take().or(connection.peer());
             answer
         };
         let result = match plan.load.timeout {
@@ -138,7 +141,7 @@ impl Hop {
 
     fn describe(&self, text: &mut String, request: &Request) {
         let _ = writeln!(text, "* {} {}", request.method, masked(&request.url));
-        if let Some(peer) = self.peer {
+        if let Some(peer) = &self.peer {
             let _ = writeln!(text, "* connected to {peer}");
         }
         if self.trace.first_write > 0 {

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use report::document::Generator;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -15,7 +16,8 @@ use tokio::task::LocalSet;
 use crate::clock::{self, RealTimer, Timer, Timerfd};
 use crate::collector::Collector;
 use crate::engine::Engine;
-use crate::recorder::Counts;
+use crate::health::Watch;
+use crate::recorder::Interval;
 use crate::worker::{self, Link, Model, Opened, Orders, Phase};
 
 /// How often the caller is asked whether to go on.
@@ -43,13 +45,24 @@ pub enum FleetError {
 pub struct Outcome {
     /// Everything measured.
     pub collector: Collector,
-    /// The wall clock at time zero: after the warm-up, where there is one.
-    pub started: SystemTime,
     /// When the run was told to stop early, in nanoseconds since time zero; 0 in the warm-up.
     pub stopped_at: Option<u64>,
+    /// What the machine did meanwhile.
+    pub generator: Generator,
 }
 
-/// Runs `slots` connections on `workers` threads to the end.
+/// How many there are of everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Crew {
+    /// Threads.
+    pub workers: NonZeroUsize,
+    /// Connections of all threads together.
+    pub connections: usize,
+    /// Slots on each connection. Those of one connection are never on different threads.
+    pub streams: usize,
+}
+
+/// Runs all slots to the end.
 ///
 /// `engine` makes one engine per worker, inside its runtime. `attend` is called several times a second with the
 /// seconds completed since, and decides whether to go on.
@@ -58,15 +71,15 @@ pub struct Outcome {
 /// When threads or runtimes cannot be made. Nothing was sent then.
 pub fn run<E, M>(
     orders: &Orders,
-    workers: NonZeroUsize,
-    slots: usize,
+    crew: Crew,
     engine: M,
-    mut attend: impl FnMut(&[Counts], &Collector) -> Attention,
+    mut attend: impl FnMut(&[Interval], &Collector) -> Attention,
 ) -> Result<Outcome, FleetError>
 where
     E: Engine<RealTimer>,
     M: Fn() -> E + Send + Sync + 'static,
 {
+    let Crew { workers, connections, streams } = crew;
     let runtimes = (0..workers.get()).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     let (messages, inbox) = mpsc::channel();
     let (phase, phases) = watch::channel(Phase::Running);
@@ -80,7 +93,7 @@ where
         emptied.push(emptied_sender);
         let link =
             Link { worker, intervals: messages.clone(), emptied: emptied_receiver, phase: phases.clone() };
-        let share = share(slots, workers, worker);
+        let share = share(connections, workers, worker) * streams;
         let (orders, ready, zero, engine) = (orders.clone(), ready.clone(), zero.clone(), engine.clone());
         let body = move || {
             let local = LocalSet::new();
@@ -98,12 +111,13 @@ where
     }
     drop(messages);
     let threads = threads.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut collector = Collector::new(emptied);
     ready.wait();
-    let started = clock::wall() + Duration::from_nanos(orders.zero);
+    collector.started = clock::wall() + Duration::from_nanos(orders.zero);
     let timer = *zero.get_or_init(RealTimer::start);
     ready.wait();
+    let watch = Watch::start(timer);
 
-    let mut collector = Collector::new(emptied);
     let mut stopped_at = None;
     let mut seconds = Vec::new();
     while !collector.is_done() {
@@ -119,12 +133,14 @@ where
         }
         seconds.clear();
     }
+    let slots = collector.workers.iter().flat_map(|worker| &worker.slots);
+    let generator = watch.finish(slots.map(|slot| slot.late).sum());
     let _ = phase.send(Phase::Closing);
     for thread in threads {
         // A worker's panic was printed when it happened; the run ends with an account that does not balance.
         let _ = thread.join();
     }
-    Ok(Outcome { collector, started, stopped_at })
+    Ok(Outcome { collector, stopped_at, generator })
 }
 
 /// A runtime for one worker, and the file of its alarm.
@@ -149,9 +165,9 @@ async fn prepare<E: Engine<RealTimer>>(
     (alarm, engine, opened)
 }
 
-/// The slots of one worker: as even as can be, the first ones take the remainder.
-fn share(slots: usize, workers: NonZeroUsize, worker: usize) -> usize {
-    slots / workers + usize::from(worker < slots % workers)
+/// The connections of one worker: as even as can be, the first ones take the remainder.
+fn share(connections: usize, workers: NonZeroUsize, worker: usize) -> usize {
+    connections / workers + usize::from(worker < connections % workers)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use crate::address::{ConnectTo, ProxyUrl, Resolve};
 use crate::arrival::Arrival;
 use crate::check::Check;
 use crate::quantity::{Rate, Span, Stages, Timeout};
@@ -27,9 +28,11 @@ fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
 pub enum EngineChoice {
     /// The fastest engine that can carry the request
     Auto,
-    /// HTTP/1.1 over plain TCP, our own
+    /// HTTP/1.1, our own from the socket up
     Http1,
-    /// reqwest: slower, carries TLS
+    /// HTTP/2, on the h2 library
+    Http2,
+    /// reqwest, for comparison: slower, tells less
     Reqwest,
     /// No network at all: every request is answered with 200 after a millisecond. For testing loadgen itself.
     #[value(hide = true)]
@@ -40,6 +43,7 @@ pub enum EngineChoice {
 /// The load: what is sent, how often, over how many connections.
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct LoadOptions {
     /// Number of requests [default: 200]. Not used when a duration is given
     #[arg(short = 'n', long, alias = "n", value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
@@ -155,6 +159,68 @@ pub struct LoadOptions {
     #[arg(short = 'D', long, alias = "D", value_name = "FILE")]
     pub body_file: Option<PathBuf>,
 
+    /// Speak HTTP/1.1, which is the default
+    #[arg(long)]
+    #[serde(default)]
+    pub http1: bool,
+
+    /// Speak HTTP/2 over TLS; a server that does not is refused
+    #[arg(long, alias = "h2")]
+    #[serde(default)]
+    pub http2: bool,
+
+    /// Speak HTTP/2 over plain TCP, as the server is known to do
+    #[arg(long)]
+    #[serde(default)]
+    pub h2c: bool,
+
+    /// Requests at a time on each HTTP/2 connection [default: 1]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>)]
+    pub streams: Option<NonZeroU32>,
+
+    /// HTTP proxy, as host:port or http://user:password@host:port
+    #[arg(short = 'x', long, alias = "x", value_name = "PROXY")]
+    pub proxy: Option<ProxyUrl>,
+
+    /// Addresses of a host and port, instead of looking the name up, as HOST:PORT:ADDRESS; may be repeated
+    #[arg(long, value_name = "RULE")]
+    #[serde(default)]
+    pub resolve: Vec<Resolve>,
+
+    /// Where to connect to instead, as HOST:PORT:HOST:PORT, of which the first two may be empty; may be repeated
+    #[arg(long, value_name = "RULE")]
+    #[serde(default)]
+    pub connect_to: Vec<ConnectTo>,
+
+    /// Connect to this unix socket, wherever the URL leads
+    #[arg(long, value_name = "PATH")]
+    pub unix_socket: Option<PathBuf>,
+
+    /// How long establishing a connection may take, look-up and TLS included [default: the timeout]
+    #[arg(long, value_name = "TIME")]
+    pub connect_timeout: Option<Span>,
+
+    /// Take any TLS certificate, whoever signed it, as hey does
+    #[arg(short = 'k', long)]
+    #[serde(default)]
+    pub insecure: bool,
+
+    /// File with the certificates (PEM) of the authorities to trust, instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+
+    /// File with the certificate (PEM) to show to the server; with --key
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+
+    /// File with the private key (PEM) of --cert, where it is not in the same file
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+
+    /// Name to ask for in the TLS handshake, and to find in the certificate [default: the host of the URL]
+    #[arg(long, value_name = "NAME")]
+    pub sni: Option<String>,
+
     /// How requests travel [default: auto]
     #[arg(long, value_enum, value_name = "ENGINE")]
     pub engine: Option<EngineChoice>,
@@ -179,6 +245,12 @@ impl LoadOptions {
         };
         let sets_body = self.body.is_some() || self.body_file.is_some();
         let body = if sets_body { (self.body, self.body_file) } else { (lower.body, lower.body_file) };
+        let sets_protocol = self.http1 || self.http2 || self.h2c;
+        let protocol = if sets_protocol {
+            (self.http1, self.http2, self.h2c)
+        } else {
+            (lower.http1, lower.http2, lower.h2c)
+        };
         let mut header = lower.header;
         header.extend(self.header);
         let mut check = lower.check;
@@ -211,6 +283,21 @@ impl LoadOptions {
             disable_redirects: self.disable_redirects || lower.disable_redirects,
             body: body.0,
             body_file: body.1,
+            http1: protocol.0,
+            http2: protocol.1,
+            h2c: protocol.2,
+            streams: self.streams.or(lower.streams),
+            proxy: self.proxy.or(lower.proxy),
+            // The first rule that fits counts, so those of the upper layer come first.
+            resolve: self.resolve.into_iter().chain(lower.resolve).collect(),
+            connect_to: self.connect_to.into_iter().chain(lower.connect_to).collect(),
+            unix_socket: self.unix_socket.or(lower.unix_socket),
+            connect_timeout: self.connect_timeout.or(lower.connect_timeout),
+            insecure: self.insecure || lower.insecure,
+            cacert: self.cacert.or(lower.cacert),
+            cert: self.cert.or(lower.cert),
+            key: self.key.or(lower.key),
+            sni: self.sni.or(lower.sni),
             engine: self.engine.or(lower.engine),
             workers: self.workers.or(lower.workers),
         }

@@ -8,7 +8,7 @@ use report::units;
 use crate::clock::nanos;
 use crate::collector::Collector;
 use crate::plan::{Load, Stop};
-use crate::recorder::Counts;
+use crate::recorder::{Counts, Interval};
 
 /// How far a run has come.
 #[derive(Debug, Clone)]
@@ -26,10 +26,10 @@ impl Progress {
     }
 
     /// Takes in the seconds completed since.
-    pub fn advance(&mut self, seconds: &[Counts]) {
+    pub fn advance(&mut self, seconds: &[Interval]) {
         self.seconds += seconds.len() as u64;
         if let Some(last) = seconds.last() {
-            self.last = last.clone();
+            self.last = last.counts.clone();
         }
     }
 

@@ -1,6 +1,5 @@
 //! The story of one run: bring the target up, load it, take it down, say what happened.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -8,17 +7,22 @@ use std::time::Duration;
 use report::document::{
     Account, Connections, Ended, Instance, Latencies, RUN_SCHEMA, Run, Verification, Warmup, Window, Worker,
 };
+use report::histogram::Histogram;
 
 use crate::arrival::Stage;
 use crate::clock::{self, Nanos, SECOND, nanos};
 use crate::collector::Collector;
+use crate::engine::dial::{Dialer, TlsError};
 use crate::engine::fake::{Behaviour, Fake};
 use crate::engine::http1::Http1;
+use crate::engine::http2::Http2;
 use crate::engine::reqwest::{Reqwest, ReqwestError};
-use crate::fleet::{self, Attention, FleetError, Outcome};
+use crate::fleet::{self, Attention, Crew, FleetError, Outcome};
 use crate::launch::{self, LaunchError, Program, Running};
-use crate::plan::{EngineKind, Load, Model, Open, Plan, Stop};
-use crate::recorder::Counts;
+use crate::plan::{EngineKind, Load, Model, Open, Plan, Stop, TlsOptions};
+use crate::preflight::{self, PreflightError};
+use crate::recorder::Interval;
+use crate::rows::Feed;
 use crate::schedule::{Release, Schedule, closed};
 use crate::source::Source;
 use crate::worker::{self, Orders};
@@ -66,8 +70,10 @@ impl Interrupt {
 pub trait Observer {
     /// The load begins now.
     fn begin(&mut self, plan: &Plan);
-    /// Called several times a second, with the seconds completed since.
-    fn seconds(&mut self, seconds: &[Counts], collector: &Collector);
+    /// Called several times a second, with the seconds completed since. Says whether the run goes on.
+    fn seconds(&mut self, seconds: &[Interval], collector: &Collector) -> Attention;
+    /// How long the requests had waited that fell due and were never sent. They belong to no second.
+    fn unsent(&mut self, _unsent: &Histogram) {}
     /// Something happened that a person should know at once.
     fn note(&mut self, note: &str);
     /// The load is over.
@@ -85,6 +91,10 @@ pub struct Context<'a> {
     pub interrupt: &'a Interrupt,
     /// What this program is made of, by name.
     pub versions: std::collections::BTreeMap<String, String>,
+    /// What the person calls it, by name.
+    pub tags: std::collections::BTreeMap<String, String>,
+    /// Where every single request is told, if anybody wants to know.
+    pub rows: Option<Feed>,
 }
 
 /// Why there is no run. Once the load has begun there is always one.
@@ -105,6 +115,9 @@ pub enum RunError {
     /// No target.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// What was found out before the load says that it cannot go well.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
     /// The engine cannot carry the request.
     #[error(transparent)]
     Engine(#[from] ReqwestError),
@@ -130,6 +143,7 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     })?;
     let mut notes: Vec<String> = raised.into_iter().collect();
     notes.extend(plan.load.mix.as_ref().and_then(|mix| mix.note()));
+    let mut dialer = dialer(&plan.load).map_err(PreflightError::Setup)?;
     let started = launch::start(&plan.target, context.program, &context.interrupt.cancel);
     // Looked at first: a start that a signal cut short is no failure of the target.
     if let Some(signal) = context.interrupt.signal() {
@@ -137,18 +151,25 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     }
     let mut target = started?;
     let source = Arc::new(plan.source(target.address()));
+    let found =
+        preflight::look(&plan.load, &source.request(0).origin, &mut dialer, &context.interrupt.cancel)?;
+    if let Some(signal) = context.interrupt.signal() {
+        return Err(RunError::Interrupted(signal));
+    }
+    notes.extend(found.notes);
     observer.begin(plan);
-    let loaded = load(plan, &source, |seconds, collector| {
-        observer.seconds(seconds, collector);
+    let loaded = load(plan, &source, Arc::new(dialer), context.rows.clone(), |seconds, collector| {
+        let attention = observer.seconds(seconds, collector);
         for died in target.check() {
             observer.note(&died);
             notes.push(died);
         }
         let go_on = context.interrupt.signal().is_none() && !target.is_lost();
-        if go_on { Attention::Continue } else { Attention::Stop }
+        if go_on { attention } else { Attention::Stop }
     });
     observer.end();
     let (outcome, due) = loaded?;
+    observer.unsent(&due.unsent);
     let ended = ended(&outcome, context.interrupt, &target);
     let remains = target.stop();
     let totals = Totals { plan, source: &source, outcome: &outcome, due };
@@ -162,14 +183,27 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     });
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
+    run.negotiated = found.negotiated;
     Ok(run)
+}
+
+/// What makes the connections. Files that it needs are read before anything is started.
+pub(crate) fn dialer(load: &Load) -> Result<Dialer, TlsError> {
+    let dialer = Dialer::new(&load.route)?;
+    let is_tls = load.url.scheme() == "https" || load.mix.as_ref().is_some_and(|mix| mix.tls);
+    if is_tls || load.route.tls != TlsOptions::default() {
+        dialer.tls()?;
+    }
+    Ok(dialer)
 }
 
 /// Runs the fleet with the plan's engine. Also gives what fell due.
 fn load(
     plan: &Plan,
     source: &Arc<Source>,
-    attend: impl FnMut(&[Counts], &Collector) -> Attention,
+    dialer: Arc<Dialer>,
+    rows: Option<Feed>,
+    attend: impl FnMut(&[Interval], &Collector) -> Attention,
 ) -> Result<(Outcome, Due), RunError> {
     let load = &plan.load;
     // The workers' clock begins with the warm-up.
@@ -189,18 +223,23 @@ fn load(
         drain: nanos(load.drain),
         redirects: load.redirects,
         model,
+        rows,
     };
-    let (workers, slots): (NonZeroUsize, usize) = (load.workers, load.connections.get());
+    let (connections, streams) = (load.connections.get(), load.route.streams.get());
+    let crew = Crew { workers: load.workers, connections, streams };
     let mut outcome = match load.engine {
-        EngineKind::Http1 => fleet::run(&orders, workers, slots, Http1::default, attend)?,
+        EngineKind::Http1 => fleet::run(&orders, crew, move || Http1::new(Arc::clone(&dialer)), attend)?,
+        EngineKind::Http2 => {
+            fleet::run(&orders, crew, move || Http2::new(Arc::clone(&dialer), streams), attend)?
+        }
         EngineKind::Reqwest => {
             // Made once here, so that a request it cannot carry is refused before anything starts.
-            let engine = Reqwest::new(Arc::clone(source))?;
-            fleet::run(&orders, workers, slots, move || engine.clone(), attend)?
+            let engine = Reqwest::new(Arc::clone(source), &load.route, &dialer)?;
+            fleet::run(&orders, crew, move || engine.clone(), attend)?
         }
         EngineKind::Fake => {
             let script = |_, _| Behaviour::Answer(200, SECOND / 1000);
-            fleet::run(&orders, workers, slots, move || Fake::new(script), attend)?
+            fleet::run(&orders, crew, move || Fake::new(script), attend)?
         }
     };
     let unsent = unsent(&mut outcome, &orders);
@@ -238,18 +277,18 @@ fn schedule(load: &Load, zero: Nanos, end: Option<Nanos>) -> (Schedule, worker::
     }
 }
 
-/// Counts what fell due and was never sent, and puts it into the distribution at the time it had waited.
-fn unsent(outcome: &mut Outcome, orders: &Orders) -> u64 {
+/// Finds what fell due and was never sent, and puts it into the distribution at the time it had waited.
+fn unsent(outcome: &mut Outcome, orders: &Orders) -> Histogram {
     let gave_up = match outcome.stopped_at {
         Some(stopped) => stopped.saturating_add(orders.zero),
         None => orders.end.unwrap_or(0).saturating_add(orders.drain),
     };
-    let censored = &mut outcome.collector.total.latencies.censored;
-    let before = censored.count();
+    let mut unsent = Histogram::new();
     for due in orders.schedule.rest(gave_up) {
-        censored.record(gave_up - due);
+        unsent.record(gave_up - due);
     }
-    censored.count() - before
+    outcome.collector.total.latencies.censored.merge(&unsent);
+    unsent
 }
 
 fn ended(outcome: &Outcome, interrupt: &Interrupt, target: &Running) -> Ended {
@@ -257,17 +296,18 @@ fn ended(outcome: &Outcome, interrupt: &Interrupt, target: &Running) -> Ended {
         (Some(_), Some(Signal::Int)) => Ended::Sigint,
         (Some(_), Some(Signal::Term)) => Ended::Sigterm,
         (Some(_), None) if target.is_lost() => Ended::TargetLost,
-        (None, _) | (Some(_), None) => Ended::Completed,
+        (Some(_), None) => Ended::OutputLost,
+        (None, _) => Ended::Completed,
     }
 }
 
 /// What the schedule says of the run. The slots count what was sent for themselves, and the two must agree.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Due {
     /// Releases that a slot took.
     taken: u64,
-    /// Releases that fell due and that nobody took.
-    unsent: u64,
+    /// Releases that fell due and that nobody took: how long they had waited.
+    unsent: Histogram,
 }
 
 /// From what the workers measured to what the document holds.
@@ -284,9 +324,9 @@ impl Totals<'_> {
         let counts = &collector.total.counts;
         let sent = collector.workers.iter().flat_map(|worker| &worker.slots).map(|slot| slot.sent).sum();
         Account {
-            scheduled: self.due.taken + self.due.unsent,
+            scheduled: self.due.taken + self.due.unsent.count(),
             sent,
-            unsent: self.due.unsent,
+            unsent: self.due.unsent.count(),
             ok: counts.ok,
             http_error: counts.http_error,
             failed: counts.failed,
@@ -370,11 +410,12 @@ impl Totals<'_> {
 
     fn document(&self, context: &Context<'_>, account: Account) -> Run {
         let Collector { total, tally, .. } = &self.outcome.collector;
-        let started = clock::timestamp(self.outcome.started);
+        let started = clock::timestamp(self.outcome.collector.started);
         Run {
             schema: RUN_SCHEMA.to_owned(),
             id: format!("{}-{}", started.compact, std::process::id()),
             name: self.plan.name.clone(),
+            tags: context.tags.clone(),
             started_at: started.rfc3339,
             ended: Ended::Completed,
             config: self.plan.pairs(),
@@ -390,9 +431,11 @@ impl Totals<'_> {
             connections: self.connections(),
             series: self.outcome.collector.series(),
             workers: self.workers(),
+            generator: Some(self.outcome.generator.clone()),
             instances: Vec::<Instance>::new(),
             verification: None::<Verification>,
             redirects: total.counts.redirects,
+            negotiated: None,
             warmup: self.warmup(),
             requests: tally.requests(self.source.names()),
             checks: tally.checks(&self.plan.load.watch),

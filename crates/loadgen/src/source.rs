@@ -2,7 +2,7 @@
 
 mod many;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use url::{Host, Url};
@@ -58,8 +58,12 @@ pub struct Request {
     pub wire: Bytes,
     /// What is kept of its answer.
     pub keep: Keep,
+    /// The head as HTTP/2 has it, or why it cannot: made by the engine that first needs it.
+    pub(crate) http2_head: OnceLock<Result<http::request::Parts, String>>,
     /// The header fields of the plan. Shared by the requests of a mix that have the same.
     given: Arc<[(String, String)]>,
+    /// How it is put for a proxy that passes it on.
+    forwarded: Option<Forwarded>,
 }
 
 /// What is kept of an answer beside its status, for those who look at it afterwards. By default nothing.
@@ -69,6 +73,13 @@ pub struct Keep {
     pub head: bool,
     /// How many bytes of its body are, at most.
     pub body: usize,
+}
+
+/// A request that a proxy passes on names its whole URL (RFC 9112, section 3.2.2). What goes through TLS does not: the
+/// proxy does not see it.
+#[derive(Debug, Clone)]
+struct Forwarded {
+    authorization: Option<String>,
 }
 
 /// Why a redirect leads nowhere.
@@ -90,12 +101,24 @@ impl Request {
         if carries_body && !has("content-length") {
             headers.push(("Content-Length".to_owned(), body.len().to_string()));
         }
-        let wire = wire(method, &url, &headers, &body);
         let close =
             headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("connection") && lists_close(value));
         let origin = Arc::new(Origin::of(&url));
-        let (method, headers, keep) = (method.to_owned(), headers.into(), Keep::default());
-        Self { method, url, origin, headers, body, close, wire, keep, given }
+        let mut request = Self {
+            method: method.to_owned(),
+            url,
+            origin,
+            headers: headers.into(),
+            body,
+            close,
+            wire: Bytes::new(),
+            keep: Keep::default(),
+            http2_head: OnceLock::new(),
+            given,
+            forwarded: None,
+        };
+        request.wire = request.to_wire();
+        request
     }
 
     /// The same, and of its answer this is kept.
@@ -115,6 +138,33 @@ impl Request {
             self.headers = Arc::clone(&other.headers);
         }
         self
+    }
+
+    /// The same request as it is put for a proxy. `authorization`: who asks it.
+    #[must_use]
+    pub fn forwarded(mut self, authorization: Option<String>) -> Self {
+        self.forwarded = Some(Forwarded { authorization });
+        self.wire = self.to_wire();
+        self
+    }
+
+    fn to_wire(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(256 + self.body.len());
+        let mut put = |text: &str| bytes.extend_from_slice(text.as_bytes());
+        let forwarded = self.forwarded.as_ref().filter(|_| !self.origin.tls);
+        let before =
+            if forwarded.is_some() { format!("http://{}", authority(&self.url)) } else { String::new() };
+        let query = self.url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        put(&format!("{} {before}{}{query} HTTP/1.1\r\n", self.method, self.url.path()));
+        for (name, value) in self.headers.iter() {
+            put(&format!("{name}: {value}\r\n"));
+        }
+        if let Some(authorization) = forwarded.and_then(|forwarded| forwarded.authorization.as_ref()) {
+            put(&format!("Proxy-Authorization: {authorization}\r\n"));
+        }
+        put("\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes.into()
     }
 
     /// The request that a redirect asks for, as browsers and hey understand it: 301, 302 and 303 turn everything but
@@ -144,7 +194,11 @@ impl Request {
         } else {
             Self::new(&self.method, url, given, self.body.clone())
         };
-        Ok(next.keeping(self.keep))
+        let next = next.keeping(self.keep);
+        Ok(match &self.forwarded {
+            Some(Forwarded { authorization }) => next.forwarded(authorization.clone()),
+            None => next,
+        })
     }
 
     /// Whether its answer has no body whatever the head says.
@@ -158,21 +212,9 @@ fn lists_close(options: &str) -> bool {
 }
 
 /// Host and port as they stand in `Host`: the port only where it is not the scheme's own.
-fn authority(url: &Url) -> String {
+pub(crate) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn wire(method: &str, url: &Url, headers: &[(String, String)], body: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(256 + body.len());
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    bytes.extend_from_slice(format!("{method} {}{query} HTTP/1.1\r\n", url.path()).as_bytes());
-    for (name, value) in headers {
-        bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-    }
-    bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(body);
-    bytes.into()
 }
 
 #[cfg(test)]

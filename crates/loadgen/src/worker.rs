@@ -14,6 +14,7 @@ use crate::check::Watch;
 use crate::clock::{Alarm, GiveUp, Nanos, SECOND, TimeLimit, Timer, Waited};
 use crate::engine::{Answer, Connection, Engine, Failure, Trace};
 use crate::recorder::{Interval, Outcome, Recorder, Sample};
+use crate::rows::{Batch, Feed};
 use crate::schedule::Schedule;
 use crate::source::{Origin, POOLED_ORIGINS, Request, Source};
 use crate::tally::Tally;
@@ -23,6 +24,9 @@ const INTERRUPT_GRACE: Nanos = SECOND;
 
 /// How long opening the connections of the open model may take.
 const OPENING: Duration = Duration::from_secs(5);
+
+/// What falls due just before the window's end is sent just after it, and in time nevertheless.
+const AFTER_END: Nanos = SECOND / 100;
 
 /// What every worker is told before time zero.
 #[derive(Debug, Clone)]
@@ -45,6 +49,15 @@ pub struct Orders {
     pub redirects: u64,
     /// What a connection waits for before it takes the next release.
     pub model: Model,
+    /// Where every single request is told, if anybody wants to know.
+    pub rows: Option<Feed>,
+}
+
+impl Orders {
+    /// Whether what is begun now comes too late for the window.
+    fn is_late(&self, now: Nanos) -> bool {
+        self.end.is_some_and(|end| now > end.saturating_add(AFTER_END))
+    }
 }
 
 /// Who decides when a request is sent.
@@ -116,13 +129,18 @@ pub struct SlotReport {
     pub sent: u64,
     /// Complete answers it got.
     pub answered: u64,
+    /// Requests it began after the window's end, having been due inside it.
+    pub late: u64,
 }
 
 /// One of the `-c N` places, as the worker sees it from outside.
 #[derive(Debug, Default)]
 struct Slot {
+    /// Its number in its worker, from 0.
+    number: usize,
     sent: Cell<u64>,
     answered: Cell<u64>,
+    late: Cell<u64>,
     /// Whether it waits for a release to fall due, with nothing under way.
     waiting: Cell<bool>,
     /// Ends the request under way when the drain is over.
@@ -147,10 +165,32 @@ struct Shared<T, A, E> {
     orders: Orders,
     recorder: RefCell<Recorder>,
     tally: RefCell<Tally>,
+    rows: Option<Batch>,
     link: Link,
     last_end: Cell<Nanos>,
+    overslept: Cell<Overslept>,
     /// What [`crate::machine::thread_cpu`] said at the end of the warm-up.
     cpu_before: Cell<(u64, u64)>,
+}
+
+/// The latest stretch in which releases were due and the worker, connections free, was not there to take them: stopped,
+/// or without a CPU. What it sends afterwards of what fell due meanwhile is late by its own fault.
+#[derive(Debug, Clone, Copy, Default)]
+struct Overslept {
+    from: Nanos,
+    to: Nanos,
+}
+
+impl Overslept {
+    /// A slot that waited for `due` woke at `now`. Stretches that overlap are one.
+    fn wake(self, due: Nanos, now: Nanos) -> Self {
+        Self { from: if due <= self.to { self.from.min(due) } else { due }, to: now.max(self.to) }
+    }
+
+    /// For how long something that was due then was overslept.
+    fn lag(self, due: Nanos) -> Nanos {
+        if due >= self.from { self.to.saturating_sub(due) } else { 0 }
+    }
 }
 
 /// A connection made before time zero, where it leads, and what is known of its making.
@@ -195,10 +235,22 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
     let recorder = RefCell::new(Recorder::new(orders.zero, orders.end));
     let tally = RefCell::new(Tally::new(orders.source.names().len(), orders.watch.checks.len()));
     let mut phase = link.phase.clone();
-    let (last_end, cpu_before) = (Cell::default(), Cell::default());
-    let shared =
-        Rc::new(Shared { timer, alarm, engine, orders, recorder, tally, link, last_end, cpu_before });
-    let slots: Vec<Rc<Slot>> = opened.iter().map(|_| Rc::default()).collect();
+    let rows = orders.rows.clone().map(|feed| Batch::new(feed, link.worker, orders.zero));
+    let shared = Rc::new(Shared {
+        timer,
+        alarm,
+        engine,
+        orders,
+        recorder,
+        tally,
+        rows,
+        link,
+        last_end: Cell::default(),
+        overslept: Cell::default(),
+        cpu_before: Cell::default(),
+    });
+    let slot = |number| Rc::new(Slot { number, ..Slot::default() });
+    let slots: Vec<Rc<Slot>> = (0..opened.len()).map(slot).collect();
     let mut tasks = JoinSet::new();
     for (slot, Opened { connection, trace }) in slots.iter().zip(opened) {
         shared.recorder.borrow_mut().record_connection(&trace);
@@ -306,14 +358,19 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             }
             now = timer.now();
             trace.lag_ns = Some(now - due);
+            shared.overslept.set(shared.overslept.get().wake(due, now));
         }
         if orders.model == Model::Open {
             // What the generator lost by waking late is no queue of the target's.
-            trace.queue_ns = Some(if trace.lag_ns.is_some() { 0 } else { now - due });
+            let lag = trace.lag_ns.unwrap_or_else(|| shared.overslept.get().lag(due));
+            trace.lag_ns = trace.lag_ns.or((lag > 0).then_some(lag));
+            trace.queue_ns = Some((now - due).saturating_sub(lag));
+            slot.late.set(slot.late.get() + u64::from(!turn.is_warmup && orders.is_late(now)));
         }
         slot.sent.set(slot.sent.get() + u64::from(!turn.is_warmup));
         let place = orders.source.choose(turn.number);
         let request = orders.source.request(place);
+        let start = now;
         let exchange = exchange(&**engine, &mut pool, (orders, request), timer, &mut trace);
         let deadline = orders.timeout.map(|timeout| timer.instant(now.saturating_add(timeout)));
         let result = limit.run(deadline, &slot.give_up, exchange).await;
@@ -337,6 +394,9 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             now = timer.now();
         }
         shared.record(place, &sample);
+        if let Some(rows) = &shared.rows {
+            rows.push(&sample, start, slot.number);
+        }
     }
 }
 
@@ -489,15 +549,25 @@ impl<T: Timer, A, E> Shared<T, A, E> {
             let interval = recorder.turn(now, empty);
             // A collecting thread that is gone needs no more intervals.
             let _ = self.link.intervals.send(Message::Interval { worker: self.link.worker, interval });
+            if let Some(rows) = &self.rows {
+                rows.turn(now);
+            }
         }
     }
 
     fn report(&self, slots: &[Rc<Slot>]) {
+        if let Some(rows) = &self.rows {
+            rows.finish();
+        }
         let worker = self.link.worker;
         let last = self.recorder.replace(Recorder::new(0, None)).finish();
         let slots = slots
             .iter()
-            .map(|slot| SlotReport { sent: slot.sent.get(), answered: slot.answered.get() })
+            .map(|slot| SlotReport {
+                sent: slot.sent.get(),
+                answered: slot.answered.get(),
+                late: slot.late.get(),
+            })
             .collect();
         let before = self.cpu_before.get();
         let since =

@@ -25,6 +25,7 @@ fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain:
         drain,
         redirects: 10,
         model: Model::Closed { tick: None },
+        rows: None,
     }
 }
 
@@ -351,4 +352,28 @@ fn requests_are_told_apart_by_their_place_in_a_mix() {
     assert_eq!(named.iter().map(|named| named.http_error).sum::<u64>(), 1);
     assert_eq!(named.iter().map(|named| named.answered.count).sum::<u64>(), 399);
     assert_eq!(named.iter().map(|named| named.censored.count).sum::<u64>(), 1);
+}
+
+#[test]
+fn what_falls_due_while_the_worker_oversleeps_is_its_own_lateness() {
+    let awake = Overslept::default();
+    assert_eq!(awake.lag(5 * MS), 0, "nothing was overslept yet");
+    let late = awake.wake(10 * MS, 2010 * MS);
+    assert_eq!((late.lag(9 * MS), late.lag(10 * MS), late.lag(1500 * MS)), (0, 2000 * MS, 510 * MS));
+    assert_eq!((late.lag(2010 * MS), late.lag(3000 * MS)), (0, 0), "due after it woke");
+    let more = late.wake(20 * MS, 2011 * MS);
+    assert_eq!((more.lag(10 * MS), more.lag(2010 * MS)), (2001 * MS, MS), "one stretch");
+    let next = more.wake(2500 * MS, 2501 * MS);
+    assert_eq!((next.lag(10 * MS), next.lag(2500 * MS)), (0, MS), "a stretch of its own");
+}
+
+#[test]
+fn what_is_begun_after_the_window_is_counted_as_late() {
+    // One connection and answers of 30 ms: of 100 requests in a second, 34 are begun in it, or within the allowance.
+    let slow = simulate(&open_orders(100.0, 1, 10 * SECOND), 1, |_, _| Behaviour::Answer(200, 30 * MS), None);
+    let slot = slow.workers[0].slots[0];
+    assert_eq!(slot.sent, 100);
+    assert!((64..=67).contains(&slot.late), "{slot:?}");
+    let fast = simulate(&open_orders(100.0, 1, 10 * SECOND), 1, |_, _| Behaviour::Answer(200, MS), None);
+    assert_eq!(fast.workers[0].slots[0].late, 0);
 }

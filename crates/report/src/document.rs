@@ -71,8 +71,11 @@ pub struct Run {
     pub schema: String,
     /// Unique among the documents of one machine: start time and process.
     pub id: String,
-    /// The scenario's name, or `load` for a plain load test.
+    /// The scenario's name, or that of `--name`, else `load` for a plain load test.
     pub name: String,
+    /// What the person who ran it calls it, by name. Absent when there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// Wall-clock time of time zero, RFC 3339 in UTC.
     pub started_at: String,
     /// How it came to its end.
@@ -103,6 +106,9 @@ pub struct Run {
     pub series: Series,
     /// One entry per worker thread of the generator.
     pub workers: Vec<Worker>,
+    /// What its machine did to the generator meanwhile. Absent in documents of before it was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Generator>,
     /// One entry per server process, where the target was started by the run. Empty otherwise.
     pub instances: Vec<Instance>,
     /// Whether the target kept what it acknowledged. Absent where nothing could be checked.
@@ -122,6 +128,9 @@ pub struct Run {
     /// Answers by the value of a header field. Absent when nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_values: Option<HeaderValues>,
+    /// What the server and the generator agreed upon, where there was something to agree upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negotiated: Option<Negotiated>,
     /// What nobody could know from the numbers later: a limit raised, an instance that died.
     pub notes: Vec<String>,
 }
@@ -143,6 +152,8 @@ pub enum Ended {
     Sigterm,
     /// Every instance of the target was gone.
     TargetLost,
+    /// Whoever read the rows of its requests had gone, or they could not be written any more.
+    OutputLost,
 }
 
 /// The stretch of time that a run's numbers describe.
@@ -346,7 +357,8 @@ pub struct Latencies {
     /// Open model: how long requests waited for a free connection after they were due. Absent in the closed model.
     #[serde(default, skip_serializing_if = "Distribution::is_empty")]
     pub queue: Distribution,
-    /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due.
+    /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due or would
+    /// have been had the generator not been late already.
     pub lag: Distribution,
 }
 
@@ -431,6 +443,23 @@ impl Series {
     pub const LIMIT: usize = 3600;
 }
 
+/// What a connection spoke, as found out before the load.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Negotiated {
+    /// `http/1.1`, `h2` (over TLS) or `h2c` (over plain TCP).
+    pub protocol: String,
+    /// The version of TLS, as `TLSv1_3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<String>,
+    /// The cipher suite, as `TLS13_AES_256_GCM_SHA384`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cipher: Option<String>,
+    /// HTTP/2: how many requests at a time the server allowed on one connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<u64>,
+}
+
 /// One worker thread of the generator.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -445,6 +474,32 @@ pub struct Worker {
     pub cpu_ns: Option<u64>,
     /// Time it was ready to run and waited for a CPU. Absent where the system does not tell.
     pub run_queue_ns: Option<u64>,
+}
+
+/// What the machine did to the generator from time zero until the last worker was done, and what the generator owes.
+/// What the system does not tell is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// How long it was watched.
+    pub watched_ns: u64,
+    /// Requests that were begun after the window's end, having fallen due inside it. Zero in the closed model.
+    pub sent_late: u64,
+    /// CPUs that it could use, in thousandths: its affinity or, where smaller, the quota of its control group.
+    pub cpus_milli: u64,
+    /// CPU time of the whole process, user and system.
+    pub cpu_ns: Option<u64>,
+    /// Time for which its control group (version 2) was not allowed to run.
+    pub throttled_ns: Option<u64>,
+    /// Time that the hypervisor gave to others: the mean of the CPUs of its affinity.
+    pub stolen_ns: Option<u64>,
+    /// Time in which some task of the machine, whichever, waited for a CPU.
+    pub pressure_ns: Option<u64>,
+    /// How much later than asked a thread woke that did nothing but sleep. A stall counts once for each sleep it
+    /// would have covered, so that its share is that of the time.
+    pub hiccup: Distribution,
+    /// Of that lateness, what that thread spent ready to run and waiting for a CPU.
+    pub hiccup_queue_ns: Option<u64>,
 }
 
 /// One server process of the target.

@@ -227,6 +227,14 @@ impl Histogram {
         }
     }
 
+    /// The buckets alone in HdrHistogram's compressed V2 format, as base64, empty ones too.
+    pub fn to_base64(&self) -> String {
+        match &self.buckets {
+            Some(buckets) => STANDARD.encode(compressed(buckets)),
+            None => STANDARD.encode(compressed(Self::new().buckets())),
+        }
+    }
+
     fn buckets(&mut self) -> &mut hdrhistogram::Histogram<u64> {
         self.buckets.get_or_insert_with(|| {
             #[expect(clippy::expect_used, reason = "the bounds are constants that the library accepts")]

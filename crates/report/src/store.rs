@@ -221,7 +221,8 @@ fn from_text<T: DeserializeOwned>(text: &str, has_summary: bool) -> Result<T, se
 }
 
 fn check_histograms(path: &Path, run: &Run) -> Result<(), StoreError> {
-    for (name, distribution) in run.latencies.named() {
+    let hiccup = run.generator.iter().map(|generator| ("hiccup", &generator.hiccup));
+    for (name, distribution) in run.latencies.named().into_iter().chain(hiccup) {
         distribution.to_histogram().map_err(|source| StoreError::Histogram {
             path: path.to_owned(),
             name: name.to_owned(),

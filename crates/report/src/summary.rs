@@ -1,6 +1,6 @@
 //! What are the derived numbers? Computed here and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{Document, FailureKind, Figures, Latencies, Named, Run};
 use crate::histogram::{Distribution, Histogram, Percentile};
@@ -9,6 +9,8 @@ use crate::histogram::{Distribution, Histogram, Percentile};
 pub const RATE_KEY: &str = "load.rate";
 /// The key of a load in stages; it too makes the load an open one.
 pub const STAGES_KEY: &str = "load.stages";
+/// The key of a paced closed load.
+pub const RATE_PER_CONNECTION_KEY: &str = "load.rate_per_connection";
 /// The configuration key of the number of connections.
 pub const CONNECTIONS_KEY: &str = "load.connections";
 /// The configuration key of the number of server processes.
@@ -82,13 +84,13 @@ pub struct Request {
 }
 
 impl Request {
-    fn of(named: &Named) -> Self {
+    fn of(named: &Named, further: &[Percentile]) -> Self {
         Self {
             name: named.name.clone(),
             sent: named.sent,
             errors: named.errors(),
             body_bytes: named.body_read,
-            latency: Latency::of_pair(&named.answered, &named.censored, 0),
+            latency: Latency::of_pair((&named.answered, &named.censored), 0, further),
         }
     }
 }
@@ -182,8 +184,13 @@ impl OpenModel {
 impl Summary {
     /// Derives the numbers of a document.
     pub fn of(document: &Document) -> Self {
+        Self::with(document, &[])
+    }
+
+    /// The same with further percentiles, where the document can tell them.
+    pub fn with(document: &Document, further: &[Percentile]) -> Self {
         match document {
-            Document::Run(run) => Self::of_run(run),
+            Document::Run(run) => Self::of_run(run, further),
             Document::Figures(figures) => Self::of_figures(figures),
         }
     }
@@ -193,7 +200,7 @@ impl Summary {
         self.rps.or(self.rps_hey)
     }
 
-    fn of_run(run: &Run) -> Self {
+    fn of_run(run: &Run, further: &[Percentile]) -> Self {
         let account = &run.account;
         let ended = account.answered() + account.failed + account.timeout + account.aborted;
         let model = model_of(&run.config).unwrap_or(Model::Closed);
@@ -210,14 +217,14 @@ impl Summary {
             timeouts: Some(account.timeout),
             error_rate: ratio(account.errors(), account.sent),
             status: run.status.clone(),
-            latency: Latency::of_run(&run.latencies, run.account.unsent),
+            latency: Latency::of_run(&run.latencies, run.account.unsent, further),
             answered_latency: run.latencies.answered.to_histogram().ok(),
             phases: Some(Phases::of(run)),
             body_bytes: Some(run.bytes.body_read - run.bytes.unanswered_body_read.min(run.bytes.body_read)),
             connections: Some(run.connections.slots),
             instances: number(&run.config, INSTANCES_KEY)
                 .or_else(|| u64::try_from(run.instances.len()).ok().filter(|&instances| instances > 0)),
-            requests: run.requests.iter().map(Request::of).collect(),
+            requests: run.requests.iter().map(|named| Request::of(named, further)).collect(),
         }
     }
 
@@ -275,11 +282,15 @@ impl Latency {
     }
 
     /// `unsent`: how many of the censored ones were never sent. They bound the others, and support nothing.
-    fn of_run(latencies: &Latencies, unsent: u64) -> Self {
-        Self::of_pair(&latencies.answered, &latencies.censored, unsent)
+    fn of_run(latencies: &Latencies, unsent: u64, further: &[Percentile]) -> Self {
+        Self::of_pair((&latencies.answered, &latencies.censored), unsent, further)
     }
 
-    fn of_pair(answered: &Distribution, censored: &Distribution, unsent: u64) -> Self {
+    fn of_pair(
+        (answered, censored): (&Distribution, &Distribution),
+        unsent: u64,
+        further: &[Percentile],
+    ) -> Self {
         // Documents from `store` have readable histograms; of any other, nothing is known rather than something wrong.
         let (Ok(answered), Ok(censored)) = (answered.to_histogram(), censored.to_histogram()) else {
             return Self::default();
@@ -288,6 +299,7 @@ impl Latency {
         let mut all = answered.clone();
         all.merge(&censored);
         let samples = all.count().saturating_sub(unsent);
+        let percentiles: BTreeSet<_> = Percentile::REPORTED.iter().chain(further).copied().collect();
         let quantile = |percentile| {
             let value_ns = all.value_at(percentile)?;
             Some(Quantile {
@@ -303,7 +315,7 @@ impl Latency {
             fastest_ns,
             slowest_ns: all.max(),
             average_ns: all.mean(),
-            quantiles: Percentile::REPORTED.into_iter().filter_map(quantile).collect(),
+            quantiles: percentiles.into_iter().filter_map(quantile).collect(),
             histogram: Some(all),
         }
     }

@@ -1,11 +1,14 @@
 //! What can be typed. No input or output, no defaults, nothing resolved.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 use report::format::{self, Format};
+use report::histogram::Percentile;
 
+use super::words::{Percentiles, Tag};
 use crate::options::{LoadOptions, TargetOptions};
 
 const EXAMPLES: &str = "\
@@ -14,9 +17,17 @@ Examples:
   loadgen run scenarios/quick.toml                   start a target, load it, check it, record it
   loadgen compare results/                           recorded runs side by side
 
+Columns of --raw, times in nanoseconds, empty where unknown:
+  begin_ns           where the latency begins, since the run began: the connection's turn, or with --rate the due time
+  start_ns           when a connection took the request
+  end_ns, total_ns   when it ended, and its latency
+  dns_ns, connect_ns, write_ns, wait_ns, read_ns    where the time went
+  status, failure    of the answer, or why there is none
+  written_bytes, head_bytes, body_bytes, redirects, reused, worker, slot
+
 Exit codes:
   0  done                                          3  no target, or not one answer
-  1  a check failed, or acknowledged rows are lost 4  the run is not valid
+  1  a check failed, or acknowledged rows are lost 4  the run is not valid (see --strict)
   2  wrong use, nothing was started                130, 143  interrupted; the report is complete";
 
 /// Load-tests HTTP servers, with numbers that can be trusted
@@ -71,27 +82,100 @@ pub(super) struct LoadCommand {
 
     #[command(flatten)]
     pub(super) output: OutputOptions,
+
+    #[command(flatten)]
+    pub(super) strictness: Strictness,
+
+    #[command(flatten)]
+    pub(super) record: RecordOptions,
+
+    /// Name of the run in its document [default: load]
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+}
+
+/// What a run must be, to end with 0.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Strictness {
+    /// End with 4 when the generator was the limit (verdict client-limited) or the rate was not reached: less than 99%
+    /// of the requests due were sent before the end
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 /// How the result is shown.
 #[derive(Debug, Args)]
 pub(super) struct OutputOptions {
-    /// Format of the report
-    #[arg(short = 'o', long = "output", alias = "o", value_name = "FORMAT", default_value = "hey", value_parser = formats())]
-    output: String,
+    /// Format of the report [default: hey]
+    #[arg(short = 'o', long = "output", alias = "o", value_name = "FORMAT", value_parser = formats())]
+    output: Option<String>,
+
+    /// Percentiles to be shown, such as 50,90,99,99.99. hey's block keeps its own; those it lacks follow it
+    #[arg(long, value_name = "LIST")]
+    percentiles: Option<Percentiles>,
 }
 
+/// What is written beside the report.
+#[derive(Debug, Args)]
+pub(super) struct RecordOptions {
+    /// Write every request as a row of CSV, in nanoseconds, while the run goes on; replaces the file. `-` is stdout, without a
+    /// report then
+    #[arg(long, value_name = "FILE")]
+    pub(super) raw: Option<PathBuf>,
+
+    /// Write the latencies of every second as an interval log of HdrHistogram, while the run goes on; replaces the file
+    #[arg(long, value_name = "FILE")]
+    pub(super) hlog: Option<PathBuf>,
+
+    /// A word of your own to know the run by, kept in its document: such as version=1.4; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    tag: Vec<Tag>,
+}
+
+/// What goes to stdout.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shown {
+    /// A report, when the run is over.
+    Report(&'static Format),
+    /// A row for each answered request, while it goes on.
+    Rows,
+}
+
+/// The name of [`Shown::Rows`].
+const ROWS: &str = "csv";
+
 fn formats() -> PossibleValuesParser {
-    let values =
-        format::ALL.iter().map(|format| clap::builder::PossibleValue::new(format.name).help(format.help));
-    PossibleValuesParser::new(values)
+    let reports = format::ALL.iter().map(|format| (format.name, format.help));
+    let rows = (ROWS, "hey's CSV: a row for each answered request, while the run goes on");
+    let values = reports.chain([rows]);
+    PossibleValuesParser::new(values.map(|(name, help)| PossibleValue::new(name).help(help)))
 }
 
 impl OutputOptions {
-    /// The format.
-    pub(super) fn format(&self) -> &'static Format {
-        // The parser lets only names of the list through.
-        format::find(&self.output).unwrap_or(&format::ALL[0])
+    /// What goes to stdout.
+    pub(super) fn shown(&self) -> Shown {
+        match self.output.as_deref() {
+            Some(ROWS) => Shown::Rows,
+            // The parser lets only names of the list through.
+            name => Shown::Report(name.and_then(format::find).unwrap_or(&format::ALL[0])),
+        }
+    }
+
+    /// Whether a format was typed.
+    pub(super) fn is_given(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// The percentiles that were asked for.
+    pub(super) fn percentiles(&self) -> &[Percentile] {
+        self.percentiles.as_ref().map_or(&[], |percentiles| &percentiles.0)
+    }
+}
+
+impl RecordOptions {
+    /// The tags; of one key the last counts.
+    pub(super) fn tags(&self) -> BTreeMap<String, String> {
+        self.tag.iter().map(|Tag { key, value }| (key.clone(), value.clone())).collect()
     }
 }
 
@@ -108,6 +192,12 @@ pub(super) struct RunCommand {
 
     #[command(flatten)]
     pub(super) output: OutputOptions,
+
+    #[command(flatten)]
+    pub(super) strictness: Strictness,
+
+    #[command(flatten)]
+    pub(super) record: RecordOptions,
 
     /// Folder under which results are filed, as MACHINE/SCENARIO/TIME.json
     #[arg(long, value_name = "FOLDER", default_value = "results")]

@@ -2,9 +2,12 @@
 
 use std::process::ExitCode;
 
-use report::document::{Ended, Run, Verification};
+use report::document::{Document, Ended, Run, Verification};
+use report::summary::Summary;
 use report::warning;
 
+use super::args::Strictness;
+use crate::preflight::PreflightError;
 use crate::run::{RunError, Signal};
 
 /// What the shell sees.
@@ -51,7 +54,23 @@ impl Exit {
             _ if !is_verified || run.checks.iter().any(|check| check.failed > 0) => Self::Broken,
             Ended::TargetLost => Self::NoTarget,
             Ended::Completed if run.account.sent > 0 && run.account.answered() == 0 => Self::NoTarget,
-            Ended::Completed => Self::Done,
+            // A reader that has gone wanted no more; what could not be written is told apart.
+            Ended::Completed | Ended::OutputLost => Self::Done,
+        }
+    }
+}
+
+impl Strictness {
+    /// What a finished run means under it: what was well otherwise may not be. Also gives why.
+    pub(super) fn judge(self, document: &Document, exit: Exit) -> (Exit, Option<String>) {
+        let Document::Run(run) = document else { return (exit, None) };
+        if !self.strict || exit != Exit::Done {
+            return (exit, None);
+        }
+        let summary = Summary::of(document);
+        match warning::objection(run, &summary, &warning::of(document, &summary)) {
+            Some(objection) => (Exit::Invalid, Some(objection)),
+            None => (exit, None),
         }
     }
 }
@@ -68,12 +87,11 @@ impl From<Signal> for Exit {
 /// What an error means: wrong use, unless it says otherwise.
 pub(super) fn of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<RunError>() {
-        Some(RunError::Launch(_)) => Exit::NoTarget,
+        Some(RunError::Launch(_) | RunError::Preflight(PreflightError::Handshake { .. })) => Exit::NoTarget,
         Some(RunError::Interrupted(Signal::Int)) => Exit::Interrupted,
         Some(RunError::Interrupted(Signal::Term)) => Exit::Terminated,
-        Some(RunError::Files { .. } | RunError::Engine(_) | RunError::Fleet(_)) | None => {
-            error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage)
-        }
+        Some(RunError::Files { .. } | RunError::Preflight(_) | RunError::Engine(_) | RunError::Fleet(_))
+        | None => error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage),
     }
 }
 

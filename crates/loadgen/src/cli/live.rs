@@ -10,8 +10,7 @@ use crate::clock::{RealTimer, Timer};
 use crate::collector::Collector;
 use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::recorder::Counts;
-use crate::run::Observer;
+use crate::recorder::Interval;
 
 /// How often a line is printed where nothing can be drawn.
 const QUIET_SECONDS: u64 = 10;
@@ -32,8 +31,9 @@ struct Current {
     told: u64,
 }
 
-impl Observer for Live {
-    fn begin(&mut self, plan: &Plan) {
+impl Live {
+    /// The load begins now.
+    pub(super) fn begin(&mut self, plan: &Plan) {
         let terminal = io::stderr().is_terminal();
         let target =
             if terminal { ProgressDrawTarget::stderr_with_hz(5) } else { ProgressDrawTarget::hidden() };
@@ -48,7 +48,8 @@ impl Observer for Live {
         self.current = Some(Current { progress, start: RealTimer::start(), bar, terminal, told: 0 });
     }
 
-    fn seconds(&mut self, seconds: &[Counts], collector: &Collector) {
+    /// These seconds are complete.
+    pub(super) fn seconds(&mut self, seconds: &[Interval], collector: &Collector) {
         let Some(current) = &mut self.current else { return };
         current.progress.advance(seconds);
         let elapsed = Duration::from_nanos(current.start.now());
@@ -65,14 +66,16 @@ impl Observer for Live {
         }
     }
 
-    fn note(&mut self, note: &str) {
+    /// Tells a person something without disturbing the line that moves.
+    pub(super) fn note(&mut self, note: &str) {
         match &self.current {
             Some(current) => current.bar.suspend(|| tell(&format!("loadgen: {note}"))),
             None => tell(&format!("loadgen: {note}")),
         }
     }
 
-    fn end(&mut self) {
+    /// The load is over.
+    pub(super) fn end(&mut self) {
         if let Some(current) = self.current.take() {
             current.bar.finish_and_clear();
         }

@@ -2,41 +2,67 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::CommandFactory;
+use report::document::Document;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::args::{Arguments, LoadCommand};
+use super::args::{Arguments, LoadCommand, Shown};
 use super::exit::Exit;
-use super::live::Live;
 use super::output;
+use super::record::{Recording, takes_stdout};
 use crate::debug::{self, Debugged};
 use crate::options::LoadOptions;
 use crate::plan::{Plan, PlanError, Surroundings};
 use crate::run::{self, Interrupt, Signal};
+use crate::scenario::is_folder_name;
 use crate::{clock, launch, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
-    let LoadCommand { urls, debug, options, output: output_options } = command;
+    let LoadCommand { urls, options, output: output_options, strictness, record, name, debug } = command;
     let url = only(&urls, options.mix.is_some() || options.curl.is_some())?;
     let hints = hints(&options);
-    let plan = Plan::of_url(url, options, surroundings())?;
+    let mut plan = Plan::of_url(url, options, surroundings())?;
     if debug {
         return show_exchange(&plan);
     }
+    if let Some(name) = name {
+        ensure!(
+            is_folder_name(&name),
+            "--name may become a folder's: use letters, digits, dots, dashes and underscores"
+        );
+        plan.name = name;
+    }
+    let mut recording = Recording::open(&output_options, &record, &plan)?;
     for hint in hints {
         output::tell(&hint);
     }
     let interrupt = interrupt_on_signals()?;
     let program = super::this_program()?;
-    let context =
-        run::Context { program: &program, machine: None, interrupt: &interrupt, versions: versions() };
-    let run = run::run(&plan, &context, &mut Live::default())?;
-    let exit = Exit::of(&run);
-    let (_, text) = output::render_run(run, output_options.format());
-    // There is no other record of a plain load test.
-    output::show(&text).context(Exit::Invalid)?;
+    let context = run::Context {
+        program: &program,
+        machine: None,
+        interrupt: &interrupt,
+        versions: versions(),
+        tags: record.tags(),
+        rows: recording.rows(),
+    };
+    let mut run = run::run(&plan, &context, &mut recording)?;
+    let exit = recording.finish(&mut run);
+    let document = Document::Run(Box::new(run));
+    match output_options.shown() {
+        Shown::Report(format) if !takes_stdout(&output_options, &record) => {
+            let text = output::render(&document, format, output_options.percentiles());
+            // There is no other record of a plain load test.
+            output::show(&text).context(Exit::Invalid)?;
+        }
+        Shown::Report(_) | Shown::Rows => output::tell_summary(&document, output_options.percentiles()),
+    }
+    let (exit, objection) = strictness.judge(&document, exit);
+    if let Some(objection) = objection {
+        output::object(&objection);
+    }
     Ok(exit)
 }
 

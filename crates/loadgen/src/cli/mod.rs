@@ -5,11 +5,13 @@ mod exit;
 mod live;
 mod load;
 mod output;
+mod record;
 mod replay;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;
 mod spelling;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

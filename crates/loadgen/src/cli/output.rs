@@ -2,10 +2,11 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use report::document::{Document, Run};
+use report::document::Document;
 use report::format::{Format, Style, View};
+use report::histogram::Percentile;
 use report::summary::Summary;
-use report::warning;
+use report::{units, warning};
 
 /// Writes results. A reader that has gone (`| head`) is no error.
 pub(super) fn show(text: &str) -> io::Result<()> {
@@ -21,6 +22,11 @@ pub(super) fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Tells why a strict command does not end with 0.
+pub(super) fn object(objection: &str) {
+    tell(&format!("loadgen: --strict: {objection}"));
+}
+
 /// Tells why nothing came of it: the error and its causes in one sentence. Some errors already name their cause.
 pub(super) fn complain(error: &anyhow::Error) {
     let mut sentence = String::new();
@@ -34,18 +40,31 @@ pub(super) fn complain(error: &anyhow::Error) {
     tell(&format!("loadgen: {sentence}"));
 }
 
-/// Renders a document in a format.
-pub(super) fn render(document: &Document, format: &Format) -> String {
-    let summary = Summary::of(document);
-    let warnings = warning::of(document, &summary);
-    (format.render)(&View { document, summary: &summary, warnings: &warnings, style: style() })
+/// Renders a document in a format, with these percentiles or those of the house.
+pub(super) fn render(document: &Document, format: &Format, percentiles: &[Percentile]) -> String {
+    viewed(document, percentiles, |view| (format.render)(view))
 }
 
-/// The same for a run that was just made.
-pub(super) fn render_run(run: Run, format: &Format) -> (Document, String) {
-    let document = Document::Run(Box::new(run));
-    let text = render(&document, format);
-    (document, text)
+/// What a report says beside its numbers, with the most important of them: for a run whose report has no place on stdout.
+pub(super) fn tell_summary(document: &Document, percentiles: &[Percentile]) {
+    let lines = viewed(document, percentiles, |view| {
+        let summary = view.summary;
+        let rate = summary.rate().map(|rate| format!("{} requests/sec", units::rate(rate)));
+        let counts = [(summary.answered, "answered"), (summary.errors, "errors")];
+        let counts =
+            counts.into_iter().filter_map(|(number, what)| Some(format!("{} {what}", units::count(number?))));
+        let headline: Vec<_> = rate.into_iter().chain(counts).collect();
+        std::iter::once(headline.join(", ")).chain(view.notes()).collect::<Vec<_>>()
+    });
+    for line in &lines {
+        tell(line);
+    }
+}
+
+fn viewed<T>(document: &Document, percentiles: &[Percentile], look: impl FnOnce(&View<'_>) -> T) -> T {
+    let summary = Summary::with(document, percentiles);
+    let warnings = warning::of(document, &summary);
+    look(&View { document, summary: &summary, warnings: &warnings, percentiles, style: style() })
 }
 
 /// How stdout wants to be written to.

@@ -8,11 +8,11 @@ use report::compare::Comparison;
 use report::document::{Document, Run};
 use report::store;
 
-use super::args::{OutputOptions, RunCommand};
+use super::args::{OutputOptions, RecordOptions, RunCommand, Shown, Strictness};
 use super::exit::Exit;
-use super::live::Live;
 use super::load::{interrupt_on_signals, surroundings, versions};
 use super::output;
+use super::record::{self, Recording, takes_stdout};
 use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::plan::{Plan, Stop, Target, masked};
@@ -21,7 +21,8 @@ use crate::run::{self, Context};
 use crate::scenario::{Scenario, is_folder_name};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
-    let RunCommand { scenarios, repeats, output: format, results, machine, load, target } = command;
+    let RunCommand { scenarios, repeats, output: shown, strictness, record, results, machine, load, target } =
+        command;
     if machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
         bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
     }
@@ -31,25 +32,36 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
         let (plan, times) = resolve(path, target.clone(), load.clone())?;
         plans.extend(std::iter::repeat_n(plan, repeats.unwrap_or(times) as usize));
     }
+    record::check(&shown, &record, plans.len())?;
     let label = machine::observe(machine.as_deref()).label;
     for plan in &plans {
         prepare(&results.join(&label).join(&plan.name))?;
     }
     let interrupt = interrupt_on_signals()?;
     let program = super::this_program()?;
-    let mut series =
-        Series { format: &format, root: results.join(&label), documents: Vec::new(), exit: Exit::Done };
+    let mut series = Series {
+        output: &shown,
+        record: &record,
+        strictness,
+        root: results.join(&label),
+        documents: Vec::new(),
+        exit: Exit::Done,
+    };
     let count = plans.len();
     for (index, plan) in plans.iter().enumerate() {
+        let mut recording = Recording::open(&shown, &record, plan)?;
         output::tell(&format!("{}/{count} {}", index + 1, headline(plan)));
         let context = Context {
             program: &program,
             machine: machine.as_deref(),
             interrupt: &interrupt,
             versions: versions(),
+            tags: record.tags(),
+            rows: recording.rows(),
         };
-        let run = run::run(plan, &context, &mut Live::default())?;
-        series.keep(run)?;
+        let mut run = run::run(plan, &context, &mut recording)?;
+        let exit = recording.finish(&mut run);
+        series.keep(run, exit)?;
         if let Some(signal) = interrupt.signal() {
             // The signal may have come when the load was over; what was left out was left out all the same.
             if index + 1 < count {
@@ -98,7 +110,9 @@ fn headline(plan: &Plan) -> String {
 
 /// The runs of one command.
 struct Series<'a> {
-    format: &'a OutputOptions,
+    output: &'a OutputOptions,
+    record: &'a RecordOptions,
+    strictness: Strictness,
     root: PathBuf,
     documents: Vec<Document>,
     exit: Exit,
@@ -106,21 +120,30 @@ struct Series<'a> {
 
 impl Series<'_> {
     /// Shows a run and writes its document; first writes, so that a closed stdout loses nothing.
-    fn keep(&mut self, run: Run) -> anyhow::Result<()> {
-        self.exit = self.exit.max(Exit::of(&run));
+    fn keep(&mut self, run: Run, exit: Exit) -> anyhow::Result<()> {
         let path = free_path(&self.root.join(&run.name), &run.id);
-        let (document, text) = output::render_run(run, self.format.format());
+        let document = Document::Run(Box::new(run));
+        let (exit, objection) = self.strictness.judge(&document, exit);
+        self.exit = self.exit.max(exit);
         let written = store::write(&path, &document);
-        output::show(&text)?;
+        match self.output.shown() {
+            Shown::Report(format) if !takes_stdout(self.output, self.record) => {
+                output::show(&output::render(&document, format, self.output.percentiles()))?;
+            }
+            Shown::Report(_) | Shown::Rows => output::tell_summary(&document, self.output.percentiles()),
+        }
         written.context(Exit::Invalid)?;
         output::tell(&format!("wrote {}", path.display()));
+        if let Some(objection) = objection {
+            output::object(&objection);
+        }
         self.documents.push(document);
         Ok(())
     }
 
     fn finish(self) -> anyhow::Result<Exit> {
-        let Self { format, documents, exit, .. } = self;
-        if documents.len() > 1 && format.format().name == "hey" {
+        let Self { output: shown, documents, exit, .. } = self;
+        if documents.len() > 1 && matches!(shown.shown(), Shown::Report(format) if format.name == "hey") {
             output::show(&format!("\n{}", Comparison::of(documents).text()))?;
         }
         Ok(exit)

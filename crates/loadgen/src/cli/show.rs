@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use anyhow::bail;
 use report::compare::Comparison;
 use report::store;
 
-use super::args::{CompareCommand, PlanCommand, ReportCommand};
+use super::args::{CompareCommand, PlanCommand, ReportCommand, Shown};
 use super::exit::Exit;
 use super::{load, output, replay};
 use crate::options::TargetOptions;
@@ -44,9 +45,12 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
 
 /// Renders stored documents.
 pub(super) fn report(command: &ReportCommand) -> anyhow::Result<Exit> {
+    let Shown::Report(format) = command.output.shown() else {
+        bail!("a document holds no rows: -o csv is for the run itself, while it goes on");
+    };
     for file in &command.files {
         let document = store::open(file)?;
-        output::show(&output::render(&document, command.output.format()))?;
+        output::show(&output::render(&document, format, command.output.percentiles()))?;
     }
     Ok(Exit::Done)
 }
@@ -56,7 +60,7 @@ pub(super) fn compare(command: &CompareCommand) -> anyhow::Result<Exit> {
     let found = store::find(&command.paths)?;
     if found.documents.is_empty() {
         let paths: Vec<_> = command.paths.iter().map(|path| path.display().to_string()).collect();
-        anyhow::bail!("no run documents in {}: `loadgen run` writes them", paths.join(", "));
+        bail!("no run documents in {}: `loadgen run` writes them", paths.join(", "));
     }
     let documents = found.documents.iter().map(|path| store::open(path)).collect::<Result<Vec<_>, _>>()?;
     let comparison = Comparison::of(documents);

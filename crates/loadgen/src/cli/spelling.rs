@@ -8,10 +8,6 @@ use clap::{ArgAction, CommandFactory};
 
 use super::args::Arguments;
 
-/// hey's words that this version does not know. They are turned into long flags all the same, so that clap refuses
-/// them by name.
-const OF_HEY: [&str; 1] = ["h2"];
-
 /// Turns `-word` into `--word` where the word is a flag's long name, and leaves everything else alone.
 pub(super) fn as_clap_wants(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let command = Arguments::command();
@@ -21,7 +17,7 @@ pub(super) fn as_clap_wants(words: impl IntoIterator<Item = OsString>) -> Vec<Os
             arg.get_long() == Some(word)
                 || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&word))
         };
-        OF_HEY.contains(&word) || commands.flat_map(clap::Command::get_arguments).any(is_long)
+        commands.flat_map(clap::Command::get_arguments).any(is_long)
     };
     let takes_value = |word: &str| {
         let letter = word.strip_prefix('-').filter(|rest| rest.chars().count() == 1);

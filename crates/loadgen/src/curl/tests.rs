@@ -84,6 +84,21 @@ fn the_rest_of_what_it_may_say() {
 }
 
 #[test]
+fn the_way_to_the_server_is_that_of_the_command() {
+    let curl = of("curl https://h -k -x p:3128 --http2 --cert c.pem --key k.pem --connect-timeout 1.5");
+    let LoadOptions { insecure, http2, proxy, cert, key, connect_timeout, .. } = curl.options;
+    assert!(insecure && http2 && cert.is_some() && key.is_some());
+    assert_eq!(proxy.unwrap().to_string(), "http://p:3128");
+    assert_eq!(connect_timeout, Some(Span(Duration::from_millis(1500))));
+    let curl = of("curl h --resolve h:80:127.0.0.1 --connect-to ::b:81 --cacert a.pem --http1.1");
+    let LoadOptions { resolve, connect_to, cacert, http1, .. } = curl.options;
+    assert_eq!((resolve.len(), connect_to.len(), http1), (1, 1, true));
+    assert!(cacert.is_some());
+    assert!(of("curl h --http2-prior-knowledge").options.h2c);
+    assert_eq!(of("curl h --unix-socket s").options.unix_socket, Some("s".into()));
+}
+
+#[test]
 fn what_is_not_understood_is_refused_by_name() {
     for (text, sign) in [
         ("", "begins with `curl`, not with ``"),
@@ -95,7 +110,10 @@ fn what_is_not_understood_is_refused_by_name() {
         ("curl h -F a=b", "-F of the curl command changes"),
         ("curl h --form a=b", "--form"),
         ("curl h -sT file", "-T"),
-        ("curl h --cert x", "--cert"),
+        ("curl h --cert", "--cert of the curl command lacks"),
+        ("curl h --resolve x", "--resolve of the curl command: `x` is not"),
+        ("curl h -x socks5://p", "--proxy of the curl command: `socks5:`"),
+        ("curl h --connect-timeout soon", "number of seconds"),
         ("curl h -X", "-X of the curl command lacks"),
         ("curl h --header", "--header of the curl command lacks"),
         ("curl h -H nonsense", "--header of the curl command wants"),

@@ -1,5 +1,7 @@
 //! What is kept of an answer for those who asked for it.
 
+use http::{HeaderMap, StatusCode, Version};
+
 use crate::source::Keep;
 
 /// Head and beginning of the body of an answer.
@@ -19,6 +21,15 @@ impl Kept {
     /// Where it is kept, if anything is to be.
     pub fn new(keep: Keep) -> Option<Box<Self>> {
         keep.head.then(|| Box::new(Self { limit: keep.body, ..Self::default() }))
+    }
+
+    /// The head, written anew: libraries do not hand it out as it came.
+    pub fn write_head(&mut self, version: Version, status: StatusCode, fields: &HeaderMap) {
+        self.head = format!("{version:?} {status}\r\n").into_bytes();
+        for (name, value) in fields {
+            self.head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        self.head.extend(b"\r\n");
     }
 
     /// More of the body has come.

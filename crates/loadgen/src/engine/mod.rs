@@ -1,14 +1,15 @@
 //! How does a request travel? One file per engine; all of them behind [`Engine`] and [`Connection`].
 
+pub mod dial;
 pub mod fake;
 pub mod http1;
+pub mod http2;
 mod kept;
 pub mod reqwest;
 
 use std::error::Error;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 
 use report::document::FailureKind;
 
@@ -47,8 +48,8 @@ pub trait Connection<T: Timer>: 'static {
     /// Whether it was closed by the peer while it lay idle. Asked before each request but the first.
     fn is_stale(&mut self) -> bool;
 
-    /// Which address it leads to, where the engine knows.
-    fn peer(&self) -> Option<SocketAddr> {
+    /// Where it leads and how it is spoken there, in words, where the engine knows.
+    fn peer(&self) -> Option<String> {
         None
     }
 }

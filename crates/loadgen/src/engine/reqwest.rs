@@ -1,4 +1,4 @@
-//! Everything that the own engine does not carry, by reqwest: today TLS.
+//! The same load by reqwest, to hold the own engines against.
 //!
 //! Every default of reqwest that would falsify a measurement is named here, not trusted. One client per
 //! connection, because a shared one decides by itself how many connections there are. What remains: hyper may send
@@ -16,18 +16,23 @@ use bytes::Bytes;
 use http::HeaderMap;
 use report::document::FailureKind;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method};
+use reqwest::{Client, ClientBuilder, Method};
+use rustls::ClientConfig;
 use tower::{Layer, Service};
 use url::Url;
 
 use crate::clock::{Nanos, Timer};
+use crate::engine::dial::Dialer;
 use crate::engine::{Answer, Connection, Engine, Failure, Kept, Trace, cause, redirects};
-use crate::source::{Keep, Origin, Request, Source};
+use crate::plan::{Protocol, Route};
+use crate::source::{Keep, Origin, Request, Source, authority};
 
 /// Makes clients, each of which keeps one connection.
 #[derive(Debug, Clone)]
 pub struct Reqwest {
     templates: Arc<Templates>,
+    route: Route,
+    dialer: Arc<Dialer>,
 }
 
 /// The most templates that are kept; of further requests they are made when they are sent.
@@ -52,11 +57,18 @@ struct Template {
 }
 
 impl Template {
-    fn of(request: &Request) -> Result<Self, ReqwestError> {
+    fn of(request: &Request, protocol: Protocol) -> Result<Self, ReqwestError> {
         let invalid = |error: &dyn Error| ReqwestError::Request(error.to_string());
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| invalid(&error))?;
         let mut headers = HeaderMap::new();
         for (name, value) in request.headers.iter() {
+            if protocol.is_http2() && name.eq_ignore_ascii_case("host") {
+                // It travels as the URL's authority, and a field beside it makes servers refuse the request.
+                if *value != authority(&request.url) {
+                    return Err(ReqwestError::Host);
+                }
+                continue;
+            }
             let name: http::HeaderName = name.parse().map_err(|error| invalid(&error))?;
             let value: http::HeaderValue = value.parse().map_err(|error| invalid(&error))?;
             headers.append(name, value);
@@ -80,6 +92,9 @@ pub enum ReqwestError {
     /// The method or a header is not one that HTTP knows.
     #[error("the reqwest engine cannot send this request: {0}")]
     Request(String),
+    /// A host that is not the URL's, over HTTP/2.
+    #[error("the reqwest engine cannot ask for another host over HTTP/2: leave --engine away")]
+    Host,
 }
 
 impl Reqwest {
@@ -87,17 +102,49 @@ impl Reqwest {
     ///
     /// # Errors
     /// When the method or a header field of one of them is not valid HTTP.
-    pub fn new(source: Arc<Source>) -> Result<Self, ReqwestError> {
+    pub fn new(source: Arc<Source>, route: &Route, dialer: &Arc<Dialer>) -> Result<Self, ReqwestError> {
         let mut of = HashMap::new();
         for request in source.requests() {
-            let template = Template::of(request)?;
+            let template = Template::of(request, route.protocol)?;
             if of.len() < TEMPLATES {
                 of.insert(request.wire.as_ptr().addr(), template);
             }
         }
-        // A process has one default provider; who came first, this or another engine, set the same.
+        // reqwest asks for a provider even where nothing goes through TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { templates: Arc::new(Templates { of, _source: source }) })
+        let templates = Arc::new(Templates { of, _source: source });
+        Ok(Self { templates, route: route.clone(), dialer: Arc::clone(dialer) })
+    }
+}
+
+impl Reqwest {
+    fn routed(&self, builder: ClientBuilder, origin: &Origin) -> Result<ClientBuilder, Failure> {
+        let route = &self.route;
+        let builder = match route.protocol {
+            Protocol::Http1 => builder.http1_only(),
+            Protocol::Http2 => builder,
+            Protocol::H2c => builder.http2_prior_knowledge(),
+        };
+        // Without TLS there is no need to read the system's certificates for every connection.
+        let builder = if origin.tls {
+            let config =
+                self.dialer.tls().map_err(|error| Failure::new(FailureKind::Tls, error.to_string()))?;
+            builder.tls_backend_preconfigured(ClientConfig::clone(config))
+        } else {
+            builder.tls_certs_only([])
+        };
+        let builder = match route.connect_timeout {
+            Some(limit) => builder.connect_timeout(limit),
+            None => builder,
+        };
+        let builder = match &route.unix_socket {
+            Some(path) => builder.unix_socket(path.clone()),
+            None => builder,
+        };
+        Ok(route.resolve.iter().filter(|rule| rule.port == origin.port).fold(builder, |builder, rule| {
+            let addresses: Vec<_> = rule.addresses.iter().map(|ip| (*ip, rule.port).into()).collect();
+            builder.resolve_to_addrs(&rule.host, &addresses)
+        }))
     }
 }
 
@@ -116,13 +163,11 @@ impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
             .redirect(Policy::none())
             .referer(false)
             .no_proxy()
-            .http1_only()
             .tcp_nodelay(true)
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(None)
             .connector_layer(CountDials { dials: dials.clone(), timer: timer.clone() });
-        // Without TLS there is no need to load the system's certificates for every connection.
-        let builder = if origin.tls { builder } else { builder.tls_certs_only([]) };
+        let builder = self.routed(builder, origin)?;
         let client = builder
             .build()
             .map_err(|error| Failure::new(FailureKind::Tls, format!("setting up TLS: {error}")))?;
@@ -164,7 +209,7 @@ impl ReqwestConnection {
         if let Some(template) = self.engine.templates.of.get(&request.wire.as_ptr().addr()) {
             return Ok(template.request());
         }
-        let template = Template::of(request);
+        let template = Template::of(request, self.engine.route.protocol);
         template
             .map(|it| it.request())
             .map_err(|error| Failure::new(FailureKind::Redirect, error.to_string()))
@@ -191,20 +236,10 @@ impl ReqwestConnection {
         let location = response.headers().get(http::header::LOCATION).filter(|_| redirects(status));
         let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
         if let Some(kept) = &mut kept {
-            kept.head = head(&response);
+            kept.write_head(response.version(), response.status(), response.headers());
         }
         Ok(Answer { status, location, kept })
     }
-}
-
-/// The head of an answer, written anew: hyper does not hand it out as it came.
-fn head(response: &reqwest::Response) -> Vec<u8> {
-    let mut head = format!("{:?} {}\r\n", response.version(), response.status()).into_bytes();
-    for (name, value) in response.headers() {
-        head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-    }
-    head.extend(b"\r\n");
-    head
 }
 
 /// Puts the dials of an exchange into its trace at its end, even where that is a timeout that drops its future.
@@ -308,11 +343,20 @@ fn failure(error: &reqwest::Error) -> Failure {
         let dns = kind == FailureKind::ConnectFailed && io.is_some_and(|io| io.raw_os_error().is_none());
         return Failure::new(if dns { FailureKind::Dns } else { kind }, message);
     }
+    let http2 = cause::<h2::Error>(error);
     let kind = match (cause::<hyper::Error>(error), io) {
+        _ if http2.is_some_and(|error| error.is_remote() && error.is_reset()) => FailureKind::Reset,
+        _ if http2.is_some_and(|error| error.is_remote() && error.is_go_away()) => FailureKind::Closed,
         (Some(hyper), _) if hyper.is_parse() => FailureKind::Protocol,
         (Some(hyper), _) if hyper.is_incomplete_message() && error.is_body() => FailureKind::Truncated,
         (Some(hyper), _) if hyper.is_incomplete_message() => FailureKind::Closed,
-        (_, Some(io)) if io.kind() == io::ErrorKind::UnexpectedEof => FailureKind::Truncated,
+        (_, Some(io)) if io.kind() == io::ErrorKind::UnexpectedEof => {
+            if error.is_request() {
+                FailureKind::Closed
+            } else {
+                FailureKind::Truncated
+            }
+        }
         // What hyper thinks of a malformed chunk; the system's own errors have a code.
         (Some(_), Some(io)) if io.raw_os_error().is_none() && is_invalid(io) => FailureKind::Protocol,
         (_, Some(io)) => Failure::transfer(io, "").kind,

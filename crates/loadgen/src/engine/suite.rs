@@ -11,13 +11,17 @@ use std::time::Duration;
 use report::document::{FailureKind, Run};
 
 use crate::collector::Collector;
+use crate::fleet::Attention;
 use crate::launch::Program;
 use crate::options::{EngineChoice, LoadOptions};
 use crate::plan::{Plan, Surroundings};
 use crate::quantity::Timeout;
-use crate::recorder::Counts as Second;
+use crate::recorder::Interval as Second;
 use crate::run::{self, Context, Interrupt, Observer};
 use crate::truth::{Answer, Behaviour, Counts, End, Findings, Framing, Truth, Turn};
+
+mod http2;
+mod identity;
 
 macro_rules! for_each_engine {
     ($($case:ident)*) => {
@@ -67,7 +71,9 @@ struct Nobody;
 
 impl Observer for Nobody {
     fn begin(&mut self, _plan: &Plan) {}
-    fn seconds(&mut self, _seconds: &[Second], _collector: &Collector) {}
+    fn seconds(&mut self, _seconds: &[Second], _collector: &Collector) -> Attention {
+        Attention::Continue
+    }
     fn note(&mut self, _note: &str) {}
     fn end(&mut self) {}
 }
@@ -120,16 +126,25 @@ impl Case {
     fn run(self, url: &str) -> Run {
         let Self { engine, requests, connections, workers, mut options } = self;
         options.engine = Some(engine);
-        options.requests = requests.try_into().ok();
+        let is_by_number = options.duration.is_none();
+        if is_by_number {
+            options.requests = requests.try_into().ok();
+        }
         options.connections = connections.try_into().ok();
         options.workers = workers.try_into().ok();
         let plan = Plan::of_url(url, options, Surroundings { cpus: 2.try_into().unwrap(), seed: 0 }).unwrap();
         let program = Program { path: PathBuf::new(), leading: Vec::new() };
         let interrupt = Interrupt::default();
-        let context =
-            Context { program: &program, machine: None, interrupt: &interrupt, versions: BTreeMap::new() };
+        let context = Context {
+            program: &program,
+            machine: None,
+            interrupt: &interrupt,
+            versions: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            rows: None,
+        };
         let run = run::run(&plan, &context, &mut Nobody).unwrap();
-        check_the_run(&run, requests);
+        check_the_run(&run, is_by_number.then_some(requests));
         run
     }
 
@@ -152,10 +167,13 @@ impl Case {
 }
 
 /// What holds in every document, whatever happened.
-fn check_the_run(run: &Run, requests: u64) {
+fn check_the_run(run: &Run, requests: Option<u64>) {
     let Run { account, latencies, series, connections, .. } = run;
     assert!(account.balances(), "{account:?}");
-    assert_eq!((account.scheduled, account.sent, account.unsent), (requests, requests, 0));
+    if let Some(requests) = requests {
+        assert_eq!((account.scheduled, account.sent, account.unsent), (requests, requests, 0));
+        assert_eq!(account.aborted, 0, "a run by number has no end that could abort");
+    }
     assert_eq!(latencies.answered.count, account.answered());
     assert_eq!(latencies.service.count, account.answered());
     assert_eq!(latencies.censored.count, account.timeout + account.aborted);
@@ -168,7 +186,6 @@ fn check_the_run(run: &Run, requests: u64) {
     assert_eq!(run.workers.iter().map(|worker| worker.sent).sum::<u64>(), account.sent);
     assert_eq!(run.workers.iter().map(|worker| worker.answered).sum::<u64>(), account.answered());
     assert!(connections.reopened <= connections.opened);
-    assert_eq!(account.aborted, 0, "a run by number has no end that could abort");
 }
 
 impl Sides {

@@ -11,7 +11,7 @@ use super::PlanError;
 use super::request::{headers, method, parse_url};
 use crate::mix::{self, Line, MixError};
 use crate::options::LoadOptions;
-use crate::source::{Entry, Keep, Origin, POOLED_ORIGINS, Request, Source};
+use crate::source::{Entry, Origin, POOLED_ORIGINS, Request, Source};
 
 /// Requests are told apart by so many names, at most.
 const NAMES: usize = 100;
@@ -128,12 +128,12 @@ impl Mix {
     }
 
     /// Everything, ready for the wire.
-    pub(super) fn source(&self, base: &Url, keep: Keep) -> Source {
+    pub(super) fn source(&self, base: &Url, finish: impl Fn(Request) -> Request) -> Source {
         let mut entries: Vec<Entry> = Vec::with_capacity(self.items.len());
         for Item { target, method, given, body, weight, name } in &self.items {
             // Each was located when the plan was made.
             let url = locate(target, Some(base)).unwrap_or_else(|_| base.clone());
-            let request = Request::new(method, url, Arc::clone(given), body.clone()).keeping(keep);
+            let request = finish(Request::new(method, url, Arc::clone(given), body.clone()));
             let request = match entries.last() {
                 Some(before) => request.beside(&before.request),
                 None => request,

@@ -3,6 +3,7 @@
 mod mix;
 mod pace;
 mod request;
+mod route;
 mod target;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use self::pace::{MOST_REQUESTS, pace};
 pub use self::pace::{Model, Open, Stop};
 pub(crate) use self::request::masked;
 use self::request::{body, headers, is_token, method, parse_url, shown};
+pub use self::route::{Protocol, Route, TlsOptions};
 use self::target::MOST_INSTANCES;
 pub use self::target::{Embedded, Target};
 use crate::arrival;
@@ -54,6 +56,8 @@ pub struct Plan {
 pub enum EngineKind {
     /// [`crate::engine::http1`].
     Http1,
+    /// [`crate::engine::http2`].
+    Http2,
     /// [`crate::engine::reqwest`].
     Reqwest,
     /// [`crate::engine::fake`].
@@ -65,6 +69,7 @@ impl EngineKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Http1 => "http1",
+            Self::Http2 => "http2",
             Self::Reqwest => "reqwest",
             Self::Fake => "fake",
         }
@@ -102,6 +107,8 @@ pub struct Load {
     pub workers: NonZeroUsize,
     /// How many redirects one request follows; 0: a redirect is an answer like any other.
     pub redirects: u64,
+    /// How one gets to the server.
+    pub route: Route,
     /// How requests travel.
     pub engine: EngineKind,
 }
@@ -135,8 +142,6 @@ pub enum PlanError {
     Auth,
     #[error("cannot read the request body from {}: {error}", path.display())]
     Body { path: PathBuf, error: std::io::Error },
-    #[error("the http1 engine does not speak TLS: leave --engine away, or use --engine reqwest, for {0}")]
-    Tls(String),
     #[error(transparent)]
     Mix(#[from] MixError),
     #[error(transparent)]
@@ -151,6 +156,16 @@ pub enum PlanError {
     LeavesTarget,
     #[error("`{}` is not the name of a header field", report::units::one_line(.0))]
     HeaderName(String),
+    #[error("--key is the key of a certificate: give its --cert too")]
+    NeedsCert,
+    #[error("--http2 is agreed upon in TLS: use an https:// URL, or --h2c for HTTP/2 over plain TCP")]
+    Http2NeedsTls,
+    #[error("--h2c is HTTP/2 over plain TCP: use --http2 for an https:// URL")]
+    H2cIsPlain,
+    #[error("--streams is about HTTP/2: give --http2 or --h2c too")]
+    NeedsHttp2,
+    #[error("--engine http2 speaks HTTP/2: give --http2 or --h2c too")]
+    NeedsHttp2Engine,
     #[error("{0} and {1} exclude each other: leave one of them out")]
     Exclusive(&'static str, &'static str),
     #[error("{0} shapes an open load: give a --rate or --stages too")]
@@ -255,6 +270,9 @@ impl Plan {
         put("load.workers", load.workers.to_string());
         put("load.redirects", load.redirects.to_string());
         put("load.engine", load.engine.name().to_owned());
+        for (key, value) in load.route.pairs() {
+            put(key, value);
+        }
         match &self.target {
             Target::External => {
                 put("target.kind", "external".to_owned());
@@ -288,12 +306,19 @@ impl Plan {
             let _ = url.set_ip_host(address.ip());
             let _ = url.set_port(Some(address.port()));
         }
-        let Load { mix, watch, method, headers, body, .. } = &self.load;
+        let Load { mix, watch, method, headers, body, route, .. } = &self.load;
+        let proxy = route.proxy.as_ref();
+        let finish = |request: Request| {
+            let request = request.keeping(watch.keep());
+            match proxy {
+                Some(proxy) => request.forwarded(proxy.authorization()),
+                None => request,
+            }
+        };
         if let Some(mix) = mix {
-            return mix.source(&url, watch.keep());
+            return mix.source(&url, finish);
         }
-        let request = Request::new(method, url, headers.as_slice(), body.clone());
-        Source::one(request.keeping(watch.keep()))
+        Source::one(finish(Request::new(method, url, headers.as_slice(), body.clone())))
     }
 }
 
@@ -307,6 +332,7 @@ impl Load {
         let url = url.or(first).ok_or(PlanError::NoUrl)?;
         let headers = headers(&url, &options, &[])?;
         let tls = url.scheme() == "https" && mix.is_none() || mix.as_ref().is_some_and(|mix| mix.tls);
+        let route = Route::resolve(tls, &options)?;
         let asked = options.connections.map_or(CONNECTIONS, |n| n.get() as usize);
         // More connections than requests would leave some without any.
         let useful = match (&model, stop) {
@@ -314,7 +340,7 @@ impl Load {
             (Model::Closed { .. }, Stop::Requests(requests)) => requests,
             (Model::Closed { .. }, Stop::Duration(_)) => u64::MAX,
         };
-        let useful = usize::try_from(useful).unwrap_or(usize::MAX);
+        let useful = usize::try_from(useful).unwrap_or(usize::MAX).div_ceil(route.streams.get());
         let connections = NonZeroUsize::new(asked.min(useful)).unwrap_or(NonZeroUsize::MIN);
         let timeout = options.timeout.unwrap_or(Timeout(Some(TIMEOUT))).0;
         let drain = options.drain.map_or(timeout.unwrap_or(TIMEOUT), |span| span.0);
@@ -322,7 +348,7 @@ impl Load {
         let workers =
             options.workers.map_or(default_workers, |n| usize::from(n.get())).min(connections.get());
         let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
-        let engine = engine(options.engine.unwrap_or(EngineChoice::Auto), tls, &url)?;
+        let engine = route.engine(options.engine.unwrap_or(EngineChoice::Auto))?;
         let redirects = if options.disable_redirects { 0 } else { REDIRECTS };
         let body = body(&options)?;
         let warmup = options.warmup.map_or(Duration::ZERO, |span| span.0);
@@ -342,6 +368,7 @@ impl Load {
             drain,
             workers,
             redirects,
+            route,
             engine,
         })
     }
@@ -353,16 +380,6 @@ fn watch(options: LoadOptions) -> Result<Watch, PlanError> {
     match count_header {
         Some(name) if !is_token(&name) => Err(PlanError::HeaderName(name)),
         count_header => Ok(Watch { checks, count_header }),
-    }
-}
-
-fn engine(choice: EngineChoice, tls: bool, url: &Url) -> Result<EngineKind, PlanError> {
-    match choice {
-        EngineChoice::Fake => Ok(EngineKind::Fake),
-        EngineChoice::Reqwest => Ok(EngineKind::Reqwest),
-        EngineChoice::Auto if tls => Ok(EngineKind::Reqwest),
-        EngineChoice::Http1 if tls => Err(PlanError::Tls(masked(url))),
-        EngineChoice::Auto | EngineChoice::Http1 => Ok(EngineKind::Http1),
     }
 }
 

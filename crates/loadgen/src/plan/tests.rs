@@ -67,14 +67,54 @@ fn everything_typed_is_honoured() {
 }
 
 #[test]
-fn auto_takes_the_own_engine_where_it_can() {
-    let engine = |url, engine| {
-        plain(url, LoadOptions { engine, ..LoadOptions::default() }).map(|plan| plan.load.engine)
+fn auto_takes_the_own_engines_tls_included() {
+    let default = LoadOptions::default;
+    let engine = |url, options| plain(url, options).map(|plan| plan.load.engine);
+    let http2 = || LoadOptions { http2: true, ..default() };
+    let with = |options, engine| LoadOptions { engine: Some(engine), ..options };
+    assert_eq!(engine("http://h/", default()).unwrap(), EngineKind::Http1);
+    assert_eq!(engine("https://h/", default()).unwrap(), EngineKind::Http1);
+    assert_eq!(engine("https://h/", http2()).unwrap(), EngineKind::Http2);
+    assert_eq!(engine("http://h/", LoadOptions { h2c: true, ..default() }).unwrap(), EngineKind::Http2);
+    let reqwest = EngineChoice::Reqwest;
+    assert_eq!(engine("http://h/", with(default(), reqwest)).unwrap(), EngineKind::Reqwest);
+    assert_eq!(engine("https://h/", with(http2(), reqwest)).unwrap(), EngineKind::Reqwest);
+    let refused = |url, options| engine(url, options).unwrap_err().to_string();
+    for (url, options, sign) in [
+        ("http://h/", http2(), "--h2c"),
+        ("https://h/", LoadOptions { h2c: true, ..default() }, "--http2"),
+        ("https://h/", LoadOptions { http1: true, ..http2() }, "exclude"),
+        ("http://h/", with(default(), EngineChoice::Http2), "--http2 or --h2c"),
+        ("https://h/", with(http2(), EngineChoice::Http1), "exclude"),
+        ("http://h/", LoadOptions { streams: 2.try_into().ok(), ..default() }, "HTTP/2"),
+        ("https://h/", LoadOptions { key: Some("k".into()), ..default() }, "--cert"),
+        ("https://h/", with(LoadOptions { sni: Some("s".into()), ..default() }, reqwest), "--sni"),
+    ] {
+        let sentence = refused(url, options);
+        assert!(sentence.contains(sign), "{sentence}");
+    }
+}
+
+#[test]
+fn the_route_is_echoed_without_secrets() {
+    let options = LoadOptions {
+        http2: true,
+        streams: 4.try_into().ok(),
+        requests: 10.try_into().ok(),
+        proxy: "http://user:secret@127.0.0.1:3128".parse().ok(),
+        insecure: true,
+        ..LoadOptions::default()
     };
-    assert_eq!(engine("http://h/", None).unwrap(), EngineKind::Http1);
-    assert_eq!(engine("https://h/", None).unwrap(), EngineKind::Reqwest);
-    assert_eq!(engine("http://h/", Some(EngineChoice::Reqwest)).unwrap(), EngineKind::Reqwest);
-    assert!(matches!(engine("https://h/", Some(EngineChoice::Http1)), Err(PlanError::Tls(_))));
+    let plan = plain("https://h/", options).unwrap();
+    assert_eq!(plan.load.connections.get(), 3, "ten requests, four at a time");
+    let pairs = plan.pairs();
+    let told = |key: &str| pairs.get(key).map(String::as_str);
+    assert_eq!((told("load.protocol"), told("load.streams")), (Some("h2"), Some("4")));
+    assert_eq!(
+        (told("load.proxy"), told("load.insecure")),
+        (Some("http://***@127.0.0.1:3128"), Some("true"))
+    );
+    assert!(!plain("https://h/", LoadOptions::default()).unwrap().pairs().contains_key("load.protocol"));
 }
 
 #[test]

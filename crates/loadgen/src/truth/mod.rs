@@ -17,6 +17,7 @@
 
 mod answer;
 mod conversation;
+mod http2;
 mod request;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use socket2::{Domain, Socket, Type};
 
 pub use self::answer::{Answer, Behaviour, End, Framing};
 use self::conversation::Conversation;
+pub use self::http2::{Http2Behaviour, Http2Counts, Http2Truth, Http2Turn};
 pub use self::request::Head;
 
 /// Requests that are kept whole for [`Findings::heard`].

@@ -210,6 +210,120 @@ fn credentials_of_the_url_are_sent_and_not_stored() {
     assert!(heard[0].head.contains("Authorization: Basic dXNlcjpzZWNyZXQ=\r\n"), "{heard:?}");
 }
 
+/// What scripts that were written for hey take out of a report.
+#[derive(Debug, PartialEq)]
+struct Parsed {
+    rate: f64,
+    percentiles: Vec<(u32, f64)>,
+    status: Vec<(u16, u64)>,
+    errors: Vec<(u64, String)>,
+}
+
+/// Reads hey's block line by line as hey 0.1.4 prints it, and fails at the first line that hey would not have printed.
+fn parse(text: &str) -> Parsed {
+    let mut lines = text.split('\n').peekable();
+    assert_eq!([lines.next(), lines.next()], [Some(""), Some("Summary:")], "{text}");
+    let mut seconds = |name: &str| {
+        let line = lines.next().unwrap();
+        let value = line.strip_prefix(&format!("  {name}:\t")).unwrap_or_else(|| panic!("{name}: {line:?}"));
+        four_decimals(value.strip_suffix(" secs").unwrap_or(value))
+    };
+    let [total, slowest, fastest, average, rate] =
+        ["Total", "Slowest", "Fastest", "Average", "Requests/sec"].map(&mut seconds);
+    assert!(fastest <= average && average <= slowest && slowest <= total + 0.000_1, "{text}");
+    assert_eq!(lines.next(), Some("  "));
+    assert!(lines.next().is_some_and(|line| line.starts_with("  Total data:\t") && line.ends_with(" bytes")));
+    assert!(
+        lines.next().is_some_and(|line| line.starts_with("  Size/request:\t") && line.ends_with(" bytes"))
+    );
+    assert_eq!([lines.next(), lines.next()], [Some(""), Some("Response time histogram:")]);
+    for line in lines.by_ref().take(11) {
+        let (mark, rest) = line.strip_prefix("  ").unwrap().split_once(" [").unwrap();
+        let (count, bar) = rest.split_once("]\t|").unwrap();
+        assert_eq!(mark.split_once('.').unwrap().1.len(), 3, "{line}");
+        assert!(count.parse::<u64>().is_ok() && bar.chars().all(|c| c == '■'), "{line}");
+    }
+    let heading = [lines.next(), lines.next(), lines.next()];
+    assert_eq!(heading, [Some(""), Some(""), Some("Latency distribution:")]);
+    let percentile = |line: &str| {
+        let (percent, value) = line.strip_prefix("  ").unwrap().split_once("% in ").unwrap();
+        (percent.parse().unwrap(), four_decimals(value.strip_suffix(" secs").unwrap()))
+    };
+    let percentiles = lines.by_ref().take(7).map(percentile).collect();
+    assert_eq!([lines.next(), lines.next()], [Some(""), Some("Details (average, fastest, slowest):")]);
+    for name in ["DNS+dialup", "DNS-lookup", "req write", "resp wait", "resp read"] {
+        let line = lines.next().unwrap();
+        let values = line.strip_prefix(&format!("  {name}:\t")).unwrap_or_else(|| panic!("{name}: {line:?}"));
+        let values: Vec<_> = values.split(", ").collect();
+        assert_eq!(values.len(), 3, "{line}");
+        assert!(
+            values.iter().all(|value| four_decimals(value.strip_suffix(" secs").unwrap()) >= 0.0),
+            "{line}"
+        );
+    }
+    assert_eq!([lines.next(), lines.next()], [Some(""), Some("Status code distribution:")]);
+    let row = |line: &str| {
+        let (key, rest) = line.strip_prefix("  [")?.split_once("]\t")?;
+        Some((key.to_owned(), rest.to_owned()))
+    };
+    let mut status = Vec::new();
+    while let Some((code, rest)) = lines.peek().and_then(|line| row(line)) {
+        lines.next();
+        status.push((code.parse().unwrap(), rest.strip_suffix(" responses").unwrap().parse().unwrap()));
+    }
+    assert_eq!(lines.next(), Some(""));
+    let mut errors = Vec::new();
+    if lines.peek() == Some(&"Error distribution:") {
+        lines.next();
+        while let Some((count, text)) = lines.peek().and_then(|line| row(line)) {
+            lines.next();
+            errors.push((count.parse().unwrap(), text));
+        }
+        assert_eq!(lines.next(), Some(""));
+    } else {
+        assert_eq!([lines.next(), lines.next()], [Some(""); 2]);
+    }
+    // What follows is ours, and looks like none of the rows that scripts look for.
+    for line in lines {
+        let is_row =
+            line.starts_with("  ") || line.contains("% in ") || line.contains("]\t") || line.contains(":\t");
+        assert!(!is_row, "{line:?}");
+    }
+    Parsed { rate, percentiles, status, errors }
+}
+
+fn four_decimals(text: &str) -> f64 {
+    assert_eq!(text.split_once('.').map(|(_, decimals)| decimals.len()), Some(4), "{text}");
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_parser_of_heys_report_reads_ours() {
+    let place = Place::new();
+    for (number, connections) in [("200", "10"), ("5", "5")] {
+        let truth = Truth::start(|turn| match turn.connection {
+            0 => loadgen::truth::Behaviour::Raw(b"no HTTP\r\n\r\n".to_vec(), loadgen::truth::End::Close),
+            1 => Answer::status(503).body(4).into(),
+            _ => Answer::ok(10).into(),
+        })
+        .unwrap();
+        let words =
+            ["-n", number, "-c", connections, "--percentiles", "99.9", "--tag", "a=b", &truth.url("/")];
+        let ended = place.run(&words);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let parsed = parse(&ended.stdout);
+        assert!(parsed.rate > 0.0);
+        let names: Vec<_> = parsed.percentiles.iter().map(|percentile| percentile.0).collect();
+        assert_eq!(names, [10, 25, 50, 75, 90, 95, 99], "always all seven, however few the samples");
+        assert!(parsed.percentiles.is_sorted_by(|a, b| a.1 <= b.1), "{parsed:?}");
+        let total: u64 = number.parse().unwrap();
+        let [(200, good), (503, bad)] = parsed.status[..] else { panic!("{parsed:?}") };
+        let [(failed, text)] = &parsed.errors[..] else { panic!("{parsed:?}") };
+        assert_eq!((good + bad + failed, *failed), (total, 1), "{parsed:?}");
+        assert!(text.starts_with("protocol: "), "{text}");
+    }
+}
+
 #[test]
 fn json_is_a_document() {
     let place = Place::new();

@@ -2,11 +2,20 @@
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod hey;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+#[path = "../../src/engine/suite/identity.rs"]
+mod identity;
+#[cfg(test)]
+mod network;
+#[cfg(test)]
+mod outputs;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

@@ -32,6 +32,7 @@ fn assert_sentences(place: &Place, cases: &[(&[&str], &[&str])]) {
 }
 
 const URL: &str = "http://127.0.0.1:9/";
+const TLS_URL: &str = "https://127.0.0.1:9/";
 
 #[test]
 fn urls() {
@@ -62,12 +63,27 @@ fn flags() {
         &[
             (&["--nonsense", URL], &["--nonsense", "--help"]),
             (&["-y", URL], &["-y", "--help"]),
-            // Of hey, not known yet: refused by name, never read as letters with values. Who adds one takes it out here.
-            (&["-h2", URL], &["--h2"]),
-            (&["-x", "127.0.0.1:9", URL], &["-x"]),
+            (&["-h2", URL], &["https://", "--h2c"]),
+            (&["--h2c", "https://127.0.0.1:9/"], &["--http2"]),
+            (&["-http1", "-h2", "https://127.0.0.1:9/"], &["--http1 and --http2 exclude each other"]),
+            (&["-x", "socks5://127.0.0.1:9", URL], &["socks5", "http://"]),
+            (&["-x", "http://", URL], &["proxy", "http://127.0.0.1:3128"]),
+            (&["-x", "127.0.0.1:9", "--h2c", URL], &["--h2c and --proxy", "exclude"]),
+            (&["-x", "127.0.0.1:9", "--resolve", "h:1:127.0.0.1", URL], &["--proxy", "--resolve", "exclude"]),
+            (&["--resolve", "h:1", URL], &["`h:1`", "HOST:PORT:ADDRESS"]),
+            (&["--connect-to", "h:1", URL], &["`h:1`", "HOST:PORT:HOST:PORT"]),
+            (&["--unix-socket", "s", "--connect-to", "::h:1", URL], &["--unix-socket", "--connect-to"]),
+            (&["--streams", "4", URL], &["HTTP/2", "--http2"]),
+            (&["-connect-timeout", "5", URL], &["`5` has no unit"]),
             (&["-a", "user", URL], &["user:password"]),
             (&["-arrival", "uniform", URL], &["--rate"]),
             (&["--rate", "5", "-q", "5", URL], &["exclude each other"]),
+            (&["--raw", "-", "-o", "hey", URL], &["--raw -", "-o"]),
+            (&["--raw", "x", "--hlog", "x", URL], &["a file each"]),
+            (&["--hlog", "-", URL], &["--hlog", "file"]),
+            (&["--raw", "missing/raw.csv", URL], &["missing/raw.csv", "--raw", "No such file"]),
+            (&["--hlog", ".", URL], &["--hlog", "directory"]),
+            (&["report", "-o", "csv", "x.json"], &["no rows", "csv"]),
             (&["-n"], &["--requests"]),
             (&["run"], &["SCENARIO"]),
         ],
@@ -96,7 +112,11 @@ fn values() {
             (&["-z", "10", URL], &["`10`", "`10s`"]),
             (&["-z", "-1s", URL], &["-1"]),
             (&["-t", "soon", URL], &["soon", "timeout"]),
-            (&["-o", "word", URL], &["'word'", "hey", "json"]),
+            (&["-o", "word", URL], &["'word'", "hey", "json", "csv"]),
+            (&["--percentiles", "50,half", URL], &["`half`", "50,90,99.9"]),
+            (&["--percentiles", "100", URL], &["`100`", "below 100"]),
+            (&["--name", "a/b", URL], &["--name", "letters"]),
+            (&["--tag", "version", URL], &["`version`", "version=1.4"]),
             (&["-m", "GE T", URL], &["`GE T`", "method"]),
             (&["-H", "nonsense", URL], &["`nonsense`", "Name: value"]),
             (&["-H", "na me: value", URL], &["na me", "header"]),
@@ -104,7 +124,14 @@ fn values() {
             (&["-A", "a\nb", URL], &["header"]),
             (&["-D", "missing.txt", URL], &["missing.txt", "body", "No such file"]),
             (&["-D", ".", URL], &["body"]),
-            (&["--engine", "http1", "https://127.0.0.1:9/"], &["TLS", "--engine reqwest"]),
+            (&["--engine", "http2", URL], &["--engine http2", "--h2c"]),
+            (&["--engine", "reqwest", "--streams", "2", "--h2c", URL], &["--engine reqwest and --streams"]),
+            (&["--cacert", "nowhere.pem", TLS_URL], &["nowhere.pem", "No such file"]),
+            (&["--cacert", "/dev/null", TLS_URL], &["/dev/null", "no certificate of an authority"]),
+            (&["--cert", "nowhere.pem", TLS_URL], &["nowhere.pem", "No such file"]),
+            (&["--key", "nowhere.pem", TLS_URL], &["--cert"]),
+            (&["-k", "--cacert", "/dev/null", TLS_URL], &["exclude each other"]),
+            (&["--sni", "not a name", TLS_URL], &["`not a name`", "--sni"]),
         ],
     );
 }
@@ -166,6 +193,8 @@ fn scenario_files() {
         &place,
         &[
             (&["run", "missing.toml"], &["missing.toml", "No such file"]),
+            (&["run", "good.toml", "--repeats", "2", "-o", "csv"], &["one run", "makes 2", "--repeats 1"]),
+            (&["run", "good.toml", "good.toml", "--raw", "raw.csv"], &["one run", "--raw"]),
             (&["run", "."], &["cannot read the scenario ."]),
             (&["run", "path.toml"], &["path.toml", "`orders`", "slash"]),
             (&["run", "both.toml"], &["both.toml", "`url`", "`instances`"]),

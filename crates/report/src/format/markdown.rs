@@ -1,14 +1,14 @@
 //! A short table for a pull request.
 
 use crate::document::Document;
-use crate::format::{View, answers};
-use crate::summary::{Model, Summary};
+use crate::format::{View, answers, bounded, tags};
+use crate::summary::Model;
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, nanos, one_line, rate, share};
-use crate::warning::Warning;
+use crate::warning::{Warning, verdict};
 
 pub(super) fn render(view: &View<'_>) -> String {
-    let (document, summary) = (view.document, view.summary);
+    let document = view.document;
     let (name, machine) = (one_line(document.name()), one_line(document.machine_label()));
     let title = format!("### {} on {}\n", markdown_cell(&name), markdown_cell(&machine));
     let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
@@ -22,14 +22,20 @@ pub(super) fn render(view: &View<'_>) -> String {
             notes.extend(figures.notes.iter().map(|note| one_line(note)));
         }
     }
+    notes.extend(view.unknown());
+    if let Document::Run(run) = document {
+        notes.extend(tags(run).map(|tags| format!("tags: {tags}")));
+    }
     let notes: Vec<String> = notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect();
     let gap = if notes.is_empty() { "" } else { "\n" };
-    let by_name = answers::table(summary).map(|table| format!("\n{}", table.markdown())).unwrap_or_default();
-    [&title, "\n", &table(summary).markdown(), &by_name, gap, &notes.concat()].concat()
+    let by_name =
+        answers::table(view.summary).map(|table| format!("\n{}", table.markdown())).unwrap_or_default();
+    [&title, "\n", &table(view).markdown(), &by_name, gap, &notes.concat()].concat()
 }
 
 /// What is unknown, or not supported by the sample, has no row.
-fn table(summary: &Summary) -> Table {
+fn table(view: &View<'_>) -> Table {
+    let summary = view.summary;
     let latency = match summary.model {
         Some(Model::Open) => "response time",
         Some(Model::Closed) | None => "latency",
@@ -52,14 +58,14 @@ fn table(summary: &Summary) -> Table {
     });
     row("errors".into(), errors);
     row("timeouts".into(), summary.timeouts.map(count));
-    for quantile in summary.latency.quantiles.iter().filter(|quantile| quantile.is_supported) {
-        let bound = if quantile.is_lower_bound { ">= " } else { "" };
-        row(
-            format!("{latency} {}", quantile.percentile),
-            Some(format!("{bound}{}", nanos(quantile.value_ns))),
-        );
+    for quantile in view.quantiles().filter(|quantile| quantile.is_supported) {
+        row(format!("{latency} {}", quantile.percentile), Some(bounded(quantile)));
     }
     let bound = if summary.latency.censored > 0 { ">= " } else { "" };
-    row(format!("{latency} slowest"), summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns))));
+    let slowest = summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns)));
+    row(format!("{latency} slowest"), slowest);
+    // Published figures say nothing of the generator that measured them.
+    let is_run = matches!(view.document, Document::Run(_));
+    row("verdict".into(), is_run.then(|| verdict(view.warnings).name().to_owned()));
     table
 }

@@ -5,8 +5,10 @@ mod hey;
 mod json;
 mod markdown;
 
-use crate::document::Document;
-use crate::summary::Summary;
+use crate::document::{Document, Run};
+use crate::histogram::Percentile;
+use crate::summary::{Latency, Quantile, Summary};
+use crate::units::{count, nanos, one_line};
 use crate::warning::Warning;
 
 /// Everything a format may look at.
@@ -18,8 +20,51 @@ pub struct View<'a> {
     pub summary: &'a Summary,
     /// [`crate::warning::of`] it.
     pub warnings: &'a [Warning],
+    /// The percentiles that were asked for. Empty: those of [`Percentile::REPORTED`].
+    pub percentiles: &'a [Percentile],
     /// Where it is shown.
     pub style: Style,
+}
+
+impl View<'_> {
+    /// The percentiles to be shown, whether or not the sample supports them.
+    fn quantiles(&self) -> impl Iterator<Item = &Quantile> {
+        self.quantiles_of(&self.summary.latency)
+    }
+
+    /// The same of a part of the requests.
+    fn quantiles_of<'a>(&'a self, latency: &'a Latency) -> impl Iterator<Item = &'a Quantile> {
+        let wanted = if self.percentiles.is_empty() { &Percentile::REPORTED[..] } else { self.percentiles };
+        // Published figures know what their source printed, and nobody chose among those.
+        let is_figures = matches!(self.document, Document::Figures(_)) && self.percentiles.is_empty();
+        latency.quantiles.iter().filter(move |quantile| is_figures || wanted.contains(&quantile.percentile))
+    }
+
+    /// Those that were asked for and that cannot be told, with the reason.
+    fn unknown(&self) -> impl Iterator<Item = String> {
+        let latency = &self.summary.latency;
+        self.percentiles.iter().filter_map(|percentile| match latency.at(*percentile) {
+            Some(quantile) if quantile.is_supported => None,
+            Some(_) => Some(format!("{percentile} needs {} samples", count(percentile.samples_needed()))),
+            None => Some(format!("{percentile} is not known")),
+        })
+    }
+
+    /// What to know about a run beside its numbers, in whole lines: how far to believe them, and what happened.
+    pub fn notes(&self) -> Vec<String> {
+        hey::notes(self)
+    }
+}
+
+/// A quantile for a person: `>= 20 s`.
+fn bounded(quantile: &Quantile) -> String {
+    format!("{}{}", if quantile.is_lower_bound { ">= " } else { "" }, nanos(quantile.value_ns))
+}
+
+/// The tags of a run in one line.
+fn tags(run: &Run) -> Option<String> {
+    let tags: Vec<_> = run.tags.iter().map(|(key, value)| one_line(&format!("{key}={value}"))).collect();
+    (!tags.is_empty()).then(|| tags.join(", "))
 }
 
 /// Where output is shown. The default is a file: 100 columns, no colour.

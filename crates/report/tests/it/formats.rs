@@ -9,7 +9,8 @@ use crate::sample::{FIXTURES, fixture, of, run};
 fn render(format: &str, document: &Document) -> String {
     let summary = Summary::of(document);
     let warnings = warning::of(document, &summary);
-    let view = View { document, summary: &summary, warnings: &warnings, style: Style::default() };
+    let view =
+        View { document, summary: &summary, warnings: &warnings, percentiles: &[], style: Style::default() };
     (format::find(format).unwrap().render)(&view)
 }
 
@@ -257,7 +258,7 @@ fn notes_that_others_wrote_cannot_break_the_block() {
     assert_eq!(parsed.notes.len(), 8);
     assert!(parsed.notes.iter().all(|note| !note.starts_with('[')), "{:?}", parsed.notes);
     assert!(
-        parsed.notes.contains(&"and 16 more: the markdown format lists them all".to_owned()),
+        parsed.notes.contains(&"and 17 more: the markdown format lists them all".to_owned()),
         "{:?}",
         parsed.notes
     );

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be unwrapped fails its test")]
 
+mod after;
 mod compare;
 mod formats;
+mod hlog;
 mod reference;
 mod sample;
 mod store;
 mod summary;
+mod verdict;
 mod warnings;

@@ -83,6 +83,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         schema: RUN_SCHEMA.into(),
         id: format!("20260214T120000Z-{name}"),
         name: name.into(),
+        tags: BTreeMap::new(),
         started_at: "2026-02-14T12:00:00Z".into(),
         ended: Ended::Completed,
         config: texts(&[
@@ -108,6 +109,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         connections: Connections { slots: 100, ..Connections::default() },
         series: Series::default(),
         workers: Vec::new(),
+        generator: None,
         instances: Vec::new(),
         verification: None,
         redirects: 0,
@@ -115,6 +117,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         requests: Vec::new(),
         checks: Vec::new(),
         header_values: None,
+        negotiated: None,
         notes: Vec::new(),
     }
 }

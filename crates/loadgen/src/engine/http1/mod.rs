@@ -1,4 +1,4 @@
-//! HTTP/1.1 over a plain TCP stream: the fast path, ours from the socket up.
+//! HTTP/1.1, with or without TLS: the fast path, ours from the socket up.
 //!
 //! The request is one prepared write. Answers are read into one buffer per worker and counted, never kept.
 
@@ -8,18 +8,17 @@ mod reader;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use report::document::FailureKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use url::Host;
 
 use self::reader::{AtClose, Reader};
 use crate::clock::Timer;
+use crate::engine::dial::{Dialer, Stream};
 use crate::engine::{Answer, Connection, Engine, Failure, Trace};
 use crate::source::{Origin, Request};
 
@@ -28,50 +27,18 @@ const BUFFER: usize = 128 * 1024;
 
 type Buffer = Rc<RefCell<Box<[u8]>>>;
 
-/// Makes plain TCP connections.
+/// Makes connections that carry one request at a time.
 #[derive(Debug)]
 pub struct Http1 {
+    dialer: Arc<Dialer>,
     buffer: Buffer,
 }
 
-impl Default for Http1 {
-    fn default() -> Self {
-        Self { buffer: Rc::new(RefCell::new(vec![0; BUFFER].into())) }
+impl Http1 {
+    /// An engine for one worker.
+    pub fn new(dialer: Arc<Dialer>) -> Self {
+        Self { dialer, buffer: Rc::new(RefCell::new(vec![0; BUFFER].into())) }
     }
-}
-
-/// The addresses of an origin; only a name is looked up.
-async fn resolve<T: Timer>(
-    origin: &Origin,
-    timer: &T,
-    trace: &mut Trace,
-) -> Result<Vec<SocketAddr>, Failure> {
-    let name = match &origin.host {
-        Host::Ipv4(ip) => return Ok(vec![(IpAddr::from(*ip), origin.port).into()]),
-        Host::Ipv6(ip) => return Ok(vec![(IpAddr::from(*ip), origin.port).into()]),
-        Host::Domain(name) => name,
-    };
-    let start = timer.now();
-    let found = tokio::net::lookup_host((name.as_str(), origin.port)).await;
-    *trace.dns_ns.get_or_insert(0) += timer.now() - start;
-    let failed = |why: &str| Failure::new(FailureKind::Dns, format!("looking up {name}: {why}"));
-    let addresses: Vec<_> = found.map_err(|error| failed(&error.to_string()))?.collect();
-    if addresses.is_empty() { Err(failed("it has no address")) } else { Ok(addresses) }
-}
-
-/// Tries one address after the other; the last error is the one that is told.
-async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
 }
 
 impl<T: Timer> Engine<T> for Http1 {
@@ -83,25 +50,15 @@ impl<T: Timer> Engine<T> for Http1 {
         timer: &T,
         trace: &mut Trace,
     ) -> Result<Http1Connection, Failure> {
-        let start = timer.now();
-        if origin.tls {
-            return Err(Failure::new(
-                FailureKind::Redirect,
-                "redirected to https, which the http1 engine does not speak",
-            ));
-        }
-        let addresses = resolve(origin, timer, trace).await?;
-        let stream = dial(&addresses).await.map_err(|error| Failure::connecting(&error))?;
-        trace.opened += 1;
-        trace.connected_in(timer.now() - start);
+        let stream = self.dialer.dial(origin, timer, trace).await?;
         Ok(Http1Connection { stream, buffer: Rc::clone(&self.buffer), carried: 0, reusable: true })
     }
 }
 
-/// One TCP connection.
+/// One connection.
 #[derive(Debug)]
 pub struct Http1Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Buffer,
     /// Requests it has carried.
     carried: u64,
@@ -112,6 +69,8 @@ pub struct Http1Connection {
 struct Exchange<'a> {
     request: &'a [u8],
     written: usize,
+    /// Whether the kernel has it all.
+    flushed: bool,
     write_error: Option<io::Error>,
     reader: Reader,
     /// Bytes of head and body that were counted before this exchange.
@@ -133,13 +92,14 @@ impl<T: Timer> Connection<T> for Http1Connection {
         let mut exchange = Exchange {
             request: &request.wire,
             written: 0,
+            flushed: false,
             write_error: None,
             reader: Reader::new(request.is_head()).keeping(request.keep),
             before: (trace.head_read, trace.body_read),
             trace,
         };
         let result = poll_fn(|context| self.poll_exchange(context, timer, &mut exchange)).await;
-        let unwritten = exchange.written < exchange.request.len();
+        let unwritten = !exchange.flushed;
         self.carried += 1;
         let kept = !request.close && !unwritten && exchange.reader.keep_alive();
         self.reusable = result.is_ok() && self.reusable && kept;
@@ -150,16 +110,12 @@ impl<T: Timer> Connection<T> for Http1Connection {
         self.reusable
     }
 
-    /// Asks the runtime, not the kernel: it costs no system call unless something came in, and anything that comes in
-    /// unasked (the end of the stream, a 408) makes the connection unfit.
     fn is_stale(&mut self) -> bool {
-        let nothing_came =
-            matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        !nothing_came
+        self.stream.is_stale()
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
+    fn peer(&self) -> Option<String> {
+        self.stream.peer()
     }
 }
 
@@ -171,9 +127,9 @@ impl Http1Connection {
         timer: &T,
         exchange: &mut Exchange<'_>,
     ) -> Poll<Result<Answer, Failure>> {
-        if exchange.written < exchange.request.len() && exchange.write_error.is_none() {
+        if !exchange.flushed && exchange.write_error.is_none() {
             self.poll_write(context, exchange);
-            if exchange.written == exchange.request.len() {
+            if exchange.flushed {
                 exchange.trace.last_write = Some(timer.now());
             }
         }
@@ -199,6 +155,12 @@ impl Http1Connection {
             }
             return;
         }
+        // TLS may have taken in more than the kernel did.
+        match Pin::new(&mut self.stream).poll_flush(context) {
+            Poll::Ready(Ok(())) => exchange.flushed = true,
+            Poll::Ready(Err(error)) => exchange.write_error = Some(error),
+            Poll::Pending => {}
+        }
     }
 
     fn poll_read<T: Timer>(
@@ -212,6 +174,11 @@ impl Http1Connection {
             let mut space = ReadBuf::new(&mut buffer);
             let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut space));
             let bytes = space.filled();
+            // TLS that ends without a goodbye ends as plain TCP does.
+            let read = match read {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+                read => read,
+            };
             if let Err(error) = read {
                 return Poll::Ready(Err(read_failure(&error, exchange, self.carried > 0)));
             }

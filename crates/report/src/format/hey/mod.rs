@@ -3,19 +3,20 @@
 //! People read `Requests/sec:\t`, `  99% in ` and `[200]\t` with scripts. So the block keeps hey's layout whatever
 //! happens (what does not exist prints as zero, never as NaN), and what hey does not say comes after it.
 
+mod after;
+mod terminal;
+
+pub(super) use self::after::lines as notes;
 use crate::document::{Document, Run};
 use crate::format::{View, answers};
 use crate::histogram::{Histogram, Percentile};
-use crate::summary::{Phase, RATE_KEY, STAGES_KEY, Summary, unanswered};
-use crate::units::{count, counted, nanos, one_line};
-use crate::warning::Warning;
+use crate::summary::{Phase, Summary, unanswered};
+use crate::units::one_line;
 
 /// Bars of the histogram: the smallest value, then ten equal steps.
 const BARS: u64 = 11;
 /// Length of the longest bar.
 const BAR_LENGTH: u64 = 40;
-/// Our own lines after the block, at most.
-const NOTES: usize = 8;
 
 pub(super) fn render(view: &View<'_>) -> String {
     let summary = view.summary;
@@ -35,7 +36,7 @@ pub(super) fn render(view: &View<'_>) -> String {
         before.into(),
         errors,
         after.into(),
-        lines(notes(view)),
+        lines(after::lines(view)),
         answers::text(view),
     ];
     parts.concat()
@@ -150,126 +151,6 @@ fn error_text(run: &Run, kind: &str) -> String {
         Some((failure, record)) => format!("{kind}: {} ({})", failure.meaning(), one_line(&record.sample)),
         None => format!("{kind}: {}", if kind == "timeout" { TIMEOUT } else { ABORTED }),
     }
-}
-
-/// What hey does not say, in at most [`NOTES`] lines. None begins with a bracket.
-fn notes(view: &View<'_>) -> Vec<String> {
-    let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
-    match view.document {
-        Document::Run(run) => {
-            let facts: Vec<String> =
-                [engine(run), open_model(view), connections(run), verification(run), instances(run)]
-                    .into_iter()
-                    .flatten()
-                    .chain(answers::facts(run))
-                    .collect();
-            let room = NOTES.saturating_sub(facts.len());
-            let said = run.notes.iter().map(|note| format!("note: {}", one_line(note)));
-            notes.extend(said);
-            shorten(&mut notes, room);
-            notes.extend(facts);
-        }
-        Document::Figures(figures) => {
-            notes.push(format!("published, not measured here: {}", one_line(&figures.source)));
-            notes.extend(figures.notes.iter().map(|note| format!("note: {}", one_line(note))));
-            shorten(&mut notes, NOTES);
-        }
-    }
-    notes
-}
-
-fn shorten(notes: &mut Vec<String>, room: usize) {
-    if notes.len() > room {
-        let kept = room.saturating_sub(1);
-        let left_out = notes.len() - kept;
-        notes.truncate(kept);
-        notes.push(format!("and {left_out} more: the markdown format lists them all"));
-    }
-}
-
-/// The own engine goes without saying; of another one a reader must know what it cannot tell.
-fn engine(run: &Run) -> Option<String> {
-    match run.config.get("load.engine").map(String::as_str) {
-        Some("reqwest") => Some(
-            "engine reqwest: it may send a request again when an idle connection closes, and sees neither bytes \
-             written nor heads"
-                .to_owned(),
-        ),
-        Some("fake") => Some("engine fake: nothing was sent anywhere".to_owned()),
-        _ => None,
-    }
-}
-
-/// In the open model the latencies above mean something else than in hey, and that must be said.
-fn open_model(view: &View<'_>) -> Option<String> {
-    let (open, config) = (view.summary.open?, view.document.config());
-    let rate = config.get(RATE_KEY).map(|rate| format!("{rate} req/s"));
-    let rate = rate.or_else(|| config.get(STAGES_KEY).cloned()).unwrap_or_default();
-    let arrival = config.get("load.arrival").map(|arrival| format!(" {arrival}")).unwrap_or_default();
-    let parts = [
-        ("service time p50", open.service_p50_ns),
-        ("p99", open.service_p99_ns),
-        ("waiting for a connection p99", open.queue_p99_ns),
-        ("generator's lag p99", open.lag_p99_ns),
-    ];
-    let parts: Vec<_> =
-        parts.iter().filter_map(|(name, ns)| Some(format!("{name} {}", nanos((*ns)?)))).collect();
-    let what = format!("open model, {rate}{arrival}: latencies count from when requests were due");
-    Some(if parts.is_empty() { what } else { format!("{what}; {}", parts.join(", ")) })
-}
-
-fn connections(run: &Run) -> Option<String> {
-    let connections = &run.connections;
-    let mut parts = vec![
-        format!("{} opened", counted(connections.opened, "connection")),
-        format!("{} on a kept one", counted(connections.reused, "request")),
-    ];
-    if run.redirects > 0 {
-        parts.push(format!("{} followed", counted(run.redirects, "redirect")));
-    }
-    if connections.reopened > 0 {
-        parts.push(format!("{} reopened", count(connections.reopened)));
-    }
-    if connections.most_answers > 0 {
-        let (fewest, most) = (connections.fewest_answers, connections.most_answers);
-        let each = if fewest == most {
-            counted(most, "answer")
-        } else {
-            format!("{} to {}", count(fewest), counted(most, "answer"))
-        };
-        parts.push(format!("{each} on each of {}", count(connections.slots)));
-    }
-    // Where no connection came about, the failures have said so.
-    (connections.opened > 0).then(|| parts.join(", "))
-}
-
-fn verification(run: &Run) -> Option<String> {
-    // A failed one is among the warnings.
-    let verification = run.verification.as_ref().filter(|verification| verification.holds())?;
-    let (rows, good) = (counted(verification.rows, "row"), counted(verification.acknowledged, "good answer"));
-    Some(format!("database: {rows} for {good}, integrity ok"))
-}
-
-/// What each server process did, and any that did not end as it was told to.
-fn instances(run: &Run) -> Option<String> {
-    /// More numbers than this are a range.
-    const LISTED: usize = 8;
-    let number = u64::try_from(run.instances.len()).unwrap_or(u64::MAX);
-    let mut parts = vec![counted(number, "instance")];
-    let answered: Vec<u64> = run.instances.iter().filter_map(|instance| instance.answered).collect();
-    if let [only] = answered[..] {
-        parts.push(format!("{} answered", counted(only, "request")));
-    } else if let (Some(&fewest), Some(&most)) = (answered.iter().min(), answered.iter().max()) {
-        let each = if answered.len() <= LISTED {
-            answered.iter().map(|&answered| count(answered)).collect::<Vec<_>>().join("  ")
-        } else {
-            format!("{} to {}", count(fewest), count(most))
-        };
-        parts.push(format!("requests answered by each: {each}"));
-    }
-    let odd = run.instances.iter().filter(|instance| instance.ended != "stopped");
-    parts.extend(odd.map(|instance| format!("number {} {}", instance.number, one_line(&instance.ended))));
-    (number > 0).then(|| parts.join("; "))
 }
 
 fn seconds(ns: f64) -> f64 {

@@ -1,0 +1,107 @@
+//! What is typed that only the command line knows: a list of percentiles, a tag.
+
+use std::str::FromStr;
+
+use report::histogram::Percentile;
+
+/// More are not looked at by anybody.
+const MOST_PERCENTILES: usize = 50;
+/// Longer ones are no words to know a run by.
+const LONGEST_TAG: usize = 200;
+
+/// Percentiles in ascending order, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Percentiles(pub(super) Vec<Percentile>);
+
+/// Why a text is no list of percentiles.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PercentilesError {
+    #[error(
+        "`{0}` is not a percentile: they lie above 0 and below 100, with up to four decimals, such as 50,90,99.9"
+    )]
+    Percentile(String),
+    #[error("that is more than {MOST_PERCENTILES} percentiles")]
+    TooMany,
+}
+
+impl FromStr for Percentiles {
+    type Err = PercentilesError;
+
+    fn from_str(text: &str) -> Result<Self, PercentilesError> {
+        let one = |word: &str| percentile(word).ok_or_else(|| PercentilesError::Percentile(word.to_owned()));
+        let mut list = text.split(',').map(one).collect::<Result<Vec<_>, _>>()?;
+        list.sort_unstable();
+        list.dedup();
+        if list.len() > MOST_PERCENTILES { Err(PercentilesError::TooMany) } else { Ok(Self(list)) }
+    }
+}
+
+/// `99.9` or `p99.9`. Five decimals would be another percentile than the one that is shown.
+fn percentile(word: &str) -> Option<Percentile> {
+    let word = word.trim();
+    let digits = word.strip_prefix('p').unwrap_or(word);
+    let decimals = digits.split_once('.').map_or("", |(_, decimals)| decimals);
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    Percentile::from_percent(digits.parse().ok().filter(|_| is_plain && decimals.len() <= 4)?)
+}
+
+/// `key=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tag {
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+/// Why a text is no tag.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TagError {
+    #[error("`{}` is not a tag: write it like version=1.4", report::units::one_line(.0))]
+    Form(String),
+    #[error("a tag has at most {LONGEST_TAG} characters, on one line")]
+    Length,
+}
+
+impl FromStr for Tag {
+    type Err = TagError;
+
+    fn from_str(text: &str) -> Result<Self, TagError> {
+        if text.chars().count() > LONGEST_TAG || text.chars().any(char::is_control) {
+            return Err(TagError::Length);
+        }
+        match text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {
+                Ok(Self { key: key.trim().to_owned(), value: value.trim().to_owned() })
+            }
+            _ => Err(TagError::Form(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_a_list_in_order() {
+        let list = |text: &str| {
+            let list = text.parse::<Percentiles>().map_err(|error| error.to_string())?;
+            Ok::<_, String>(list.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(list("99.9, 50,p90,50.0"), Ok("p50 p90 p99.9".to_owned()));
+        assert_eq!(list("99.9999"), Ok("p99.9999".to_owned()));
+        for bad in ["", ",", "50,", "0", "100", "101", "-5", "nan", "1e1", "99.99999", "50;90", "half", "p"] {
+            assert!(list(bad).is_err(), "{bad}");
+        }
+        let many: Vec<_> = (1..=51).map(|n| n.to_string()).collect();
+        assert!(list(&many.join(",")).unwrap_err().contains("50"));
+    }
+
+    #[test]
+    fn a_tag_has_a_key_and_a_value() {
+        let tag = |text: &str| text.parse::<Tag>().map(|tag| (tag.key, tag.value));
+        assert_eq!(tag("version=1.4=x"), Ok(("version".to_owned(), "1.4=x".to_owned())));
+        for bad in ["", "version", "=1", "version=", "a=b\nc"] {
+            assert!(tag(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What can be known before the load begins? Where a name leads, whether TLS works, what the server speaks, and whether
+//! there are ports enough.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use report::document::{FailureKind, Negotiated};
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use url::Host;
+
+use crate::clock::RealTimer;
+use crate::engine::dial::{Dialer, Stream, TlsError};
+use crate::engine::{Failure, Trace, http2};
+use crate::machine;
+use crate::plan::{Load, Model, Protocol};
+use crate::source::Origin;
+
+/// How long looking may take in all. What is not known then is left to the run.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is asked whether to go on.
+const ATTENTION: Duration = Duration::from_millis(50);
+/// How long the system keeps a closed connection's port.
+const TIME_WAIT: Duration = Duration::from_secs(60);
+/// The share of the local ports that a load may use up within [`TIME_WAIT`].
+const PORTS_SHARE: f64 = 0.8;
+
+/// What was found out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What the server and this side agreed upon, where there was something to agree upon.
+    pub negotiated: Option<Negotiated>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Why the load must not begin. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum PreflightError {
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Setup(#[from] TlsError),
+    /// The handshake failed, and would fail for every request.
+    #[error("{url}: {why}")]
+    Handshake {
+        /// What was to be loaded.
+        url: String,
+        /// What failed, and the cure.
+        why: String,
+    },
+    /// The load needs more local ports than there are.
+    #[error(
+        "{rate:.0} connections per second use up the {ports} local ports in {seconds:.0} s, because each stays taken for a \
+         minute: keep connections alive, widen net.ipv4.ip_local_port_range, or set net.ipv4.tcp_tw_reuse to 1"
+    )]
+    Ports {
+        /// Connections per second.
+        rate: f64,
+        /// Local ports.
+        ports: u64,
+        /// When they are used up.
+        seconds: f64,
+    },
+    /// The system refused.
+    #[error("cannot look at the target: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Looks at the target before the load begins. A target that cannot be reached is no error here: the run will tell.
+///
+/// # Errors
+/// When the load cannot go well, whatever the target does.
+pub fn look(
+    load: &Load,
+    origin: &Origin,
+    dialer: &mut Dialer,
+    cancel: &AtomicBool,
+) -> Result<Findings, PreflightError> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let limit = load.route.connect_timeout.unwrap_or(PATIENCE).min(PATIENCE);
+    let looking = async {
+        let cancelled = async {
+            while !cancel.load(Ordering::Relaxed) {
+                tokio::time::sleep(ATTENTION).await;
+            }
+        };
+        tokio::select! {
+            looked = tokio::time::timeout(limit, look_around(load, origin, dialer)) => looked.ok(),
+            () = cancelled => None,
+        }
+    };
+    let looked = runtime.block_on(looking);
+    // A name that is still being looked up is nothing to wait for.
+    runtime.shutdown_background();
+    looked.unwrap_or_else(|| Ok(Findings::default()))
+}
+
+async fn look_around(load: &Load, origin: &Origin, dialer: &mut Dialer) -> Result<Findings, PreflightError> {
+    let mut findings = Findings::default();
+    let is_direct = load.route.unix_socket.is_none() && load.route.proxy.is_none();
+    if is_direct {
+        let address = working_address(origin, dialer, &mut findings.notes).await;
+        if let Some(address) = address {
+            dialer.prefer(address);
+            enough_ports(load, address.ip())?;
+        }
+    }
+    if origin.tls || load.route.protocol == Protocol::H2c {
+        findings.negotiated = negotiate(load, origin, dialer).await?;
+    }
+    Ok(findings)
+}
+
+/// The address that a name leads to. Where it has several, the first one at which somebody listens: `localhost` often
+/// means two places, of which a server listens at one.
+async fn working_address(origin: &Origin, dialer: &Dialer, notes: &mut Vec<String>) -> Option<SocketAddr> {
+    let (host, port) = dialer.destination(origin);
+    let addresses = dialer.addresses(host, port, &RealTimer::start(), &mut Trace::default()).await.ok()?;
+    let first = *addresses.first()?;
+    if addresses.len() == 1 {
+        return Some(first);
+    }
+    for address in addresses {
+        if TcpStream::connect(address).await.is_ok() {
+            if address != first && matches!(host, Host::Domain(_)) {
+                notes.push(format!("{host} is {first} first, where nobody listens: {address} was loaded"));
+            }
+            return Some(address);
+        }
+    }
+    None
+}
+
+/// Makes one connection, and says what was agreed upon. `None`: it could not be made, for a reason that may pass.
+async fn negotiate(
+    load: &Load,
+    origin: &Origin,
+    dialer: &Dialer,
+) -> Result<Option<Negotiated>, PreflightError> {
+    let hopeless = |why: String| PreflightError::Handshake { url: crate::plan::masked(&load.url), why };
+    let dialed = dialer.dial(origin, &RealTimer::start(), &mut Trace::default()).await;
+    let stream = match dialed {
+        Ok(stream) => stream,
+        Err(Failure { kind: FailureKind::Tls, message }) => {
+            let is_about_trust = message.contains("certificate") && !load.route.tls.insecure;
+            let cure = "; -k takes any certificate, --cacert names an authority to trust";
+            return Err(hopeless(format!("{message}{}", if is_about_trust { cure } else { "" })));
+        }
+        Err(_) => return Ok(None),
+    };
+    let mut negotiated = Negotiated {
+        protocol: load.route.protocol.name().to_owned(),
+        tls_version: None,
+        cipher: None,
+        max_streams: None,
+    };
+    if let Stream::Tls(tls) = &stream {
+        let tls = tls.get_ref().1;
+        negotiated.tls_version =
+            tls.protocol_version().and_then(|version| version.as_str()).map(str::to_owned);
+        negotiated.cipher = tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
+    }
+    if load.route.protocol.is_http2() {
+        let no_http2 = "the server does not speak HTTP/2 there";
+        let most = settings(stream).await.ok_or_else(|| hopeless(no_http2.to_owned()))?;
+        negotiated.max_streams = Some(most);
+    }
+    Ok(Some(negotiated))
+}
+
+/// How many requests at a time the server allows on one HTTP/2 connection. `None`: it does not speak it.
+async fn settings(stream: Stream) -> Option<u64> {
+    let (sender, mut connection) = http2::handshake(stream).await.ok()?;
+    let mut pings = connection.ping_pong()?;
+    // The answer to a ping comes after the settings.
+    tokio::select! {
+        pong = pings.ping(h2::Ping::opaque()) => pong.ok()?,
+        _ = &mut connection => return None,
+    };
+    drop(sender);
+    Some(connection.max_concurrent_send_streams() as u64)
+}
+
+/// Without keep-alive every request takes a local port, and the system keeps it for a minute after.
+fn enough_ports(load: &Load, address: IpAddr) -> Result<(), PreflightError> {
+    let Model::Open(open) = &load.model else { return Ok(()) };
+    let closes = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
+    };
+    if !load.headers.iter().any(closes) || machine::reuses_ports(address) {
+        return Ok(());
+    }
+    let Some(ports) = machine::local_ports() else { return Ok(()) };
+    let highest = open.stages.iter().map(|stage| stage.rate).fold(0.0, f64::max);
+    forecast(highest, open.length(), ports)
+}
+
+/// Whether so many connections per second, for so long, leave ports free.
+fn forecast(rate: f64, length: Duration, ports: u64) -> Result<(), PreflightError> {
+    let taken = rate * length.min(TIME_WAIT).as_secs_f64();
+    if taken <= ports as f64 * PORTS_SHARE {
+        return Ok(());
+    }
+    Err(PreflightError::Ports { rate, ports, seconds: ports as f64 / rate })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_counted_before_they_run_out() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        // The usual range, and the rate at which four fifths of it last a minute (376 per second).
+        assert!(forecast(376.0, minutes(10), 28_232).is_ok());
+        assert!(forecast(1000.0, Duration::from_secs(20), 28_232).is_ok());
+        let refused = forecast(1000.0, minutes(1), 28_232).unwrap_err().to_string();
+        assert!(refused.contains("28232") && refused.contains("28 s"), "{refused}");
+    }
+}
