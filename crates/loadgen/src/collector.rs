@@ -9,6 +9,7 @@ use report::histogram::{Distribution, Histogram, Percentile};
 
 use crate::clock::{Nanos, SECOND};
 use crate::recorder::Interval;
+use crate::tally::Tally;
 use crate::worker::{Message, SlotReport};
 
 /// Collects what the workers measure.
@@ -16,7 +17,9 @@ use crate::worker::{Message, SlotReport};
 pub struct Collector {
     /// Everything so far.
     pub total: Interval,
-    /// The wall clock at time zero.
+    /// By name, by check and by header value; whole when every worker is done.
+    pub tally: Tally,
+    /// The wall clock at time zero: after the warm-up, where there is one.
     pub started: SystemTime,
     /// What each worker did, once it is done.
     pub workers: Vec<WorkerTotals>,
@@ -44,6 +47,7 @@ impl Collector {
     pub fn new(emptied: Vec<mpsc::Sender<Box<Interval>>>) -> Self {
         Self {
             total: Interval::default(),
+            tally: Tally::default(),
             started: SystemTime::UNIX_EPOCH,
             workers: vec![WorkerTotals::default(); emptied.len()],
             series: SeriesBuilder::default(),
@@ -66,7 +70,8 @@ impl Collector {
                 // A worker that is done needs no more of them.
                 let _ = self.emptied[worker].send(interval);
             }
-            Message::Done { worker, slots, last_end, cpu } => {
+            Message::Done { worker, slots, last_end, cpu, tally } => {
+                self.tally.merge(&tally);
                 self.workers[worker] = WorkerTotals { slots, last_end, cpu };
                 self.reached[worker] = None;
             }
@@ -216,7 +221,8 @@ mod tests {
         assert_eq!(send(1, 0, 10), [11]);
         // A worker that had nothing to tell of second 1 hands over second 2 next.
         assert_eq!(send(1, 2, 20), [2]);
-        let done = |worker| Message::Done { worker, slots: vec![], last_end: 0, cpu: None };
+        let done =
+            |worker| Message::Done { worker, slots: vec![], last_end: 0, cpu: None, tally: Box::default() };
         assert!(collector.take(done(0)).iter().map(|second| second.counts.ok).eq([20]));
         assert!(!collector.is_done());
         collector.take(done(1));

@@ -8,6 +8,7 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use report::document::Generator;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -15,6 +16,7 @@ use tokio::task::LocalSet;
 use crate::clock::{self, RealTimer, Timer, Timerfd};
 use crate::collector::Collector;
 use crate::engine::Engine;
+use crate::health::Watch;
 use crate::recorder::Interval;
 use crate::worker::{self, Link, Model, Opened, Orders, Phase};
 
@@ -43,8 +45,10 @@ pub enum FleetError {
 pub struct Outcome {
     /// Everything measured.
     pub collector: Collector,
-    /// When the run was told to stop early, in nanoseconds since time zero.
+    /// When the run was told to stop early, in nanoseconds since time zero; 0 in the warm-up.
     pub stopped_at: Option<u64>,
+    /// What the machine did meanwhile.
+    pub generator: Generator,
 }
 
 /// How many there are of everything.
@@ -109,9 +113,10 @@ where
     let threads = threads.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut collector = Collector::new(emptied);
     ready.wait();
-    collector.started = clock::wall();
+    collector.started = clock::wall() + Duration::from_nanos(orders.zero);
     let timer = *zero.get_or_init(RealTimer::start);
     ready.wait();
+    let watch = Watch::start(timer);
 
     let mut stopped_at = None;
     let mut seconds = Vec::new();
@@ -123,17 +128,19 @@ where
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if attend(&seconds, &collector) == Attention::Stop && stopped_at.is_none() {
-            stopped_at = Some(timer.now());
+            stopped_at = Some(timer.now().saturating_sub(orders.zero));
             let _ = phase.send(Phase::Stopping);
         }
         seconds.clear();
     }
+    let slots = collector.workers.iter().flat_map(|worker| &worker.slots);
+    let generator = watch.finish(slots.map(|slot| slot.late).sum());
     let _ = phase.send(Phase::Closing);
     for thread in threads {
         // A worker's panic was printed when it happened; the run ends with an account that does not balance.
         let _ = thread.join();
     }
-    Ok(Outcome { collector, stopped_at })
+    Ok(Outcome { collector, stopped_at, generator })
 }
 
 /// A runtime for one worker, and the file of its alarm.
@@ -153,10 +160,7 @@ async fn prepare<E: Engine<RealTimer>>(
     let engine = Rc::new(engine());
     let opened = match orders.model {
         Model::Closed { .. } => worker::unopened(slots),
-        Model::Open => {
-            worker::open(RealTimer::start(), Rc::clone(&engine), Arc::clone(&orders.request.origin), slots)
-                .await
-        }
+        Model::Open => worker::open(RealTimer::start(), Rc::clone(&engine), &orders.source, slots).await,
     };
     (alarm, engine, opened)
 }

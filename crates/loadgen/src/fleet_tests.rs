@@ -1,13 +1,15 @@
 use super::*;
 use crate::engine::fake::{Behaviour, Fake};
 use crate::schedule::{Schedule, closed};
-use crate::source::Request;
+use crate::source::{Request, Source};
 
 fn orders(schedule: Schedule) -> Orders {
-    let request = Request::new("GET", "http://fake/".parse().unwrap(), &[], bytes::Bytes::new());
+    let request = Request::new("GET", "http://fake/".parse().unwrap(), [], bytes::Bytes::new());
     Orders {
         schedule: Arc::new(schedule),
-        request: Arc::new(request),
+        source: Arc::new(Source::one(request)),
+        watch: Arc::default(),
+        zero: 0,
         timeout: None,
         end: None,
         drain: 0,

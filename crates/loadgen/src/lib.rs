@@ -2,15 +2,20 @@
 
 pub mod address;
 pub mod arrival;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod collector;
+pub mod curl;
+pub mod debug;
 pub mod engine;
 pub mod fleet;
 mod hash;
+pub mod health;
 pub mod interval_log;
 pub mod launch;
 pub mod machine;
+pub mod mix;
 pub mod options;
 pub mod plan;
 pub mod preflight;
@@ -24,6 +29,7 @@ pub mod scenario;
 pub mod schedule;
 pub mod selftest;
 pub mod source;
+pub mod tally;
 pub mod truth;
 pub mod verify;
 pub mod worker;

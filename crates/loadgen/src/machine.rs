@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use report::document::Machine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::hash::fnv1a;
 
@@ -35,6 +37,96 @@ pub fn process_cpu(pid: u32) -> Option<u64> {
 /// CPUs that this process may use: affinity and cgroup quota.
 pub fn cpus_allowed() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// What the system has counted so far against this process, in nanoseconds, where it tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CpuUse {
+    /// CPU time of this process, user and system.
+    pub process_ns: Option<u64>,
+    /// Time for which its control group (version 2), or one above it, was not allowed to run: the longest.
+    pub throttled_ns: Option<u64>,
+    /// Time that the hypervisor gave to others: the mean of the CPUs that this process may use.
+    pub stolen_ns: Option<u64>,
+    /// Time in which some task of the machine waited for a CPU.
+    pub pressure_ns: Option<u64>,
+}
+
+impl CpuUse {
+    /// As of now.
+    pub fn now() -> Self {
+        Self {
+            process_ns: process_cpu(std::process::id()),
+            throttled_ns: throttled(),
+            stolen_ns: fs::read_to_string("/proc/stat").ok().and_then(|text| stolen(&text, is_allowed())),
+            pressure_ns: fs::read_to_string("/proc/pressure/cpu").ok().and_then(|text| pressure(&text)),
+        }
+    }
+}
+
+/// CPUs that this process may use, in thousandths: those of its affinity or, where smaller, the quota of its control
+/// group (version 2).
+pub fn cpus_milli() -> u64 {
+    let affinity = sched_getaffinity(None).map_or(0, |set| u64::from(set.count()));
+    let affinity = if affinity == 0 { cpus_allowed().get() as u64 } else { affinity } * 1000;
+    let quotas = control_groups()
+        .into_iter()
+        .filter_map(|folder| quota_milli(&fs::read_to_string(folder.join("cpu.max")).ok()?));
+    quotas.fold(affinity, u64::min).max(1)
+}
+
+/// Whether this process may use the CPU of a number.
+fn is_allowed() -> impl Fn(usize) -> bool {
+    let set = sched_getaffinity(None).ok();
+    move |cpu| set.is_none_or(|set| cpu < CpuSet::MAX_CPU && set.is_set(cpu))
+}
+
+/// The folders of this process's control group (version 2) and of those above it.
+fn control_groups() -> Vec<PathBuf> {
+    const ROOTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else { return Vec::new() };
+    let above = |root: &str| {
+        let folder = Path::new(root).join(path);
+        let folders: Vec<PathBuf> = folder.ancestors().map(Path::to_owned).collect();
+        folders.into_iter().take_while(|folder| folder.starts_with("/sys/fs/cgroup")).collect::<Vec<_>>()
+    };
+    ROOTS.iter().flat_map(|root| above(root)).collect()
+}
+
+/// `200000 100000` is two CPUs; `max 100000` is no quota.
+fn quota_milli(text: &str) -> Option<u64> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    quota.parse::<u64>().ok()?.saturating_mul(1000).checked_div(period.parse().ok()?)
+}
+
+fn throttled() -> Option<u64> {
+    let texts =
+        control_groups().into_iter().filter_map(|folder| fs::read_to_string(folder.join("cpu.stat")).ok());
+    texts.filter_map(|text| throttled_of(&text)).max()
+}
+
+fn throttled_of(text: &str) -> Option<u64> {
+    let microseconds = text.lines().find_map(|line| line.strip_prefix("throttled_usec "))?;
+    Some(microseconds.trim().parse::<u64>().ok()?.saturating_mul(1000))
+}
+
+/// The eighth number of each CPU's line of `/proc/stat`, in ticks.
+fn stolen(text: &str, is_allowed: impl Fn(usize) -> bool) -> Option<u64> {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    let ticks = text.lines().filter_map(|line| {
+        let (cpu, fields) = line.strip_prefix("cpu")?.split_once(' ')?;
+        let cpu = cpu.parse().ok().filter(|&cpu| is_allowed(cpu));
+        cpu.and_then(|_| fields.split_ascii_whitespace().nth(7)?.parse::<u64>().ok())
+    });
+    let times: Vec<u64> = ticks.map(|ticks| ticks.saturating_mul(1_000_000_000) / per_second).collect();
+    times.iter().sum::<u64>().checked_div(times.len() as u64)
+}
+
+/// The total of the line `some`, in microseconds.
+fn pressure(text: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.starts_with("some "))?;
+    Some(line.split_once("total=")?.1.trim().parse::<u64>().ok()?.saturating_mul(1000))
 }
 
 /// Raises the limit of open files for so many connections, where it is too low.
@@ -167,6 +259,29 @@ mod tests {
         }
         assert!(thread_cpu().unwrap().0 > 0, "{sum}");
         assert_eq!(process_cpu(u32::MAX), None);
+    }
+
+    #[test]
+    fn the_files_of_the_system_are_read_as_they_are_written() {
+        assert_eq!(quota_milli("200000 100000\n"), Some(2000));
+        assert_eq!(quota_milli("50000 100000\n"), Some(500));
+        assert_eq!((quota_milli("max 100000\n"), quota_milli("1 0"), quota_milli("")), (None, None, None));
+        let stat = "usage_usec 9\nnr_periods 3\nnr_throttled 2\nthrottled_usec 1500\n";
+        assert_eq!((throttled_of(stat), throttled_of("usage_usec 9\n")), (Some(1_500_000), None));
+        let ticks = 1_000_000_000 / rustix::param::clock_ticks_per_second();
+        let stat =
+            "cpu  9 9 9 9 9 9 9 60 0 0\ncpu0 1 2 3 4 5 6 7 20 0 0\ncpu1 1 2 3 4 5 6 7 40 0 0\nintr 5\n";
+        assert_eq!(stolen(stat, |_| true), Some(30 * ticks));
+        assert_eq!(stolen(stat, |cpu| cpu == 1), Some(40 * ticks));
+        assert_eq!(stolen("intr 5\n", |_| true), None);
+        let psi = "some avg10=0.13 avg60=1.40 avg300=1.16 total=17\nfull avg10=0.00 total=3\n";
+        assert_eq!((pressure(psi), pressure("")), (Some(17_000), None));
+    }
+
+    #[test]
+    fn the_quota_is_at_most_the_affinity() {
+        let cpus = cpus_milli();
+        assert!(cpus > 0 && cpus <= 1000 * cpus_total().max(1), "{cpus}");
     }
 
     #[test]

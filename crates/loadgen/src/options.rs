@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::address::{ConnectTo, ProxyUrl, Resolve};
 use crate::arrival::Arrival;
+use crate::check::Check;
 use crate::quantity::{Rate, Span, Stages, Timeout};
 
 /// A whole number from 1 on, refused in words that mean something to a person.
@@ -84,6 +85,28 @@ pub struct LoadOptions {
     #[arg(long, value_name = "TIME")]
     pub drain: Option<Span>,
 
+    /// Load before the measured one begins, such as 5s; its requests are in no figure
+    #[arg(long, value_name = "TIME")]
+    pub warmup: Option<Span>,
+
+    /// File of many requests to choose from: a URL or path per line, or JSON lines (url, method, headers, body, ...)
+    #[arg(long, value_name = "FILE")]
+    pub mix: Option<PathBuf>,
+
+    /// A whole curl command, as browsers copy it; flags beside it win
+    #[arg(long, value_name = "COMMAND", allow_hyphen_values = true)]
+    pub curl: Option<String>,
+
+    /// What must hold of every answer, such as "status == 200", "header content-type contains json",
+    /// "body matches REGEX" or "body size > 10"; may be repeated
+    #[arg(long, value_name = "CHECK")]
+    #[serde(default)]
+    pub check: Vec<Check>,
+
+    /// Count answers by the value of this header field, such as the one that names the server behind a proxy
+    #[arg(long, value_name = "NAME")]
+    pub count_header: Option<String>,
+
     /// HTTP method [default: GET]
     #[arg(short = 'm', long, alias = "m", value_name = "METHOD")]
     pub method: Option<String>,
@@ -97,7 +120,7 @@ pub struct LoadOptions {
     #[arg(short = 'A', long, alias = "A", value_name = "TYPE")]
     pub accept: Option<String>,
 
-    /// Content-Type header, sent with every request [default: text/html]
+    /// Content-Type header, sent with every request; empty for none [default: text/html]
     #[arg(short = 'T', long, alias = "T", value_name = "TYPE")]
     pub content_type: Option<String>,
 
@@ -230,6 +253,8 @@ impl LoadOptions {
         };
         let mut header = lower.header;
         header.extend(self.header);
+        let mut check = lower.check;
+        check.extend(self.check);
         Self {
             requests: stop.0,
             connections: self.connections.or(lower.connections),
@@ -241,6 +266,11 @@ impl LoadOptions {
             seed: self.seed.or(lower.seed),
             timeout: self.timeout.or(lower.timeout),
             drain: self.drain.or(lower.drain),
+            warmup: self.warmup.or(lower.warmup),
+            mix: self.mix.or(lower.mix),
+            curl: self.curl.or(lower.curl),
+            check,
+            count_header: self.count_header.or(lower.count_header),
             method: self.method.or(lower.method),
             header,
             accept: self.accept.or(lower.accept),

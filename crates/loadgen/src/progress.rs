@@ -14,6 +14,7 @@ use crate::recorder::{Counts, Interval};
 #[derive(Debug, Clone)]
 pub struct Progress {
     stop: Stop,
+    warmup: Duration,
     seconds: u64,
     last: Counts,
 }
@@ -21,7 +22,7 @@ pub struct Progress {
 impl Progress {
     /// Nothing yet.
     pub fn new(load: &Load) -> Self {
-        Self { stop: load.stop, seconds: 0, last: Counts::default() }
+        Self { stop: load.stop, warmup: load.warmup, seconds: 0, last: Counts::default() }
     }
 
     /// Takes in the seconds completed since.
@@ -37,8 +38,9 @@ impl Progress {
         self.seconds
     }
 
-    /// Done and to do: milliseconds (elapsed time decides) or requests.
+    /// Done and to do: milliseconds (elapsed time decides) or requests. `elapsed`: since the load began, warm-up included.
     pub fn position(&self, elapsed: Duration, collector: &Collector) -> (u64, u64) {
+        let elapsed = elapsed.saturating_sub(self.warmup);
         match self.stop {
             Stop::Duration(total) => {
                 let total = nanos(total) / 1_000_000;
@@ -57,7 +59,7 @@ impl Progress {
         let rate = format!("{} req/s", units::count(self.last.answered()));
         let p99 = p99.map_or_else(String::new, |p99| format!(", p99 {}", units::nanos(p99)));
         let counts = &collector.total.counts;
-        let errors = counts.unanswered() + counts.http_error;
+        let errors = counts.unanswered() + counts.http_error + counts.check_failed;
         let errors =
             if errors == 0 { String::new() } else { format!(", {}", units::counted(errors, "error")) };
         format!("{rate}{p99}{errors}")

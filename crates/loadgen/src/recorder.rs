@@ -31,6 +31,8 @@ pub struct Sample<'a> {
     pub end: Nanos,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether it was answered and the answer failed a check.
+    pub check_failed: bool,
     /// What is known of its way.
     pub trace: &'a Trace,
 }
@@ -67,6 +69,8 @@ pub struct Counts {
     pub aborted: u64,
     /// Answered before the end of the window.
     pub answered_in_window: u64,
+    /// Of `ok`, those whose answer failed a check.
+    pub check_failed: u64,
     /// Connections established.
     pub opened: u64,
     /// Requests over a connection that had carried one before.
@@ -85,6 +89,7 @@ impl Counts {
         self.timeout += other.timeout;
         self.aborted += other.aborted;
         self.answered_in_window += other.answered_in_window;
+        self.check_failed += other.check_failed;
         self.opened += other.opened;
         self.reused += other.reused;
         self.reopened += other.reopened;
@@ -183,8 +188,8 @@ impl Interval {
         *self = Self { latencies: mem::take(&mut self.latencies), ..Self::default() };
     }
 
-    fn add(&mut self, sample: &Sample<'_>, window_end: Option<Nanos>) {
-        let Sample { begin, end, outcome, trace } = sample;
+    fn add(&mut self, sample: &Sample<'_>, zero: Nanos, window_end: Option<Nanos>) {
+        let Sample { begin, end, outcome, check_failed, trace } = sample;
         let elapsed = end.saturating_sub(*begin);
         match outcome {
             Outcome::Answered(status) => {
@@ -192,6 +197,7 @@ impl Interval {
                 self.counts.answered_in_window +=
                     u64::from(window_end.is_none_or(|window_end| *end < window_end));
                 *self.status.entry(*status).or_default() += 1;
+                self.counts.check_failed += u64::from(*check_failed && *status < 400);
                 self.latencies.answered.record(elapsed);
                 let service_begin = trace.service_begin.unwrap_or(trace.first_write);
                 self.latencies.service.record(end.saturating_sub(service_begin));
@@ -199,14 +205,15 @@ impl Interval {
             }
             Outcome::Failed(failure) => {
                 self.counts.failed += 1;
+                let at = end.saturating_sub(zero);
                 let record = self.failures.entry(failure.kind).or_insert_with(|| FailureRecord {
                     count: 0,
-                    first_ns: *end,
-                    last_ns: *end,
+                    first_ns: at,
+                    last_ns: at,
                     sample: failure.message.clone(),
                 });
                 record.count += 1;
-                record.last_ns = *end;
+                record.last_ns = at;
                 self.latencies.failed.record(elapsed);
             }
             Outcome::TimedOut => {
@@ -273,36 +280,48 @@ fn merge_failure(sum: &mut FailureRecord, new: &FailureRecord) {
 #[derive(Debug)]
 pub struct Recorder {
     current: Box<Interval>,
+    /// When what is measured begins: after a warm-up, or at 0. Intervals and failures are counted from there.
+    zero: Nanos,
     /// Answers that end at or after this moment do not count for the rate.
     window_end: Option<Nanos>,
 }
 
 impl Recorder {
-    /// A recorder at time zero. `window_end`: the planned end of the window, where there is one.
-    pub fn new(window_end: Option<Nanos>) -> Self {
-        Self { current: Box::default(), window_end }
+    /// A recorder of what is measured from the moment `zero` on. `window_end`: the planned end of the window, where
+    /// there is one. Both by the clock of the workers, which begins with the warm-up.
+    pub fn new(zero: Nanos, window_end: Option<Nanos>) -> Self {
+        Self { current: Box::default(), zero, window_end }
+    }
+
+    fn second(&self, now: Nanos) -> u64 {
+        now.saturating_sub(self.zero) / SECOND
     }
 
     /// Whether the current interval is over, so that [`Self::turn`] is due.
     pub fn is_over(&self, now: Nanos) -> bool {
-        now / SECOND > self.current.index
+        self.second(now) > self.current.index
     }
 
     /// Gives the current interval away and goes on with `empty` in the second of `now`.
     pub fn turn(&mut self, now: Nanos, mut empty: Box<Interval>) -> Box<Interval> {
-        empty.index = now / SECOND;
+        empty.index = self.second(now);
         mem::replace(&mut self.current, empty)
     }
 
     /// Adds one finished request to the current interval.
     pub fn record(&mut self, sample: &Sample<'_>) {
-        self.current.add(sample, self.window_end);
+        self.current.add(sample, self.zero, self.window_end);
     }
 
     /// Adds a connection that was opened before time zero.
     pub fn record_connection(&mut self, trace: &Trace) {
         self.current.counts.opened += trace.opened;
         self.current.add_connect(trace);
+    }
+
+    /// Adds what a request of the warm-up leaves behind: the connections it opened.
+    pub fn record_warmup(&mut self, trace: &Trace) {
+        self.current.counts.opened += trace.opened;
     }
 
     /// Ends the window now, earlier than planned.
@@ -321,12 +340,12 @@ mod tests {
     use super::*;
 
     fn sample(begin: Nanos, end: Nanos, outcome: Outcome, trace: &Trace) -> Sample<'_> {
-        Sample { begin, end, outcome, trace }
+        Sample { begin, end, outcome, check_failed: false, trace }
     }
 
     #[test]
     fn each_outcome_has_its_own_place() {
-        let mut recorder = Recorder::new(Some(100));
+        let mut recorder = Recorder::new(0, Some(100));
         let trace = Trace {
             first_write: 12,
             last_write: Some(15),
@@ -379,7 +398,7 @@ mod tests {
 
     #[test]
     fn intervals_turn_by_the_second_and_merge_to_the_whole() {
-        let mut recorder = Recorder::new(None);
+        let mut recorder = Recorder::new(0, None);
         let trace = Trace::default();
         recorder.record(&sample(0, 10, Outcome::Answered(200), &trace));
         assert!(!recorder.is_over(SECOND - 1));

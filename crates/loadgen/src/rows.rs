@@ -179,13 +179,15 @@ impl Feed {
 pub struct Batch {
     feed: Feed,
     worker: usize,
+    /// Where time zero lies on the worker's clock: all that is told counts from it.
+    zero: Nanos,
     rows: RefCell<Vec<Row>>,
 }
 
 impl Batch {
-    /// That of a worker, with nothing in it.
-    pub fn new(feed: Feed, worker: usize) -> Self {
-        Self { feed, worker, rows: RefCell::default() }
+    /// That of a worker, with nothing in it. `zero`: where time zero lies on its clock, after the warm-up.
+    pub fn new(feed: Feed, worker: usize, zero: Nanos) -> Self {
+        Self { feed, worker, zero, rows: RefCell::default() }
     }
 
     /// Adds a request that ended just now.
@@ -195,17 +197,21 @@ impl Batch {
             if rows.capacity() == 0 {
                 rows.reserve_exact(BATCH);
             }
-            rows.push(Row::of(sample, start, (self.worker, slot)));
+            let zero = self.zero;
+            let begin = sample.begin.saturating_sub(zero);
+            let end = sample.end.saturating_sub(zero);
+            let row = Row::of(sample, start.saturating_sub(zero), (self.worker, slot));
+            rows.push(Row { begin, end, ..row });
             rows.len() >= BATCH
         };
         if is_full {
-            self.hand_over(Some(sample.end));
+            self.hand_over(Some(sample.end.saturating_sub(self.zero)));
         }
     }
 
     /// Nothing that ended before `now` follows.
     pub fn turn(&self, now: Nanos) {
-        self.hand_over(Some(now));
+        self.hand_over(Some(now.saturating_sub(self.zero)));
     }
 
     /// Nothing follows.
@@ -319,9 +325,10 @@ mod tests {
 
     fn told(feed: &Feed, worker: usize, ends: &[Nanos], reached: Option<Nanos>) {
         let trace = Trace::default();
-        let batch = Batch::new(feed.clone(), worker);
+        let batch = Batch::new(feed.clone(), worker, 0);
         for &end in ends {
-            let sample = Sample { begin: 0, end, outcome: Outcome::TimedOut, trace: &trace };
+            let sample =
+                Sample { begin: 0, end, outcome: Outcome::TimedOut, check_failed: false, trace: &trace };
             batch.push(&sample, 0, 0);
         }
         batch.hand_over(reached);
@@ -379,7 +386,9 @@ mod tests {
             opened: 1,
             ..Trace::default()
         };
-        let row = |outcome, trace| Row::of(&Sample { begin: 2, end: 51, outcome, trace }, 3, (1, 4));
+        let row = |outcome, trace| {
+            Row::of(&Sample { begin: 2, end: 51, outcome, check_failed: false, trace }, 3, (1, 4))
+        };
         let answered = row(Outcome::Answered(200), &trace);
         assert_eq!((answered.begin, answered.start, answered.end), (2, 3, 51));
         assert_eq!((answered.dns, answered.connect), (Some(1), Some(9)));

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use report::document::{
-    Account, Connections, Ended, Instance, Latencies, RUN_SCHEMA, Run, Verification, Window, Worker,
+    Account, Connections, Ended, Instance, Latencies, RUN_SCHEMA, Run, Verification, Warmup, Window, Worker,
 };
 use report::histogram::Histogram;
 
+use crate::arrival::Stage;
 use crate::clock::{self, Nanos, SECOND, nanos};
 use crate::collector::Collector;
 use crate::engine::dial::{Dialer, TlsError};
@@ -22,8 +23,8 @@ use crate::plan::{EngineKind, Load, Model, Open, Plan, Stop, TlsOptions};
 use crate::preflight::{self, PreflightError};
 use crate::recorder::Interval;
 use crate::rows::Feed;
-use crate::schedule::{Schedule, closed};
-use crate::source::Request;
+use crate::schedule::{Release, Schedule, closed};
+use crate::source::Source;
 use crate::worker::{self, Orders};
 use crate::{arrival, machine, verify};
 
@@ -133,13 +134,15 @@ pub enum RunError {
 /// # Errors
 /// When the load could not begin. Nothing is left running then.
 pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> Result<Run, RunError> {
-    let connections = plan.load.connections.get();
+    let connections =
+        plan.load.connections.get() * plan.load.mix.as_ref().map_or(1, |mix| mix.origins.max(1));
     let raised = machine::allow_connections(connections).map_err(|(needed, allowed)| RunError::Files {
         connections,
         needed,
         allowed,
     })?;
     let mut notes: Vec<String> = raised.into_iter().collect();
+    notes.extend(plan.load.mix.as_ref().and_then(|mix| mix.note()));
     let mut dialer = dialer(&plan.load).map_err(PreflightError::Setup)?;
     let started = launch::start(&plan.target, context.program, &context.interrupt.cancel);
     // Looked at first: a start that a signal cut short is no failure of the target.
@@ -147,14 +150,15 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
         return Err(RunError::Interrupted(signal));
     }
     let mut target = started?;
-    let request = plan.request(target.address());
-    let found = preflight::look(&plan.load, &request.origin, &mut dialer, &context.interrupt.cancel)?;
+    let source = Arc::new(plan.source(target.address()));
+    let found =
+        preflight::look(&plan.load, &source.request(0).origin, &mut dialer, &context.interrupt.cancel)?;
     if let Some(signal) = context.interrupt.signal() {
         return Err(RunError::Interrupted(signal));
     }
     notes.extend(found.notes);
     observer.begin(plan);
-    let loaded = load(plan, &request, Arc::new(dialer), context.rows.clone(), |seconds, collector| {
+    let loaded = load(plan, &source, Arc::new(dialer), context.rows.clone(), |seconds, collector| {
         let attention = observer.seconds(seconds, collector);
         for died in target.check() {
             observer.note(&died);
@@ -168,12 +172,12 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     observer.unsent(&due.unsent);
     let ended = ended(&outcome, context.interrupt, &target);
     let remains = target.stop();
-    let totals = Totals { plan, outcome: &outcome, due };
-    let account = totals.account();
+    let totals = Totals { plan, source: &source, outcome: &outcome, due };
+    let (account, warmup) = (totals.account(), outcome.collector.tally.warmup);
     let verification = remains.database.as_ref().and_then(|database| {
         let contents = verify::look_into(context.program, &database.path());
         contents
-            .map(|contents| verify::verification(contents, &account))
+            .map(|contents| verify::verification(contents, &account, warmup))
             .map_err(|error| notes.push(error.to_string()))
             .ok()
     });
@@ -184,9 +188,10 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
 }
 
 /// What makes the connections. Files that it needs are read before anything is started.
-fn dialer(load: &Load) -> Result<Dialer, TlsError> {
+pub(crate) fn dialer(load: &Load) -> Result<Dialer, TlsError> {
     let dialer = Dialer::new(&load.route)?;
-    if load.url.scheme() == "https" || load.route.tls != TlsOptions::default() {
+    let is_tls = load.url.scheme() == "https" || load.mix.as_ref().is_some_and(|mix| mix.tls);
+    if is_tls || load.route.tls != TlsOptions::default() {
         dialer.tls()?;
     }
     Ok(dialer)
@@ -195,37 +200,24 @@ fn dialer(load: &Load) -> Result<Dialer, TlsError> {
 /// Runs the fleet with the plan's engine. Also gives what fell due.
 fn load(
     plan: &Plan,
-    request: &Request,
+    source: &Arc<Source>,
     dialer: Arc<Dialer>,
     rows: Option<Feed>,
     attend: impl FnMut(&[Interval], &Collector) -> Attention,
 ) -> Result<(Outcome, Due), RunError> {
     let load = &plan.load;
+    // The workers' clock begins with the warm-up.
+    let zero = nanos(load.warmup);
     let end = match load.stop {
         Stop::Requests(_) => None,
-        Stop::Duration(duration) => Some(nanos(duration)),
+        Stop::Duration(duration) => Some(zero.saturating_add(nanos(duration))),
     };
-    let (schedule, model) = match (&load.model, load.stop) {
-        // Everything due before the end is sent, late if need be: the schedule ends by itself.
-        (Model::Open(Open { stages, arrival, seed }), _) => {
-            (Schedule::new(arrival::releases(stages, *arrival, *seed), None), worker::Model::Open)
-        }
-        (Model::Closed { rate_per_connection }, stop) => {
-            let tick = rate_per_connection
-                .map(|rate| nanos(Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX)).max(1));
-            let schedule = match stop {
-                Stop::Requests(requests) => {
-                    let requests = usize::try_from(requests).unwrap_or(usize::MAX);
-                    Schedule::new(closed().take(requests), end)
-                }
-                Stop::Duration(_) => Schedule::new(closed(), end),
-            };
-            (schedule, worker::Model::Closed { tick })
-        }
-    };
+    let (schedule, model) = schedule(load, zero, end);
     let orders = Orders {
         schedule: Arc::new(schedule),
-        request: Arc::new(request.clone()),
+        source: Arc::clone(source),
+        watch: Arc::new(load.watch.clone()),
+        zero,
         timeout: load.timeout.map(nanos),
         end,
         drain: nanos(load.drain),
@@ -242,7 +234,7 @@ fn load(
         }
         EngineKind::Reqwest => {
             // Made once here, so that a request it cannot carry is refused before anything starts.
-            let engine = Reqwest::new(request, &load.route, &dialer)?;
+            let engine = Reqwest::new(Arc::clone(source), &load.route, &dialer)?;
             fleet::run(&orders, crew, move || engine.clone(), attend)?
         }
         EngineKind::Fake => {
@@ -254,10 +246,41 @@ fn load(
     Ok((outcome, Due { taken: orders.schedule.taken(), unsent }))
 }
 
+/// When requests are due, and for what a connection waits. The warm-up is the same load before `zero`: as many requests as
+/// go (closed model), or the first rate of the schedule, with a seed of its own.
+fn schedule(load: &Load, zero: Nanos, end: Option<Nanos>) -> (Schedule, worker::Model) {
+    match (&load.model, load.stop) {
+        // Everything due before the end is sent, late if need be: the schedule ends by itself.
+        (Model::Open(Open { stages, arrival, seed }), _) => {
+            let later = move |release| match release {
+                Release::At(due) => Release::At(due.saturating_add(zero)),
+                Release::Now => Release::Now,
+            };
+            let schedule = Schedule::new(arrival::releases(stages, *arrival, *seed).map(later), None);
+            let rate = stages.first().map_or(0.0, |stage| stage.rate);
+            let warmup = [Stage { length: zero, rate }];
+            let warmup = arrival::releases(&warmup, *arrival, seed.wrapping_add(1));
+            (schedule.after(warmup, zero), worker::Model::Open)
+        }
+        (Model::Closed { rate_per_connection }, stop) => {
+            let tick = rate_per_connection
+                .map(|rate| nanos(Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX)).max(1));
+            let schedule = match stop {
+                Stop::Requests(requests) => {
+                    let requests = usize::try_from(requests).unwrap_or(usize::MAX);
+                    Schedule::new(closed().take(requests), end)
+                }
+                Stop::Duration(_) => Schedule::new(closed(), end),
+            };
+            (schedule.after(closed(), zero), worker::Model::Closed { tick })
+        }
+    }
+}
+
 /// Finds what fell due and was never sent, and puts it into the distribution at the time it had waited.
 fn unsent(outcome: &mut Outcome, orders: &Orders) -> Histogram {
     let gave_up = match outcome.stopped_at {
-        Some(stopped) => stopped,
+        Some(stopped) => stopped.saturating_add(orders.zero),
         None => orders.end.unwrap_or(0).saturating_add(orders.drain),
     };
     let mut unsent = Histogram::new();
@@ -290,6 +313,7 @@ struct Due {
 /// From what the workers measured to what the document holds.
 struct Totals<'a> {
     plan: &'a Plan,
+    source: &'a Source,
     outcome: &'a Outcome,
     due: Due,
 }
@@ -309,6 +333,7 @@ impl Totals<'_> {
             timeout: counts.timeout,
             aborted: counts.aborted,
             answered_in_window: counts.answered_in_window,
+            check_failed: counts.check_failed,
         }
     }
 
@@ -377,8 +402,14 @@ impl Totals<'_> {
             .collect()
     }
 
+    fn warmup(&self) -> Option<Warmup> {
+        let planned_ns = nanos(self.plan.load.warmup);
+        let (sent, ok) = self.outcome.collector.tally.warmup;
+        (planned_ns > 0).then_some(Warmup { planned_ns, sent, ok })
+    }
+
     fn document(&self, context: &Context<'_>, account: Account) -> Run {
-        let total = &self.outcome.collector.total;
+        let Collector { total, tally, .. } = &self.outcome.collector;
         let started = clock::timestamp(self.outcome.collector.started);
         Run {
             schema: RUN_SCHEMA.to_owned(),
@@ -400,10 +431,15 @@ impl Totals<'_> {
             connections: self.connections(),
             series: self.outcome.collector.series(),
             workers: self.workers(),
+            generator: Some(self.outcome.generator.clone()),
             instances: Vec::<Instance>::new(),
             verification: None::<Verification>,
             redirects: total.counts.redirects,
             negotiated: None,
+            warmup: self.warmup(),
+            requests: tally.requests(self.source.names()),
+            checks: tally.checks(&self.plan.load.watch),
+            header_values: tally.header_values(&self.plan.load.watch),
             notes: Vec::new(),
         }
     }

@@ -114,6 +114,8 @@ mod tests {
         assert!(error.contains("line 3") && error.contains("conections"), "{error}");
         assert!(parse("[targets]\n").is_err());
         assert!(parse("[load]\nconnections = 0\n").is_err());
+        let error = parse("[load]\ncheck = [\"status is 200\"]\n").unwrap_err();
+        assert!(error.contains("line 2") && error.contains("`is 200` is no condition"), "{error}");
         assert!(parse("[load]\nduration = \"10\"\n").unwrap_err().contains("did you mean `10s`?"));
     }
 

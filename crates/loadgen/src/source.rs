@@ -1,17 +1,24 @@
-//! What is sent? The one static request of a run, prepared once.
+//! What is sent? Static requests, each prepared once: the one of a plain run, or those of a mix.
+
+mod many;
 
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use url::{Host, Url};
 
+pub use self::many::{Entry, Source};
+
 /// Header fields that tell who asks. They are not stored, and not carried to another host.
-const SECRETS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+const SECRETS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
 /// Whether a header field holds a secret.
 pub fn is_secret(name: &str) -> bool {
     SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
+
+/// A slot whose requests go to several origins keeps connections to so many of them, those used last.
+pub const POOLED_ORIGINS: usize = 8;
 
 /// Where a connection leads: requests share connections of the same origin, and of no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +33,7 @@ pub struct Origin {
 
 impl Origin {
     /// The origin of a URL of scheme `http` or `https`, which has a host.
-    fn of(url: &Url) -> Self {
+    pub(crate) fn of(url: &Url) -> Self {
         let host = url.host().map_or_else(|| Host::Domain(String::new()), |host| host.to_owned());
         Self { tls: url.scheme() == "https", host, port: url.port_or_known_default().unwrap_or(80) }
     }
@@ -42,19 +49,30 @@ pub struct Request {
     /// The origin of the URL.
     pub origin: Arc<Origin>,
     /// Header fields in the order in which they are sent, `Host` and `Content-Length` included.
-    pub headers: Vec<(String, String)>,
+    pub headers: Arc<[(String, String)]>,
     /// The body; empty for none.
     pub body: Bytes,
     /// Whether it asks for the connection to be closed after the answer.
     pub close: bool,
     /// Head and body as HTTP/1.1 puts them on the wire: one write.
     pub wire: Bytes,
+    /// What is kept of its answer.
+    pub keep: Keep,
     /// The head as HTTP/2 has it, or why it cannot: made by the engine that first needs it.
     pub(crate) http2_head: OnceLock<Result<http::request::Parts, String>>,
-    /// The header fields of the plan.
-    given: Vec<(String, String)>,
+    /// The header fields of the plan. Shared by the requests of a mix that have the same.
+    given: Arc<[(String, String)]>,
     /// How it is put for a proxy that passes it on.
     forwarded: Option<Forwarded>,
+}
+
+/// What is kept of an answer beside its status, for those who look at it afterwards. By default nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Whether its head is.
+    pub head: bool,
+    /// How many bytes of its body are, at most.
+    pub body: usize,
 }
 
 /// A request that a proxy passes on names its whole URL (RFC 9112, section 3.2.2). What goes through TLS does not: the
@@ -71,7 +89,8 @@ pub struct RedirectError(String);
 
 impl Request {
     /// Prepares a request. `given` are the fields of the plan; `Host` and `Content-Length` are added where they lack.
-    pub fn new(method: &str, url: Url, given: &[(String, String)], body: Bytes) -> Self {
+    pub fn new(method: &str, url: Url, given: impl Into<Arc<[(String, String)]>>, body: Bytes) -> Self {
+        let given = given.into();
         let has = |name: &str| given.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         let mut headers = Vec::with_capacity(given.len() + 2);
         if !has("host") {
@@ -89,16 +108,36 @@ impl Request {
             method: method.to_owned(),
             url,
             origin,
-            headers,
+            headers: headers.into(),
             body,
             close,
             wire: Bytes::new(),
+            keep: Keep::default(),
             http2_head: OnceLock::new(),
-            given: given.to_vec(),
+            given,
             forwarded: None,
         };
         request.wire = request.to_wire();
         request
+    }
+
+    /// The same, and of its answer this is kept.
+    #[must_use]
+    pub fn keeping(self, keep: Keep) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// The same, sharing what it has in common with another one of the same mix: many requests take little memory, and
+    /// those of one origin find their connections at once.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        if self.origin == other.origin {
+            self.origin = Arc::clone(&other.origin);
+        }
+        if self.headers == other.headers {
+            self.headers = Arc::clone(&other.headers);
+        }
+        self
     }
 
     /// The same request as it is put for a proxy. `authorization`: who asks it.
@@ -117,7 +156,7 @@ impl Request {
             if forwarded.is_some() { format!("http://{}", authority(&self.url)) } else { String::new() };
         let query = self.url.query().map(|query| format!("?{query}")).unwrap_or_default();
         put(&format!("{} {before}{}{query} HTTP/1.1\r\n", self.method, self.url.path()));
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter() {
             put(&format!("{name}: {value}\r\n"));
         }
         if let Some(authorization) = forwarded.and_then(|forwarded| forwarded.authorization.as_ref()) {
@@ -150,14 +189,15 @@ impl Request {
             !goes
         };
         let given: Vec<_> = self.given.iter().filter(|(name, _)| stays(name)).cloned().collect();
-        let request = if becomes_get {
-            Self::new("GET", url, &given, Bytes::new())
+        let next = if becomes_get {
+            Self::new("GET", url, given, Bytes::new())
         } else {
-            Self::new(&self.method, url, &given, self.body.clone())
+            Self::new(&self.method, url, given, self.body.clone())
         };
+        let next = next.keeping(self.keep);
         Ok(match &self.forwarded {
-            Some(Forwarded { authorization }) => request.forwarded(authorization.clone()),
-            None => request,
+            Some(Forwarded { authorization }) => next.forwarded(authorization.clone()),
+            None => next,
         })
     }
 
@@ -184,7 +224,7 @@ mod tests {
     fn wire_of(method: &str, url: &str, headers: &[(&str, &str)], body: &'static str) -> String {
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let request =
-            Request::new(method, url.parse().unwrap(), &headers, Bytes::from_static(body.as_bytes()));
+            Request::new(method, url.parse().unwrap(), headers, Bytes::from_static(body.as_bytes()));
         String::from_utf8(request.wire.to_vec()).unwrap()
     }
 
@@ -209,7 +249,7 @@ mod tests {
         let headers = [("Authorization", "secret"), ("X-A", "1"), ("Host", "mine")];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let first =
-            Request::new("POST", "http://h:81/a/b?c".parse().unwrap(), &headers, Bytes::from_static(b"body"));
+            Request::new("POST", "http://h:81/a/b?c".parse().unwrap(), headers, Bytes::from_static(b"body"));
         let wire = |status, location| {
             let next = first.redirected(status, location).unwrap();
             String::from_utf8(next.wire.to_vec()).unwrap()
@@ -234,7 +274,7 @@ mod tests {
     fn a_request_may_ask_to_close() {
         let closes = |name: &str, value: &str| {
             let headers = [(name.to_owned(), value.to_owned())];
-            Request::new("GET", "http://h".parse().unwrap(), &headers, Bytes::new()).close
+            Request::new("GET", "http://h".parse().unwrap(), headers, Bytes::new()).close
         };
         assert!(closes("connection", "Close") && closes("Connection", "TE, close"));
         assert!(!closes("Connection", "keep-alive") && !closes("X-Connection", "close"));

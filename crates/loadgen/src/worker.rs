@@ -10,12 +10,14 @@ use report::document::FailureKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::check::Watch;
 use crate::clock::{Alarm, GiveUp, Nanos, SECOND, TimeLimit, Timer, Waited};
 use crate::engine::{Answer, Connection, Engine, Failure, Trace};
 use crate::recorder::{Interval, Outcome, Recorder, Sample};
 use crate::rows::{Batch, Feed};
 use crate::schedule::Schedule;
-use crate::source::{Origin, Request};
+use crate::source::{Origin, POOLED_ORIGINS, Request, Source};
+use crate::tally::Tally;
 
 /// How long requests under way may still take after the run was interrupted.
 const INTERRUPT_GRACE: Nanos = SECOND;
@@ -23,13 +25,20 @@ const INTERRUPT_GRACE: Nanos = SECOND;
 /// How long opening the connections of the open model may take.
 const OPENING: Duration = Duration::from_secs(5);
 
+/// What falls due just before the window's end is sent just after it, and in time nevertheless.
+const AFTER_END: Nanos = SECOND / 100;
+
 /// What every worker is told before time zero.
 #[derive(Debug, Clone)]
 pub struct Orders {
     /// Which request is due when.
     pub schedule: Arc<Schedule>,
     /// What is sent.
-    pub request: Arc<Request>,
+    pub source: Arc<Source>,
+    /// What is looked at in answers.
+    pub watch: Arc<Watch>,
+    /// When what is measured begins, by this clock: what is due before is warm-up. Time zero of the document.
+    pub zero: Nanos,
     /// How long one request may take, connecting included. `None`: as long as it likes.
     pub timeout: Option<Nanos>,
     /// The planned end of the window. `None`: the number of requests ends the run.
@@ -42,6 +51,13 @@ pub struct Orders {
     pub model: Model,
     /// Where every single request is told, if anybody wants to know.
     pub rows: Option<Feed>,
+}
+
+impl Orders {
+    /// Whether what is begun now comes too late for the window.
+    fn is_late(&self, now: Nanos) -> bool {
+        self.end.is_some_and(|end| now > end.saturating_add(AFTER_END))
+    }
 }
 
 /// Who decides when a request is sent.
@@ -97,8 +113,10 @@ pub enum Message {
         worker: usize,
         /// What its slots did.
         slots: Vec<SlotReport>,
-        /// When its last request ended.
+        /// When its last request ended, counted from where what is measured begins.
         last_end: Nanos,
+        /// What it saw by name, by check and by header value.
+        tally: Box<Tally>,
         /// CPU time and time spent waiting for a CPU, in nanoseconds, where the system tells.
         cpu: Option<(u64, u64)>,
     },
@@ -111,6 +129,8 @@ pub struct SlotReport {
     pub sent: u64,
     /// Complete answers it got.
     pub answered: u64,
+    /// Requests it began after the window's end, having been due inside it.
+    pub late: u64,
 }
 
 /// One of the `-c N` places, as the worker sees it from outside.
@@ -120,6 +140,7 @@ struct Slot {
     number: usize,
     sent: Cell<u64>,
     answered: Cell<u64>,
+    late: Cell<u64>,
     /// Whether it waits for a release to fall due, with nothing under way.
     waiting: Cell<bool>,
     /// Ends the request under way when the drain is over.
@@ -143,32 +164,56 @@ struct Shared<T, A, E> {
     engine: Rc<E>,
     orders: Orders,
     recorder: RefCell<Recorder>,
+    tally: RefCell<Tally>,
     rows: Option<Batch>,
     link: Link,
     last_end: Cell<Nanos>,
+    overslept: Cell<Overslept>,
+    /// What [`crate::machine::thread_cpu`] said at the end of the warm-up.
+    cpu_before: Cell<(u64, u64)>,
 }
 
-/// A connection made before time zero, and what is known of its making.
+/// The latest stretch in which releases were due and the worker, connections free, was not there to take them: stopped,
+/// or without a CPU. What it sends afterwards of what fell due meanwhile is late by its own fault.
+#[derive(Debug, Clone, Copy, Default)]
+struct Overslept {
+    from: Nanos,
+    to: Nanos,
+}
+
+impl Overslept {
+    /// A slot that waited for `due` woke at `now`. Stretches that overlap are one.
+    fn wake(self, due: Nanos, now: Nanos) -> Self {
+        Self { from: if due <= self.to { self.from.min(due) } else { due }, to: now.max(self.to) }
+    }
+
+    /// For how long something that was due then was overslept.
+    fn lag(self, due: Nanos) -> Nanos {
+        if due >= self.from { self.to.saturating_sub(due) } else { 0 }
+    }
+}
+
+/// A connection made before time zero, where it leads, and what is known of its making.
 #[derive(Debug)]
 pub struct Opened<C> {
-    connection: Option<C>,
+    connection: Option<(Arc<Origin>, C)>,
     trace: Trace,
 }
 
-/// Opens so many connections at once. Those that cannot be had in time are left to the requests that will need them.
+/// Opens so many connections at once, to the servers that the first requests go to. Those that cannot be had in time are left to the requests that will need them.
 pub async fn open<T: Timer, E: Engine<T>>(
     timer: T,
     engine: Rc<E>,
-    origin: Arc<Origin>,
+    source: &Source,
     slots: usize,
 ) -> Vec<Opened<E::Connection>> {
     let mut tasks = JoinSet::new();
-    for _ in 0..slots {
-        let (timer, engine, origin) = (timer.clone(), Rc::clone(&engine), Arc::clone(&origin));
+    for slot in 0..slots {
+        let (timer, engine, origin) = (timer.clone(), Rc::clone(&engine), Arc::clone(source.origin(slot)));
         tasks.spawn_local(async move {
             let mut trace = Trace::default();
             let connecting = tokio::time::timeout(OPENING, engine.connect(&origin, &timer, &mut trace)).await;
-            let connection = connecting.ok().and_then(Result::ok);
+            let connection = connecting.ok().and_then(Result::ok).map(|connection| (origin, connection));
             if connection.is_none() {
                 trace = Trace::default();
             }
@@ -187,17 +232,29 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
     opened: Vec<Opened<E::Connection>>,
 ) {
     let (timer, alarm) = time;
-    let recorder = RefCell::new(Recorder::new(orders.end));
+    let recorder = RefCell::new(Recorder::new(orders.zero, orders.end));
+    let tally = RefCell::new(Tally::new(orders.source.names().len(), orders.watch.checks.len()));
     let mut phase = link.phase.clone();
-    let rows = orders.rows.clone().map(|feed| Batch::new(feed, link.worker));
-    let shared =
-        Rc::new(Shared { timer, alarm, engine, orders, recorder, rows, link, last_end: Cell::new(0) });
+    let rows = orders.rows.clone().map(|feed| Batch::new(feed, link.worker, orders.zero));
+    let shared = Rc::new(Shared {
+        timer,
+        alarm,
+        engine,
+        orders,
+        recorder,
+        tally,
+        rows,
+        link,
+        last_end: Cell::default(),
+        overslept: Cell::default(),
+        cpu_before: Cell::default(),
+    });
     let slot = |number| Rc::new(Slot { number, ..Slot::default() });
     let slots: Vec<Rc<Slot>> = (0..opened.len()).map(slot).collect();
     let mut tasks = JoinSet::new();
     for (slot, Opened { connection, trace }) in slots.iter().zip(opened) {
         shared.recorder.borrow_mut().record_connection(&trace);
-        let pool = Pool::of(&shared.orders.request.origin, connection);
+        let pool = Pool::of(connection);
         tasks.spawn_local(drive(Rc::clone(&shared), Rc::clone(slot), pool));
     }
     // Kept open until every worker is done: closing them earlier would free places in a server with a connection
@@ -224,6 +281,7 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
     let mut phase = shared.link.phase.clone();
     let timer = &shared.timer;
     let mut give_up = shared.orders.end.map(|end| end.saturating_add(shared.orders.drain));
+    let mut warmup_end = Some(shared.orders.zero).filter(|zero| *zero > 0);
     let mut stopping = false;
     let mut next_turn = SECOND;
     // Nothing is left to be sent, but the schedule is not over: it may end with a pause.
@@ -233,7 +291,7 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
             return;
         }
         let end = shared.orders.end.filter(|_| idle);
-        let wake = [give_up, end].into_iter().flatten().fold(next_turn, Nanos::min);
+        let wake = [give_up, end, warmup_end].into_iter().flatten().fold(next_turn, Nanos::min);
         tokio::select! {
             biased;
             changed = phase.wait_for(|phase| *phase != Phase::Running), if !stopping => {
@@ -255,6 +313,10 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
             },
             () = timer.until(wake) => {
                 let now = timer.now();
+                if warmup_end.is_some_and(|end| now >= end) {
+                    warmup_end = None;
+                    shared.cpu_before.set(crate::machine::thread_cpu().unwrap_or_default());
+                }
                 if give_up.is_some_and(|give_up| now >= give_up) {
                     give_up = None;
                     shared.orders.schedule.stop();
@@ -286,39 +348,52 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             }
             now = timer.now();
         }
-        let Some(due) = orders.schedule.take(now) else { return pool };
+        let Some(turn) = orders.schedule.take(now) else { return pool };
+        let due = turn.due;
         let mut trace = Trace::default();
         if due > now {
             if slot.wait(&mut limit, alarm.at(timer.instant(due))).await == Waited::GivenUp {
-                orders.schedule.give_back();
+                orders.schedule.give_back(turn);
                 return pool;
             }
             now = timer.now();
             trace.lag_ns = Some(now - due);
+            shared.overslept.set(shared.overslept.get().wake(due, now));
         }
         if orders.model == Model::Open {
             // What the generator lost by waking late is no queue of the target's.
-            trace.queue_ns = Some(if trace.lag_ns.is_some() { 0 } else { now - due });
+            let lag = trace.lag_ns.unwrap_or_else(|| shared.overslept.get().lag(due));
+            trace.lag_ns = trace.lag_ns.or((lag > 0).then_some(lag));
+            trace.queue_ns = Some((now - due).saturating_sub(lag));
+            slot.late.set(slot.late.get() + u64::from(!turn.is_warmup && orders.is_late(now)));
         }
-        slot.sent.set(slot.sent.get() + 1);
+        slot.sent.set(slot.sent.get() + u64::from(!turn.is_warmup));
+        let place = orders.source.choose(turn.number);
+        let request = orders.source.request(place);
         let start = now;
-        let exchange = exchange(&**engine, &mut pool, orders, timer, &mut trace);
+        let exchange = exchange(&**engine, &mut pool, (orders, request), timer, &mut trace);
         let deadline = orders.timeout.map(|timeout| timer.instant(now.saturating_add(timeout)));
         let result = limit.run(deadline, &slot.give_up, exchange).await;
         now = timer.now();
-        let outcome = match result {
-            Waited::Done(Ok(status)) => Outcome::Answered(status),
-            Waited::Done(Err(failure)) => Outcome::Failed(failure),
-            Waited::Limit => Outcome::TimedOut,
-            Waited::GivenUp => Outcome::Aborted,
+        let (outcome, answer) = match result {
+            Waited::Done(Ok(answer)) => (Outcome::Answered(answer.status), Some(answer)),
+            Waited::Done(Err(failure)) => (Outcome::Failed(failure), None),
+            Waited::Limit => (Outcome::TimedOut, None),
+            Waited::GivenUp => (Outcome::Aborted, None),
         };
-        let mut end = now;
-        if let Outcome::Answered(_) = outcome {
-            slot.answered.set(slot.answered.get() + 1);
-            end = trace.last_read.unwrap_or(now);
+        if turn.is_warmup {
+            shared.warm(&outcome, &trace);
+            continue;
         }
-        let sample = Sample { begin: due, end, outcome, trace: &trace };
-        shared.record(&sample);
+        let end = answer.as_ref().and(trace.last_read).unwrap_or(now);
+        slot.answered.set(slot.answered.get() + u64::from(answer.is_some()));
+        let mut sample = Sample { begin: due, end, outcome, check_failed: false, trace: &trace };
+        if let Some(answer) = answer.filter(|answer| answer.kept.is_some()) {
+            sample.check_failed = shared.look(request, &answer, end);
+            // Looking takes time that belongs to no request.
+            now = timer.now();
+        }
+        shared.record(place, &sample);
         if let Some(rows) = &shared.rows {
             rows.push(&sample, start, slot.number);
         }
@@ -351,17 +426,17 @@ impl Ticks {
 async fn exchange<T: Timer, E: Engine<T>>(
     engine: &E,
     pool: &mut Pool<E::Connection>,
-    orders: &Orders,
+    (orders, request): (&Orders, &Request),
     timer: &T,
     trace: &mut Trace,
-) -> Result<u16, Failure> {
+) -> Result<Answer, Failure> {
     let mut redirected: Option<Request> = None;
     loop {
-        let request = redirected.as_ref().unwrap_or(&orders.request);
-        let answer = travel(engine, pool, request, timer, trace).await?;
-        let location = match answer.location {
+        let request = redirected.as_ref().unwrap_or(request);
+        let mut answer = travel(engine, pool, request, timer, trace).await?;
+        let location = match answer.location.take() {
             Some(location) if orders.redirects > 0 => location,
-            _ => return Ok(answer.status),
+            _ => return Ok(answer),
         };
         if trace.redirects == orders.redirects {
             let message = format!("stopped after {} redirects", orders.redirects);
@@ -414,13 +489,10 @@ struct Kept<C> {
     used: bool,
 }
 
-/// A slot that is redirected back and forth keeps connections to so many origins.
-const ORIGINS: usize = 8;
-
 impl<C> Pool<C> {
     /// A pool with what was opened before time zero.
-    fn of(origin: &Arc<Origin>, opened: Option<C>) -> Self {
-        let kept = |connection| Kept { origin: Arc::clone(origin), connection, used: false };
+    fn of(opened: Option<(Arc<Origin>, C)>) -> Self {
+        let kept = |(origin, connection)| Kept { origin, connection, used: false };
         Self(opened.map(kept).into_iter().collect())
     }
 
@@ -432,7 +504,7 @@ impl<C> Pool<C> {
 
     /// Keeps a connection that has carried a request.
     fn put(&mut self, origin: &Arc<Origin>, connection: C) {
-        if self.0.len() == ORIGINS {
+        if self.0.len() == POOLED_ORIGINS {
             self.0.remove(0);
         }
         self.0.push(Kept { origin: Arc::clone(origin), connection, used: true });
@@ -445,10 +517,28 @@ impl<T: Timer, A, E> Shared<T, A, E> {
         self.orders.model != Model::Open || self.orders.end.is_none_or(|end| self.timer.now() >= end)
     }
 
-    fn record(&self, sample: &Sample<'_>) {
+    fn record(&self, place: usize, sample: &Sample<'_>) {
         self.last_end.set(self.last_end.get().max(sample.end));
         self.turn(sample.end);
         self.recorder.borrow_mut().record(sample);
+        let source = &self.orders.source;
+        if !source.names().is_empty() {
+            self.tally.borrow_mut().add_named(source.name(place), sample);
+        }
+    }
+
+    /// Looks at an answer of which something was kept. Says whether it fails a check.
+    fn look(&self, request: &Request, answer: &Answer, end: Nanos) -> bool {
+        let at = end.saturating_sub(self.orders.zero);
+        self.tally.borrow_mut().look(&self.orders.watch, request, answer, at)
+    }
+
+    /// A request of the warm-up is over: it is counted, and recorded nowhere.
+    fn warm(&self, outcome: &Outcome, trace: &Trace) {
+        let (sent, ok) = &mut self.tally.borrow_mut().warmup;
+        *sent += 1;
+        *ok += u64::from(matches!(outcome, Outcome::Answered(status) if *status < 400));
+        self.recorder.borrow_mut().record_warmup(trace);
     }
 
     /// Hands the current interval over when its second is past.
@@ -470,13 +560,25 @@ impl<T: Timer, A, E> Shared<T, A, E> {
             rows.finish();
         }
         let worker = self.link.worker;
-        let last = self.recorder.replace(Recorder::new(None)).finish();
+        let last = self.recorder.replace(Recorder::new(0, None)).finish();
         let slots = slots
             .iter()
-            .map(|slot| SlotReport { sent: slot.sent.get(), answered: slot.answered.get() })
+            .map(|slot| SlotReport {
+                sent: slot.sent.get(),
+                answered: slot.answered.get(),
+                late: slot.late.get(),
+            })
             .collect();
-        let done =
-            Message::Done { worker, slots, last_end: self.last_end.get(), cpu: crate::machine::thread_cpu() };
+        let before = self.cpu_before.get();
+        let since =
+            |(used, waited): (u64, u64)| (used.saturating_sub(before.0), waited.saturating_sub(before.1));
+        let done = Message::Done {
+            worker,
+            slots,
+            last_end: self.last_end.get().saturating_sub(self.orders.zero),
+            tally: Box::new(self.tally.take()),
+            cpu: crate::machine::thread_cpu().map(since),
+        };
         let _ = self.link.intervals.send(Message::Interval { worker, interval: last });
         let _ = self.link.intervals.send(done);
     }

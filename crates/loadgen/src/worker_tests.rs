@@ -8,15 +8,18 @@ use crate::arrival::{self, Arrival, Stage};
 use crate::clock::VirtualTimer;
 use crate::collector::Collector;
 use crate::engine::fake::{Behaviour, Fake, Script};
-use crate::schedule::closed;
+use crate::schedule::{Release, closed};
+use crate::source::Entry;
 
 const MS: Nanos = 1_000_000;
 
 fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain: Nanos) -> Orders {
-    let request = Request::new("GET", "http://fake/".parse().unwrap(), &[], bytes::Bytes::new());
+    let request = Request::new("GET", "http://fake/".parse().unwrap(), [], bytes::Bytes::new());
     Orders {
         schedule: Arc::new(schedule),
-        request: Arc::new(request),
+        source: Arc::new(Source::one(request)),
+        watch: Arc::default(),
+        zero: 0,
         timeout,
         end,
         drain,
@@ -40,7 +43,7 @@ fn simulate(orders: &Orders, slots: usize, script: Script, stop_at: Option<Nanos
         let engine = Rc::new(Fake::new(script));
         let opened = match orders.model {
             Model::Closed { .. } => unopened(slots),
-            Model::Open => open(timer, Rc::clone(&engine), Arc::clone(&orders.request.origin), slots).await,
+            Model::Open => open(timer, Rc::clone(&engine), &orders.source, slots).await,
         };
         let worker = tokio::task::spawn_local(run((timer, timer), engine, orders, link, opened));
         if let Some(stop_at) = stop_at {
@@ -252,4 +255,125 @@ fn every_second_is_handed_over_even_when_nothing_happens() {
     let collector = simulate(&orders, 1, |_, _| Behaviour::Answer(200, 4 * SECOND), None);
     assert_eq!(collector.series().answered, [0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]);
     assert_eq!(collector.total.counts.answered_in_window, 2);
+}
+
+/// The same orders after a warm-up of so long; their end is still counted from time zero.
+fn after_warmup(orders: Orders, zero: Nanos) -> Orders {
+    let end = orders.end.map(|end| end + zero);
+    let (warmup, run): (Box<dyn Iterator<Item = Release> + Send>, Box<dyn Iterator<Item = Release> + Send>) =
+        match orders.model {
+            Model::Closed { .. } => (Box::new(closed()), Box::new(closed())),
+            Model::Open => {
+                let ten =
+                    |begin: Nanos, count: u64| (0..count).map(move |i| Release::At(begin + i * 100 * MS));
+                (Box::new(ten(0, zero / (100 * MS))), Box::new(ten(zero, 100)))
+            }
+        };
+    let schedule = Arc::new(Schedule::new(run, end).after(warmup, zero));
+    Orders { schedule, zero, end, ..orders }
+}
+
+#[test]
+fn a_warm_up_leaves_nothing_but_open_connections() {
+    let end = Some(10 * SECOND);
+    let orders = after_warmup(orders(Schedule::new(closed(), end), end, None, SECOND), 5 * SECOND);
+    // Slow until time zero, and with failures in it; what begins before ends within the window now and then.
+    let script: Script = |_, request| match request {
+        0..3 => Behaviour::Answer(503, 1_500 * MS),
+        _ => Behaviour::Answer(200, 95 * MS),
+    };
+    let collector = simulate(&orders, 1, script, None);
+    let counts = &collector.total.counts;
+    let (warm, warm_ok) = collector.tally.warmup;
+    assert_eq!(warm, warm_ok + 3, "only the warm-up met the errors");
+    assert!((5..=6).contains(&warm_ok), "{warm_ok}");
+    assert_eq!((counts.http_error, counts.opened, counts.reused), (0, 1, counts.ok));
+    // From the end of the last request of the warm-up, 96 ms each: the window is ten seconds long, not fifteen.
+    assert!((103..=106).contains(&counts.ok), "{}", counts.ok);
+    assert!(counts.ok - counts.answered_in_window <= 1);
+    assert_eq!(collector.series().answered.len(), 11, "seconds are counted from time zero");
+    assert!(collector.series().answered[0] >= 9);
+    assert!(collector.workers[0].last_end > 9_900 * MS && collector.workers[0].last_end < 10_100 * MS);
+    assert_eq!(orders.schedule.taken(), counts.ok);
+}
+
+#[test]
+fn failures_are_placed_from_time_zero_after_a_warm_up() {
+    let end = Some(2 * SECOND);
+    let orders = after_warmup(orders(Schedule::new(closed(), end), end, None, 0), 30 * SECOND);
+    let fail: Script = |_, _| Behaviour::Fail(Failure::new(FailureKind::Reset, "reset"), 500 * MS);
+    let collector = simulate(&orders, 1, fail, None);
+    let record = &collector.total.failures[&FailureKind::Reset];
+    assert!(record.first_ns < SECOND && record.last_ns <= 2 * SECOND + 100 * MS, "{record:?}");
+    assert_eq!(collector.tally.warmup.1, 0);
+}
+
+#[test]
+fn an_open_warm_up_has_its_own_due_times() {
+    let open = open_orders(10.0, 10, SECOND);
+    let orders = after_warmup(open, 5 * SECOND);
+    let collector = simulate(&orders, 3, |_, _| Behaviour::Answer(200, 10 * MS), None);
+    let counts = &collector.total.counts;
+    assert_eq!((collector.tally.warmup, counts.ok, counts.answered_in_window), ((50, 50), 100, 100));
+    assert!(near(collector.total.latencies.answered.max(), 10 * MS), "due times are those of time zero");
+    assert_eq!(orders.schedule.rest(Nanos::MAX).count(), 0);
+}
+
+#[test]
+fn stopped_in_its_warm_up_a_run_has_measured_nothing() {
+    let end = Some(10 * SECOND);
+    let orders = after_warmup(orders(Schedule::new(closed(), end), end, None, SECOND), 5 * SECOND);
+    let collector = simulate(&orders, 2, |_, _| Behaviour::Answer(200, 100 * MS), Some(2 * SECOND));
+    let counts = &collector.total.counts;
+    assert_eq!((counts.ok, counts.unanswered(), orders.schedule.taken()), (0, 0, 0));
+    assert!(collector.tally.warmup.0 >= 38);
+}
+
+#[test]
+fn requests_are_told_apart_by_their_place_in_a_mix() {
+    let request = |path: &str| {
+        Request::new("GET", format!("http://fake{path}").parse().unwrap(), [], bytes::Bytes::new())
+    };
+    let entry = |path, weight, name| Entry { request: request(path), weight, name };
+    let names = vec!["often".to_owned(), "seldom".to_owned()];
+    let source = Source::many(vec![entry("/a", 3, 0), entry("/b", 1, 1)], names, 1);
+    let plain = orders(Schedule::new(closed().take(400), None), None, Some(SECOND), 0);
+    let orders = Orders { source: Arc::new(source), ..plain };
+    let script: Script = |connection, request| match (connection, request) {
+        (0, 5) => Behaviour::Silence,
+        (1, 5) => Behaviour::Answer(404, MS),
+        _ => Behaviour::Answer(200, MS),
+    };
+    let collector = simulate(&orders, 4, script, None);
+    let named = collector.tally.requests(orders.source.names());
+    let sent: Vec<(&str, u64)> = named.iter().map(|named| (named.name.as_str(), named.sent)).collect();
+    assert_eq!(sent, [("often", 300), ("seldom", 100)]);
+    assert_eq!(named.iter().map(|named| named.timeout).sum::<u64>(), 1);
+    assert_eq!(named.iter().map(|named| named.http_error).sum::<u64>(), 1);
+    assert_eq!(named.iter().map(|named| named.answered.count).sum::<u64>(), 399);
+    assert_eq!(named.iter().map(|named| named.censored.count).sum::<u64>(), 1);
+}
+
+#[test]
+fn what_falls_due_while_the_worker_oversleeps_is_its_own_lateness() {
+    let awake = Overslept::default();
+    assert_eq!(awake.lag(5 * MS), 0, "nothing was overslept yet");
+    let late = awake.wake(10 * MS, 2010 * MS);
+    assert_eq!((late.lag(9 * MS), late.lag(10 * MS), late.lag(1500 * MS)), (0, 2000 * MS, 510 * MS));
+    assert_eq!((late.lag(2010 * MS), late.lag(3000 * MS)), (0, 0), "due after it woke");
+    let more = late.wake(20 * MS, 2011 * MS);
+    assert_eq!((more.lag(10 * MS), more.lag(2010 * MS)), (2001 * MS, MS), "one stretch");
+    let next = more.wake(2500 * MS, 2501 * MS);
+    assert_eq!((next.lag(10 * MS), next.lag(2500 * MS)), (0, MS), "a stretch of its own");
+}
+
+#[test]
+fn what_is_begun_after_the_window_is_counted_as_late() {
+    // One connection and answers of 30 ms: of 100 requests in a second, 34 are begun in it, or within the allowance.
+    let slow = simulate(&open_orders(100.0, 1, 10 * SECOND), 1, |_, _| Behaviour::Answer(200, 30 * MS), None);
+    let slot = slow.workers[0].slots[0];
+    assert_eq!(slot.sent, 100);
+    assert!((64..=67).contains(&slot.late), "{slot:?}");
+    let fast = simulate(&open_orders(100.0, 1, 10 * SECOND), 1, |_, _| Behaviour::Answer(200, MS), None);
+    assert_eq!(fast.workers[0].slots[0].late, 0);
 }

@@ -12,7 +12,8 @@ use crate::histogram::Percentile;
 use crate::summary::{Quantile, Summary};
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, counted, memory, nanos, one_line, rate};
-use crate::warning::{self, Verdict, Warning};
+use crate::verdict::Verdict;
+use crate::warning::{self, Warning};
 
 /// A row names so many differences from its neighbours, and counts the rest.
 const DIFFERENCES: usize = 3;
@@ -47,6 +48,8 @@ pub struct Row {
     pub source: Option<usize>,
     /// The runs in order of their start: a single one for published figures.
     pub runs: Vec<Summary>,
+    /// The gravest verdict of its runs on their generator. Of published figures nothing is known.
+    pub verdict: Verdict,
 }
 
 /// Where published figures come from.
@@ -240,6 +243,7 @@ impl Comparison {
             cpus: figures.machine.cpus,
             source: Some(place + 1),
             runs: vec![Summary::of(&Document::Figures(Box::new(figures.clone())))],
+            verdict: Verdict::Ok,
         });
     }
 }
@@ -314,7 +318,8 @@ impl Row {
             counts(self.timeouts()),
             match self.source {
                 Some(_) => "published".into(),
-                None => format!("n={}", self.runs.len()),
+                None if self.verdict == Verdict::Ok => format!("n={}", self.runs.len()),
+                None => format!("n={} {}", self.runs.len(), self.verdict.name()),
             },
         ]
     }
@@ -403,6 +408,12 @@ impl Group {
             cpus: Some(self.cpus),
             source: None,
             runs: self.summaries.clone(),
+            verdict: self
+                .warnings
+                .iter()
+                .map(|warnings| warning::verdict(warnings))
+                .max()
+                .unwrap_or(Verdict::Ok),
         }
     }
 

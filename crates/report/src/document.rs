@@ -3,11 +3,14 @@
 //! A document holds what was measured, and nothing that can be derived from it ([`crate::summary`] derives).
 //! Units stand in field names. Times are nanoseconds since the run's time zero unless a name says otherwise.
 
+mod answers;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::answers::{CheckExample, CheckRecord, HeaderValues, Named, Warmup};
 use crate::histogram::Distribution;
 
 /// Schema name of a [`Run`]; the number rises when an old reader would misread a new document.
@@ -103,6 +106,9 @@ pub struct Run {
     pub series: Series,
     /// One entry per worker thread of the generator.
     pub workers: Vec<Worker>,
+    /// What its machine did to the generator meanwhile. Absent in documents of before it was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<Generator>,
     /// One entry per server process, where the target was started by the run. Empty otherwise.
     pub instances: Vec<Instance>,
     /// Whether the target kept what it acknowledged. Absent where nothing could be checked.
@@ -110,6 +116,18 @@ pub struct Run {
     /// Redirects that were followed inside requests. Absent when there were none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redirects: u64,
+    /// The load before time zero. Absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<Warmup>,
+    /// The requests of a mix by name. Absent when there was no mix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Named>,
+    /// What was checked of the answers. Absent when nothing was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckRecord>,
+    /// Answers by the value of a header field. Absent when nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header_values: Option<HeaderValues>,
     /// What the server and the generator agreed upon, where there was something to agree upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negotiated: Option<Negotiated>,
@@ -174,6 +192,9 @@ pub struct Account {
     pub aborted: u64,
     /// Of the answered ones, those whose end lies inside the window.
     pub answered_in_window: u64,
+    /// Of `ok`, answers that failed a check: errors although their status is good. Absent when there were none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub check_failed: u64,
 }
 
 impl Account {
@@ -182,9 +203,10 @@ impl Account {
         self.ok + self.http_error
     }
 
-    /// Everything that was not a good answer: HTTP errors, failures, timeouts and aborted requests.
+    /// Everything that was not a good answer: HTTP errors, answers that failed a check, failures, timeouts and aborted
+    /// requests.
     pub fn errors(&self) -> u64 {
-        self.http_error + self.failed + self.timeout + self.aborted
+        self.http_error + self.check_failed + self.failed + self.timeout + self.aborted
     }
 
     /// Whether every request is accounted for exactly once.
@@ -192,6 +214,7 @@ impl Account {
         self.scheduled == self.sent + self.unsent
             && self.sent == self.answered() + self.failed + self.timeout + self.aborted
             && self.answered_in_window <= self.answered()
+            && self.check_failed <= self.ok
     }
 }
 
@@ -334,7 +357,8 @@ pub struct Latencies {
     /// Open model: how long requests waited for a free connection after they were due. Absent in the closed model.
     #[serde(default, skip_serializing_if = "Distribution::is_empty")]
     pub queue: Distribution,
-    /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due.
+    /// The generator's own lateness: wake-up minus due time, where a connection was free before it was due or would
+    /// have been had the generator not been late already.
     pub lag: Distribution,
 }
 
@@ -452,6 +476,32 @@ pub struct Worker {
     pub run_queue_ns: Option<u64>,
 }
 
+/// What the machine did to the generator from time zero until the last worker was done, and what the generator owes.
+/// What the system does not tell is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// How long it was watched.
+    pub watched_ns: u64,
+    /// Requests that were begun after the window's end, having fallen due inside it. Zero in the closed model.
+    pub sent_late: u64,
+    /// CPUs that it could use, in thousandths: its affinity or, where smaller, the quota of its control group.
+    pub cpus_milli: u64,
+    /// CPU time of the whole process, user and system.
+    pub cpu_ns: Option<u64>,
+    /// Time for which its control group (version 2) was not allowed to run.
+    pub throttled_ns: Option<u64>,
+    /// Time that the hypervisor gave to others: the mean of the CPUs of its affinity.
+    pub stolen_ns: Option<u64>,
+    /// Time in which some task of the machine, whichever, waited for a CPU.
+    pub pressure_ns: Option<u64>,
+    /// How much later than asked a thread woke that did nothing but sleep. A stall counts once for each sleep it
+    /// would have covered, so that its share is that of the time.
+    pub hiccup: Distribution,
+    /// Of that lateness, what that thread spent ready to run and waiting for a CPU.
+    pub hiccup_queue_ns: Option<u64>,
+}
+
 /// One server process of the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -476,9 +526,9 @@ pub struct Instance {
 pub struct Verification {
     /// Rows the run added to the database.
     pub rows: u64,
-    /// Good answers that the generator counted: at least so many rows must be there.
+    /// Good answers that the generator counted, those of a warm-up included: at least so many rows must be there.
     pub acknowledged: u64,
-    /// Requests that the generator sent: at most so many rows may be there.
+    /// Requests that the generator sent, those of a warm-up included: at most so many rows may be there.
     pub sent: u64,
     /// What SQLite's `integrity_check` said; `ok` is good.
     pub integrity: String,

@@ -2,8 +2,8 @@
 //!
 //! [`document`] has the stored types, [`histogram`] the distributions in them and [`store`] their files; [`hlog`] writes
 //! distributions for other tools.
-//! [`summary`] derives the numbers, [`warning`] says what to distrust, [`mod@format`] shows one run
-//! and [`compare`] sets many side by side.
+//! [`summary`] derives the numbers, [`warning`] says what to distrust, [`verdict`] whether the generator was in the way,
+//! [`mod@format`] shows one run and [`compare`] sets many side by side.
 
 pub mod compare;
 pub mod document;
@@ -15,4 +15,5 @@ pub mod store;
 pub mod summary;
 pub mod table;
 pub mod units;
+pub mod verdict;
 pub mod warning;

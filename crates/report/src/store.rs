@@ -86,8 +86,8 @@ pub enum StoreError {
     Histogram {
         /// The file.
         path: PathBuf,
-        /// The field of [`crate::document::Latencies`].
-        name: &'static str,
+        /// The field of [`crate::document::Latencies`], or whose it is.
+        name: String,
         /// What is wrong with it.
         source: DistributionError,
     },
@@ -221,12 +221,23 @@ fn from_text<T: DeserializeOwned>(text: &str, has_summary: bool) -> Result<T, se
 }
 
 fn check_histograms(path: &Path, run: &Run) -> Result<(), StoreError> {
-    for (name, distribution) in run.latencies.named() {
+    let hiccup = run.generator.iter().map(|generator| ("hiccup", &generator.hiccup));
+    for (name, distribution) in run.latencies.named().into_iter().chain(hiccup) {
         distribution.to_histogram().map_err(|source| StoreError::Histogram {
             path: path.to_owned(),
-            name,
+            name: name.to_owned(),
             source,
         })?;
+    }
+    for named in &run.requests {
+        for distribution in [&named.answered, &named.censored] {
+            let name = || format!("of the requests `{}`", crate::units::one_line(&named.name));
+            distribution.to_histogram().map_err(|source| StoreError::Histogram {
+                path: path.to_owned(),
+                name: name(),
+                source,
+            })?;
+        }
     }
     Ok(())
 }

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::document::{Document, FailureKind, Figures, Latencies, Run};
+use crate::document::{Document, FailureKind, Figures, Latencies, Named, Run};
 use crate::histogram::{Distribution, Histogram, Percentile};
 
 /// The configuration key whose presence makes a run an open one.
 pub const RATE_KEY: &str = "load.rate";
 /// The key of a load in stages; it too makes the load an open one.
 pub const STAGES_KEY: &str = "load.stages";
+/// The key of a paced closed load.
+pub const RATE_PER_CONNECTION_KEY: &str = "load.rate_per_connection";
 /// The configuration key of the number of connections.
 pub const CONNECTIONS_KEY: &str = "load.connections";
 /// The configuration key of the number of server processes.
@@ -42,7 +44,7 @@ pub struct Summary {
     pub sent: Option<u64>,
     /// Requests that got a complete answer, whatever its status.
     pub answered: Option<u64>,
-    /// HTTP errors (400 and above), failures, timeouts and aborted requests.
+    /// HTTP errors (400 and above), answers that failed a check, failures, timeouts and aborted requests.
     pub errors: Option<u64>,
     /// Requests not answered within the request timeout.
     pub timeouts: Option<u64>,
@@ -62,6 +64,35 @@ pub struct Summary {
     pub connections: Option<u64>,
     /// Server processes of the target.
     pub instances: Option<u64>,
+    /// The requests of a mix by name. Empty where there was none.
+    pub requests: Vec<Request>,
+}
+
+/// The requests of one name.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The name.
+    pub name: String,
+    /// Requests begun.
+    pub sent: u64,
+    /// Of them, everything that did not get a good answer.
+    pub errors: u64,
+    /// Bytes of its answers' bodies.
+    pub body_bytes: u64,
+    /// Its latencies: answered ones, and those given up as lower bounds.
+    pub latency: Latency,
+}
+
+impl Request {
+    fn of(named: &Named, further: &[Percentile]) -> Self {
+        Self {
+            name: named.name.clone(),
+            sent: named.sent,
+            errors: named.errors(),
+            body_bytes: named.body_read,
+            latency: Latency::of_pair((&named.answered, &named.censored), 0, further),
+        }
+    }
 }
 
 /// A latency distribution in numbers.
@@ -193,6 +224,7 @@ impl Summary {
             connections: Some(run.connections.slots),
             instances: number(&run.config, INSTANCES_KEY)
                 .or_else(|| u64::try_from(run.instances.len()).ok().filter(|&instances| instances > 0)),
+            requests: run.requests.iter().map(|named| Request::of(named, further)).collect(),
         }
     }
 
@@ -224,6 +256,7 @@ impl Summary {
             body_bytes: None,
             connections: number(&figures.config, CONNECTIONS_KEY),
             instances: number(&figures.config, INSTANCES_KEY),
+            requests: Vec::new(),
         }
     }
 }
@@ -250,10 +283,16 @@ impl Latency {
 
     /// `unsent`: how many of the censored ones were never sent. They bound the others, and support nothing.
     fn of_run(latencies: &Latencies, unsent: u64, further: &[Percentile]) -> Self {
+        Self::of_pair((&latencies.answered, &latencies.censored), unsent, further)
+    }
+
+    fn of_pair(
+        (answered, censored): (&Distribution, &Distribution),
+        unsent: u64,
+        further: &[Percentile],
+    ) -> Self {
         // Documents from `store` have readable histograms; of any other, nothing is known rather than something wrong.
-        let (Ok(answered), Ok(censored)) =
-            (latencies.answered.to_histogram(), latencies.censored.to_histogram())
-        else {
+        let (Ok(answered), Ok(censored)) = (answered.to_histogram(), censored.to_histogram()) else {
             return Self::default();
         };
         let fastest_ns = answered.min().or(censored.min());

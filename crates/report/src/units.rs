@@ -79,6 +79,21 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
+/// A text that others wrote, over several lines, so that it does nothing to a terminal: control characters but line
+/// feeds are written as escapes, and so are those that turn the direction of writing.
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.replace("\r\n", "\n").chars() {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if (c.is_control() && c != '\n') || turns {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
 fn four_digits(value: f64) -> String {
     if value >= 1_000.0 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and rounded")]
@@ -102,6 +117,14 @@ fn trimmed(decimal: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_wrote_does_nothing_to_a_terminal() {
+        assert_eq!(
+            printable("a\r\nb\tc\u{1b}[2J\u{0}\u{202e}\u{85}ü"),
+            "a\nb\\tc\\u{1b}[2J\\u{0}\\u{202e}\\u{85}ü"
+        );
+    }
 
     #[test]
     fn counts_have_separators() {

@@ -2,15 +2,11 @@
 
 use std::fmt;
 
-use crate::document::{Account, Document, Ended, FailureKind, Run, Series};
+use crate::document::{Account, Document, Ended, FailureKind, Named, Run, Series};
 use crate::histogram::Percentile;
 use crate::summary::Summary;
-use crate::units::{count, counted, nanos, one_line, share};
-
-/// A worker that waited for a CPU longer than this share of the run may have measured its own machine.
-const STARVED_SHARE: f64 = 0.05;
-/// Less than this in all is how a thread begins, and says nothing.
-const STARVED_NS: u64 = 100_000_000;
+use crate::units::{count, counted, nanos, one_line};
+use crate::verdict::{self, Reason, Verdict};
 
 /// One thing to know before believing the numbers. Its text is a sentence without a full stop.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +89,17 @@ pub enum Warning {
         /// When the last one ended.
         last_ns: u64,
     },
+    /// Answers failed a check.
+    ChecksFailed {
+        /// The check, as it was written.
+        check: String,
+        /// How many failed it.
+        failed: u64,
+        /// Complete answers.
+        answered: u64,
+        /// Why the first of them did.
+        reason: Option<String>,
+    },
     /// Percentiles that the sample cannot support.
     Thin {
         /// The lowest of them, of those that hey's block prints.
@@ -100,17 +107,17 @@ pub enum Warning {
         /// How many samples there are.
         samples: u64,
     },
-    /// A worker thread of the generator computed nearly all the time.
-    Busy {
-        /// Which one, counted from 1: the busiest.
-        worker: usize,
-        /// CPU time it used.
-        cpu_ns: u64,
-        /// How long the run was.
-        wall_ns: u64,
-        /// Whether the target ran on the same machine: then the two compete, and the figures are of both.
-        is_shared: bool,
+    /// Less was sent in the window than fell due, because the connections were busy.
+    RateMissed {
+        /// Sent inside the window.
+        in_time: u64,
+        /// Fell due.
+        scheduled: u64,
+        /// How many of the others were never sent at all.
+        unsent: u64,
     },
+    /// Something speaks against the generator.
+    Generator(Reason),
     /// The run was too short for answers that take so long.
     Short {
         /// Mean latency.
@@ -118,26 +125,6 @@ pub enum Warning {
         /// The length that the rate is divided by.
         measured_ns: u64,
     },
-    /// A worker thread of the generator was ready to run and waited for a CPU.
-    Starved {
-        /// Which one, counted from 1: the one that waited longest.
-        worker: usize,
-        /// How long it waited.
-        waited_ns: u64,
-        /// How long the run was.
-        wall_ns: u64,
-    },
-}
-
-/// Whether the numbers describe the target, or the generator in front of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// Nothing says that the generator was in the way.
-    Ok,
-    /// It may have been: the reasons are among the warnings.
-    Suspect,
-    /// It was.
-    ClientLimited,
 }
 
 /// The warnings of a document, gravest first. Published figures have none: their `notes` say what is known.
@@ -158,6 +145,19 @@ pub fn verdict(warnings: &[Warning]) -> Verdict {
     warnings.iter().map(Warning::verdict).max().unwrap_or(Verdict::Ok)
 }
 
+/// Why a strict reader does not take this run, in one sentence: the generator was the limit, or the rate was not
+/// reached (less than 99% of the requests due were sent inside the window). `None`: nothing against it.
+pub fn objection(run: &Run, summary: &Summary, warnings: &[Warning]) -> Option<String> {
+    let limited = warnings.iter().find(|warning| warning.verdict() == Verdict::ClientLimited);
+    if let Some(limited) = limited {
+        return Some(limited.line());
+    }
+    let (in_time, scheduled) =
+        verdict::sent_in_time(run, summary).filter(|&sent| verdict::misses_rate(sent))?;
+    let (in_time, scheduled) = (count(in_time), counted(scheduled, "request"));
+    Some(format!("the rate was not reached: {in_time} of {scheduled} that fell due were sent in time"))
+}
+
 impl Warning {
     /// Whether the run must not be used at all.
     pub fn is_grave(&self) -> bool {
@@ -170,8 +170,7 @@ impl Warning {
             Self::Failures { kind: FailureKind::ClientFiles | FailureKind::ClientPorts, .. } => {
                 Verdict::ClientLimited
             }
-            Self::Busy { is_shared: false, .. } => Verdict::ClientLimited,
-            Self::Busy { .. } | Self::Starved { .. } => Verdict::Suspect,
+            Self::Generator(reason) => reason.verdict,
             _ => Verdict::Ok,
         }
     }
@@ -179,10 +178,9 @@ impl Warning {
     /// The whole of it on one line: what it casts doubt on, what happened, what to do.
     pub fn line(&self) -> String {
         let label = match self.verdict() {
-            Verdict::Ok if self.is_grave() => "not valid: ",
-            Verdict::Ok => "",
-            Verdict::Suspect => "suspect: ",
-            Verdict::ClientLimited => "client-limited: ",
+            Verdict::Ok if self.is_grave() => "not valid: ".to_owned(),
+            Verdict::Ok => String::new(),
+            verdict => format!("{}: ", verdict.name()),
         };
         match self.advice() {
             Some(advice) => format!("{label}{self}: {advice}"),
@@ -199,19 +197,19 @@ impl Warning {
             Self::NothingAnswered { sent: 1.. } => {
                 Some("check that the target runs and the URL is right".into())
             }
-            Self::Unsent { .. } => Some("lower the rate, or give more connections".into()),
+            Self::Unsent { .. } | Self::RateMissed { .. } => {
+                Some("lower the rate, or give more connections".into())
+            }
             Self::NeverAnswered { never, connections } => {
                 let limit = connections.saturating_sub(*never);
                 (limit > 0).then(|| format!("look for a connection limit near {}", count(limit)))
             }
             Self::Failures { kind, .. } => failure_advice(*kind).map(Into::into),
             Self::Thin { .. } | Self::Short { .. } => Some("run longer".into()),
-            Self::Starved { .. } | Self::Busy { is_shared: true, .. } => {
-                Some("give the generator CPUs of its own".into())
-            }
-            Self::Busy { .. } => Some("use more --workers, or a second machine".into()),
+            Self::Generator(reason) => Some(reason.advice().into()),
             Self::Interrupted { .. }
             | Self::NothingAnswered { .. }
+            | Self::ChecksFailed { .. }
             | Self::VerificationFailed { .. }
             | Self::Censored { .. } => None,
         }
@@ -273,6 +271,11 @@ impl fmt::Display for Warning {
                 f.write_str(": ")?;
                 f.write_str(kind.meaning())
             }
+            Self::ChecksFailed { check, failed, answered, reason } => {
+                let (failed, of) = (count(*failed), counted(*answered, "answer"));
+                write!(f, "{failed} of {of} failed the check `{}`", one_line(check))?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, "; the first: {}", one_line(reason)))
+            }
             Self::Thin { first, samples } => {
                 let highest = Percentile::P99;
                 let verb = if *first == highest { "rests" } else { "and above rest" };
@@ -280,34 +283,16 @@ impl fmt::Display for Warning {
                 let subject = if *first == highest { "it".to_owned() } else { highest.to_string() };
                 write!(f, "{first} {verb} on {}; {subject} needs {needs}", counted(*samples, "sample"))
             }
-            Self::Busy { .. } | Self::Starved { .. } | Self::Short { .. } => self.fmt_generator(f),
+            Self::Generator(reason) => reason.fmt(f),
+            Self::RateMissed { in_time, scheduled, unsent } => {
+                fmt_rate_missed(f, [*in_time, *scheduled, *unsent])
+            }
+            Self::Short { average_ns, measured_ns } => fmt_short(f, *average_ns, *measured_ns),
         }
     }
 }
 
 impl Warning {
-    /// What limits a generator, rather than its target.
-    fn fmt_generator(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Busy { worker, cpu_ns, wall_ns, .. } => {
-                let part = share(*cpu_ns as f64 / *wall_ns as f64);
-                write!(f, "the generator's worker {worker} was busy {part} of the time")
-            }
-            Self::Starved { worker, waited_ns, wall_ns } => {
-                let part = share(*waited_ns as f64 / *wall_ns as f64);
-                write!(f, "the generator's worker {worker} waited {part} of the time for a CPU")
-            }
-            Self::Short { average_ns, measured_ns } => {
-                let (average, measured) = (nanos(*average_ns), nanos(*measured_ns));
-                write!(
-                    f,
-                    "Requests/sec is low: answers took {average} on average, and only those within {measured} count"
-                )
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn fmt_censored(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Censored { first, timeouts, aborted, unsent, sent, shortest_ns, longest_ns } = self else {
             return Ok(());
@@ -354,17 +339,15 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
         warnings.push(Warning::NothingAnswered { sent: run.account.sent });
     }
     warnings.extend(verification(run));
-    warnings.extend(busy(run));
-    warnings.extend(starved(run));
+    let reasons = verdict::reasons(run, summary);
+    warnings.extend(reasons.into_iter().map(Warning::Generator));
     warnings.extend(censored(run, summary));
-    if run.account.unsent > 0 {
-        let Account { unsent, scheduled, .. } = run.account;
-        warnings.push(Warning::Unsent { unsent, scheduled });
-    }
+    warnings.extend(unsent(run, summary));
     if run.connections.never_answered > 0 && run.account.answered() > 0 {
         let (never, connections) = (run.connections.never_answered, run.connections.slots);
         warnings.push(Warning::NeverAnswered { never, connections });
     }
+    warnings.extend(checks(run));
     warnings.extend(failures(run));
     warnings.extend(short(run, summary));
     warnings.extend(thin(summary));
@@ -418,6 +401,7 @@ pub(crate) fn imbalances(run: &Run) -> Vec<Warning> {
             ),
         ]);
     }
+    rules.extend(parts(run));
     let broken = rules.into_iter().filter(|(_, left, right)| left != right);
     let mut warnings: Vec<_> =
         broken.map(|(rule, left, right)| Warning::Unbalanced { rule, left, right }).collect();
@@ -432,6 +416,31 @@ pub(crate) fn imbalances(run: &Run) -> Vec<Warning> {
     warnings
 }
 
+/// The rules of what only some runs have: requests by name, answers by a header's value, checks.
+fn parts(run: &Run) -> Vec<(&'static str, u64, u64)> {
+    let account = &run.account;
+    let given_up = account.timeout + account.aborted;
+    let mut rules = Vec::new();
+    if !run.requests.is_empty() {
+        let sum = |of: fn(&Named) -> u64| run.requests.iter().map(of).sum::<u64>();
+        rules.extend([
+            ("sent by name = sent", sum(|named| named.sent), account.sent),
+            ("ok by name = ok", sum(|named| named.ok), account.ok),
+            ("http_error by name = http_error", sum(|named| named.http_error), account.http_error),
+            ("check_failed by name = check_failed", sum(|named| named.check_failed), account.check_failed),
+            ("failed by name = failed", sum(|named| named.failed), account.failed),
+            ("given up by name = timeout + aborted", sum(|named| named.timeout + named.aborted), given_up),
+            ("samples by name = ok + http_error", sum(|named| named.answered.count), account.answered()),
+        ]);
+    }
+    if let Some(values) = &run.header_values {
+        rules.push(("answers by header value = ok + http_error", values.total(), account.answered()));
+    }
+    // Whatever fails a check is among the answers, and counts as an error once.
+    rules.push(("check_failed is part of ok", account.check_failed.max(account.ok), account.ok));
+    rules
+}
+
 fn verification(run: &Run) -> Option<Warning> {
     let verification = run.verification.as_ref().filter(|verification| !verification.holds())?;
     Some(Warning::VerificationFailed {
@@ -442,34 +451,14 @@ fn verification(run: &Run) -> Option<Warning> {
     })
 }
 
-/// Judged per worker, not per process: one starved thread is late while the others idle.
-fn starved(run: &Run) -> Option<Warning> {
-    let wall_ns = run.window.wall_ns;
-    let waits =
-        run.workers.iter().zip(1..).filter_map(|(worker, number)| Some((worker.run_queue_ns?, number)));
-    let (waited_ns, worker) = waits.max_by_key(|&(waited, number)| (waited, std::cmp::Reverse(number)))?;
-    let is_starved = waited_ns > STARVED_NS && waited_ns as f64 > wall_ns as f64 * STARVED_SHARE;
-    is_starved.then_some(Warning::Starved { worker, waited_ns, wall_ns })
-}
-
-/// A worker that computes for more than this share of the time sends as much as it can, not as much as it is asked.
-const BUSY_SHARE: f64 = 0.9;
-
-fn busy(run: &Run) -> Option<Warning> {
-    let wall_ns = run.window.wall_ns;
-    let uses = run.workers.iter().zip(1..).filter_map(|(worker, number)| Some((worker.cpu_ns?, number)));
-    let (cpu_ns, worker) = uses.max_by_key(|&(cpu, number)| (cpu, std::cmp::Reverse(number)))?;
-    let is_busy =
-        run.account.answered() > 0 && cpu_ns > STARVED_NS && cpu_ns as f64 > wall_ns as f64 * BUSY_SHARE;
-    is_busy.then(|| Warning::Busy { worker, cpu_ns, wall_ns, is_shared: shares_machine(run) })
-}
-
-/// Whether the target ran on the generator's machine, as far as the configuration tells.
-fn shares_machine(run: &Run) -> bool {
-    let url = run.config.get("load.url").map_or("", String::as_str);
-    let host = url.split("://").nth(1).unwrap_or("").split('@').next_back().unwrap_or("");
-    let is_embedded = run.config.get("target.kind").is_some_and(|kind| kind == "embedded");
-    is_embedded || ["127.", "localhost", "[::1]"].iter().any(|local| host.starts_with(local))
+/// What fell due and was not sent, or not in the window. Where the generator is to blame, its reasons say so.
+fn unsent(run: &Run, summary: &Summary) -> Option<Warning> {
+    let Account { unsent, scheduled, .. } = run.account;
+    match verdict::sent_in_time(run, summary).filter(|&sent| verdict::is_behind(sent)) {
+        Some(_) if verdict::is_own_lateness(run) => None,
+        Some((in_time, scheduled)) => Some(Warning::RateMissed { in_time, scheduled, unsent }),
+        None => (unsent > 0).then_some(Warning::Unsent { unsent, scheduled }),
+    }
 }
 
 /// With answers that take a tenth of the run or more, those cut off by its end are a visible part of them.
@@ -498,6 +487,16 @@ fn censored(run: &Run, summary: &Summary) -> Option<Warning> {
     })
 }
 
+fn checks(run: &Run) -> impl Iterator<Item = Warning> {
+    let failed = run.checks.iter().filter(|record| record.failed > 0);
+    failed.map(|record| Warning::ChecksFailed {
+        check: record.check.clone(),
+        failed: record.failed,
+        answered: run.account.answered(),
+        reason: record.examples.first().map(|example| example.reason.clone()),
+    })
+}
+
 /// The most frequent kind first.
 fn failures(run: &Run) -> Vec<Warning> {
     let mut records: Vec<_> = run.failures.iter().filter(|(_, record)| record.count > 0).collect();
@@ -516,6 +515,20 @@ fn thin(summary: &Summary) -> Option<Warning> {
     let samples = summary.latency.count.filter(|&samples| samples > 0)?;
     let first = Percentile::HEY.into_iter().find(|percentile| !percentile.is_supported_by(samples))?;
     Some(Warning::Thin { first, samples })
+}
+
+fn fmt_short(f: &mut fmt::Formatter<'_>, average_ns: u64, measured_ns: u64) -> fmt::Result {
+    let (average, measured) = (nanos(average_ns), nanos(measured_ns));
+    write!(
+        f,
+        "Requests/sec is low: answers took {average} on average, and only those within {measured} count"
+    )
+}
+
+fn fmt_rate_missed(f: &mut fmt::Formatter<'_>, [in_time, scheduled, unsent]: [u64; 3]) -> fmt::Result {
+    let due = counted(scheduled, "request");
+    write!(f, "the rate was not reached: {} of {due} that fell due were sent in time", count(in_time))?;
+    if unsent > 0 { write!(f, ", {} never", count(unsent)) } else { Ok(()) }
 }
 
 fn why(ended: Ended) -> &'static str {

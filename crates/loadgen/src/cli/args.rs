@@ -28,7 +28,7 @@ Columns of --raw, times in nanoseconds, empty where unknown:
 
 Exit codes:
   0  done                                          3  no target, or not one answer
-  1  the target lost what it had acknowledged      4  the run is not valid
+  1  a check failed, or acknowledged rows are lost 4  the run is not valid (see --strict)
   2  wrong use, nothing was started                130, 143  interrupted; the report is complete";
 
 /// Load-tests HTTP servers, with numbers that can be trusted
@@ -78,6 +78,10 @@ pub(super) struct LoadCommand {
     #[arg(value_name = "URL")]
     pub(super) urls: Vec<String>,
 
+    /// Send one request, show the whole exchange, and load nothing
+    #[arg(long)]
+    pub(super) debug: bool,
+
     #[command(flatten)]
     pub(super) options: LoadOptions,
 
@@ -85,11 +89,23 @@ pub(super) struct LoadCommand {
     pub(super) output: OutputOptions,
 
     #[command(flatten)]
+    pub(super) strictness: Strictness,
+
+    #[command(flatten)]
     pub(super) record: RecordOptions,
 
     /// Name of the run in its document [default: load]
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
+}
+
+/// What a run must be, to end with 0.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Strictness {
+    /// End with 4 when the generator was the limit (verdict client-limited) or the rate was not reached: less than 99%
+    /// of the requests due were sent before the end
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 /// How the result is shown.
@@ -181,6 +197,9 @@ pub(super) struct RunCommand {
 
     #[command(flatten)]
     pub(super) output: OutputOptions,
+
+    #[command(flatten)]
+    pub(super) strictness: Strictness,
 
     #[command(flatten)]
     pub(super) record: RecordOptions,

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use report::document::{Ended, Run, Verification};
+use report::document::{Document, Ended, Run, Verification};
+use report::summary::Summary;
 use report::warning;
 
+use super::args::Strictness;
 use crate::preflight::PreflightError;
 use crate::run::{RunError, Signal};
 
@@ -13,7 +15,7 @@ use crate::run::{RunError, Signal};
 pub(super) enum Exit {
     /// Done, and everything that was asserted holds.
     Done,
-    /// The target did not keep what it acknowledged.
+    /// The target did not keep what it acknowledged, or an answer failed a check.
     Broken,
     /// Wrong use; nothing was started.
     Usage,
@@ -49,11 +51,26 @@ impl Exit {
             _ if !warning::is_valid(run) => Self::Invalid,
             Ended::Sigint => Self::Interrupted,
             Ended::Sigterm => Self::Terminated,
-            _ if !is_verified => Self::Broken,
+            _ if !is_verified || run.checks.iter().any(|check| check.failed > 0) => Self::Broken,
             Ended::TargetLost => Self::NoTarget,
             Ended::Completed if run.account.sent > 0 && run.account.answered() == 0 => Self::NoTarget,
             // A reader that has gone wanted no more; what could not be written is told apart.
             Ended::Completed | Ended::OutputLost => Self::Done,
+        }
+    }
+}
+
+impl Strictness {
+    /// What a finished run means under it: what was well otherwise may not be. Also gives why.
+    pub(super) fn judge(self, document: &Document, exit: Exit) -> (Exit, Option<String>) {
+        let Document::Run(run) = document else { return (exit, None) };
+        if !self.strict || exit != Exit::Done {
+            return (exit, None);
+        }
+        let summary = Summary::of(document);
+        match warning::objection(run, &summary, &warning::of(document, &summary)) {
+            Some(objection) => (Exit::Invalid, Some(objection)),
+            None => (exit, None),
         }
     }
 }

@@ -41,6 +41,9 @@ impl Live {
         if let Ok(style) = ProgressStyle::with_template("{elapsed:>4} {wide_bar} {percent:>3}%  {msg}") {
             bar.set_style(style);
         }
+        if !plan.load.warmup.is_zero() {
+            bar.set_message("warming up");
+        }
         let progress = Progress::new(&plan.load);
         self.current = Some(Current { progress, start: RealTimer::start(), bar, terminal, told: 0 });
     }

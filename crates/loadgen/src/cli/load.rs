@@ -12,17 +12,21 @@ use super::args::{Arguments, LoadCommand, Shown};
 use super::exit::Exit;
 use super::output;
 use super::record::{Recording, takes_stdout};
+use crate::debug::{self, Debugged};
 use crate::options::LoadOptions;
-use crate::plan::{Plan, Surroundings};
+use crate::plan::{Plan, PlanError, Surroundings};
 use crate::run::{self, Interrupt, Signal};
 use crate::scenario::is_folder_name;
 use crate::{clock, launch, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
-    let LoadCommand { urls, options, output: output_options, record, name } = command;
-    let url = only(&urls)?;
+    let LoadCommand { urls, options, output: output_options, strictness, record, name, debug } = command;
+    let url = only(&urls, options.mix.is_some() || options.curl.is_some())?;
     let hints = hints(&options);
     let mut plan = Plan::of_url(url, options, surroundings())?;
+    if debug {
+        return show_exchange(&plan);
+    }
     if let Some(name) = name {
         ensure!(
             is_folder_name(&name),
@@ -55,15 +59,31 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
         }
         Shown::Report(_) | Shown::Rows => output::tell_summary(&document, output_options.percentiles()),
     }
+    let (exit, objection) = strictness.judge(&document, exit);
+    if let Some(objection) = objection {
+        output::object(&objection);
+    }
     Ok(exit)
 }
 
-/// The one URL, or what is wrong with what was typed instead.
-fn only(urls: &[String]) -> anyhow::Result<&str> {
+/// `--debug`: one request, and no load.
+fn show_exchange(plan: &Plan) -> anyhow::Result<Exit> {
+    let Debugged { text, is_answered, has_faults } = debug::exchange(plan)?;
+    output::show(&text)?;
+    Ok(match (is_answered, has_faults) {
+        (false, _) => Exit::NoTarget,
+        (true, true) => Exit::Broken,
+        (true, false) => Exit::Done,
+    })
+}
+
+/// The one URL, or what is wrong with what was typed instead. None is needed where another option names one.
+fn only(urls: &[String], is_named_elsewhere: bool) -> anyhow::Result<Option<&str>> {
     let Some(first) = urls.first() else {
-        bail!(
-            "no URL: say what to load, like `loadgen -z 10s -c 100 http://127.0.0.1:8080/` (--help shows more)"
-        );
+        if is_named_elsewhere {
+            return Ok(None);
+        }
+        return Err(PlanError::NoUrl.into());
     };
     let commands = Arguments::command();
     let near = |command: &&clap::Command| strsim::damerau_levenshtein(command.get_name(), first) <= 2;
@@ -75,7 +95,7 @@ fn only(urls: &[String]) -> anyhow::Result<&str> {
     }
     match urls.get(1) {
         Some(second) => bail!("one URL at a time: `{second}` is one too many"),
-        None => Ok(first),
+        None => Ok(Some(first)),
     }
 }
 

@@ -22,6 +22,11 @@ pub(super) fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Tells why a strict command does not end with 0.
+pub(super) fn object(objection: &str) {
+    tell(&format!("loadgen: --strict: {objection}"));
+}
+
 /// Tells why nothing came of it: the error and its causes in one sentence. Some errors already name their cause.
 pub(super) fn complain(error: &anyhow::Error) {
     let mut sentence = String::new();

@@ -8,7 +8,7 @@ use report::compare::Comparison;
 use report::document::{Document, Run};
 use report::store;
 
-use super::args::{OutputOptions, RecordOptions, RunCommand, Shown};
+use super::args::{OutputOptions, RecordOptions, RunCommand, Shown, Strictness};
 use super::exit::Exit;
 use super::load::{interrupt_on_signals, surroundings, versions};
 use super::output;
@@ -21,7 +21,8 @@ use crate::run::{self, Context};
 use crate::scenario::{Scenario, is_folder_name};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
-    let RunCommand { scenarios, repeats, output: shown, record, results, machine, load, target } = command;
+    let RunCommand { scenarios, repeats, output: shown, strictness, record, results, machine, load, target } =
+        command;
     if machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
         bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
     }
@@ -41,6 +42,7 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     let mut series = Series {
         output: &shown,
         record: &record,
+        strictness,
         root: results.join(&label),
         documents: Vec::new(),
         exit: Exit::Done,
@@ -58,8 +60,8 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
             rows: recording.rows(),
         };
         let mut run = run::run(plan, &context, &mut recording)?;
-        series.exit = series.exit.max(recording.finish(&mut run));
-        series.keep(run)?;
+        let exit = recording.finish(&mut run);
+        series.keep(run, exit)?;
         if let Some(signal) = interrupt.signal() {
             // The signal may have come when the load was over; what was left out was left out all the same.
             if index + 1 < count {
@@ -110,6 +112,7 @@ fn headline(plan: &Plan) -> String {
 struct Series<'a> {
     output: &'a OutputOptions,
     record: &'a RecordOptions,
+    strictness: Strictness,
     root: PathBuf,
     documents: Vec<Document>,
     exit: Exit,
@@ -117,9 +120,11 @@ struct Series<'a> {
 
 impl Series<'_> {
     /// Shows a run and writes its document; first writes, so that a closed stdout loses nothing.
-    fn keep(&mut self, run: Run) -> anyhow::Result<()> {
+    fn keep(&mut self, run: Run, exit: Exit) -> anyhow::Result<()> {
         let path = free_path(&self.root.join(&run.name), &run.id);
         let document = Document::Run(Box::new(run));
+        let (exit, objection) = self.strictness.judge(&document, exit);
+        self.exit = self.exit.max(exit);
         let written = store::write(&path, &document);
         match self.output.shown() {
             Shown::Report(format) if !takes_stdout(self.output, self.record) => {
@@ -129,6 +134,9 @@ impl Series<'_> {
         }
         written.context(Exit::Invalid)?;
         output::tell(&format!("wrote {}", path.display()));
+        if let Some(objection) = objection {
+            output::object(&objection);
+        }
         self.documents.push(document);
         Ok(())
     }

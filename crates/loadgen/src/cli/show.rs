@@ -28,7 +28,7 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
                 target == TargetOptions::default(),
                 "options of a target are for scenarios, which start one; {what} is a URL"
             );
-            Plan::of_url(what, load.clone(), load::surroundings())?
+            Plan::of_url(what.as_str(), load.clone(), load::surroundings())?
         };
         if !text.is_empty() {
             text.push('\n');

@@ -1,7 +1,7 @@
 //! An engine without a network: answers after a set time. It tests everything around an engine.
 
 use crate::clock::{Nanos, SECOND, Timer};
-use crate::engine::{Answer, Connection, Engine, Failure, Trace};
+use crate::engine::{Answer, Connection, Engine, Failure, Kept, Trace};
 use crate::source::{Origin, Request};
 
 /// What the fake server does with one request.
@@ -59,7 +59,7 @@ impl<T: Timer> Engine<T> for Fake {
 }
 
 impl<T: Timer> Connection<T> for FakeConnection {
-    async fn send(&mut self, _request: &Request, timer: &T, trace: &mut Trace) -> Result<Answer, Failure> {
+    async fn send(&mut self, request: &Request, timer: &T, trace: &mut Trace) -> Result<Answer, Failure> {
         trace.first_write = timer.now();
         trace.last_write = Some(trace.first_write);
         let behaviour = (self.script)(self.number, self.requests);
@@ -76,7 +76,13 @@ impl<T: Timer> Connection<T> for FakeConnection {
         timer.until(trace.first_write + delay).await;
         trace.first_read = Some(timer.now());
         trace.last_read = trace.first_read;
-        result.map(|status| Answer { status, location: None })
+        result.map(|status| {
+            let mut kept = Kept::new(request.keep);
+            if let Some(kept) = &mut kept {
+                kept.head = format!("HTTP/1.1 {status} Fake\r\n\r\n").into_bytes();
+            }
+            Answer { status, location: None, kept }
+        })
     }
 
     fn is_reusable(&self) -> bool {

@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 
 use crate::clock::Timer;
 use crate::engine::dial::Dialer;
-use crate::engine::{Answer, Connection, Engine, Failure, Trace, redirects};
+use crate::engine::{Answer, Connection, Engine, Failure, Kept, Trace, redirects};
 use crate::source::{Origin, Request};
 
 /// As much as the protocol allows, so that the server never waits for this side: bodies are dropped as they come.
@@ -65,6 +65,7 @@ impl Http2 {
         trace: &mut Trace,
     ) -> Result<SendRequest<Bytes>, Failure> {
         let stream = self.dialer.dial(&shared.origin, timer, trace).await?;
+        shared.peer.replace(stream.peer());
         let (sender, connection) = handshake(stream).await.map_err(|error| failure(&error, false))?;
         let shared = Rc::clone(shared);
         tokio::task::spawn_local(async move {
@@ -94,6 +95,8 @@ where
 #[derive(Debug)]
 struct Shared {
     origin: Origin,
+    /// Who is at the other end, in words.
+    peer: RefCell<Option<String>>,
     users: Cell<usize>,
     alive: Cell<bool>,
     /// Whether it has carried a request.
@@ -105,6 +108,7 @@ impl Shared {
     fn to(origin: &Origin) -> Self {
         Self {
             origin: origin.clone(),
+            peer: RefCell::default(),
             users: Cell::new(0),
             alive: Cell::new(true),
             used: Cell::new(false),
@@ -163,7 +167,7 @@ impl<T: Timer> Connection<T> for Http2Connection {
         trace.first_write = timer.now();
         let reused = self.place.0.used.replace(true);
         let before = trace.body_read;
-        let result = self.exchange(head.clone(), &request.body, timer, trace).await;
+        let result = self.exchange(head.clone(), request, timer, trace).await;
         result.map_err(|error| {
             let mut failure = failure(&error, reused && trace.first_read.is_none());
             let is_cut = matches!(failure.kind, FailureKind::Closed | FailureKind::Protocol);
@@ -184,6 +188,10 @@ impl<T: Timer> Connection<T> for Http2Connection {
         self.place.0.alive.get()
     }
 
+    fn peer(&self) -> Option<String> {
+        self.place.0.peer.borrow().clone()
+    }
+
     /// Also when the server has said that it takes no more requests.
     fn is_stale(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
@@ -195,30 +203,37 @@ impl Http2Connection {
     async fn exchange<T: Timer>(
         &mut self,
         head: request::Parts,
-        body: &Bytes,
+        request: &Request,
         timer: &T,
         trace: &mut Trace,
     ) -> Result<Answer, h2::Error> {
         // Waits while the server allows no further stream.
         poll_fn(|context| self.sender.poll_ready(context)).await?;
-        let ends = body.is_empty();
+        let ends = request.body.is_empty();
         let (response, mut sending) = self.sender.send_request(http::Request::from_parts(head, ()), ends)?;
         if !ends {
-            sending.send_data(body.clone(), true)?;
+            sending.send_data(request.body.clone(), true)?;
         }
         let response = response.await?;
         trace.first_read = Some(timer.now());
         let status = response.status().as_u16();
         let location = response.headers().get(header::LOCATION).filter(|_| redirects(status));
         let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
+        let mut kept = Kept::new(request.keep);
+        if let Some(kept) = &mut kept {
+            kept.write_head(response.version(), response.status(), response.headers());
+        }
         let mut body = response.into_body();
         while let Some(data) = body.data().await {
             let data = data?;
+            if let Some(kept) = &mut kept {
+                kept.add(&data);
+            }
             trace.body_read += data.len() as u64;
             body.flow_control().release_capacity(data.len())?;
         }
         trace.last_read = Some(timer.now());
-        Ok(Answer { status, location })
+        Ok(Answer { status, location, kept })
     }
 }
 
@@ -234,7 +249,7 @@ fn head(request: &Request) -> Result<request::Parts, String> {
         .path_and_query(format!("{}{query}", request.url.path()))
         .build();
     let mut headers = HeaderMap::with_capacity(request.headers.len());
-    for (name, value) in &request.headers {
+    for (name, value) in request.headers.iter() {
         let name: HeaderName = name.parse().map_err(|error| invalid(&error))?;
         if name == header::HOST || HOP_BY_HOP.contains(&name.as_str()) {
             continue;

@@ -4,6 +4,7 @@ pub mod dial;
 pub mod fake;
 pub mod http1;
 pub mod http2;
+mod kept;
 pub mod reqwest;
 
 use std::error::Error;
@@ -12,6 +13,7 @@ use std::io;
 
 use report::document::FailureKind;
 
+pub use self::kept::Kept;
 use crate::clock::{Nanos, Timer};
 use crate::source::{Origin, Request};
 
@@ -45,6 +47,11 @@ pub trait Connection<T: Timer>: 'static {
 
     /// Whether it was closed by the peer while it lay idle. Asked before each request but the first.
     fn is_stale(&mut self) -> bool;
+
+    /// Where it leads and how it is spoken there, in words, where the engine knows.
+    fn peer(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A complete answer.
@@ -54,6 +61,8 @@ pub struct Answer {
     pub status: u16,
     /// Where it redirects to, if it does.
     pub location: Option<String>,
+    /// What the request wants kept of it.
+    pub kept: Option<Box<Kept>>,
 }
 
 /// Whether a status redirects to the location beside it.

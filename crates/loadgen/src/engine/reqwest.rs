@@ -4,6 +4,7 @@
 //! connection, because a shared one decides by itself how many connections there are. What remains: hyper may send
 //! a request again, on a new connection, when a kept-alive one closes before it took the request.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -22,18 +23,28 @@ use url::Url;
 
 use crate::clock::{Nanos, Timer};
 use crate::engine::dial::Dialer;
-use crate::engine::{Answer, Connection, Engine, Failure, Trace, cause, redirects};
+use crate::engine::{Answer, Connection, Engine, Failure, Kept, Trace, cause, redirects};
 use crate::plan::{Protocol, Route};
-use crate::source::{Origin, Request, authority};
+use crate::source::{Keep, Origin, Request, Source, authority};
 
 /// Makes clients, each of which keeps one connection.
 #[derive(Debug, Clone)]
 pub struct Reqwest {
-    template: Template,
-    /// The wire form that the template was made of: while a request has the same, the template serves.
-    wire: Bytes,
+    templates: Arc<Templates>,
     route: Route,
     dialer: Arc<Dialer>,
+}
+
+/// The most templates that are kept; of further requests they are made when they are sent.
+const TEMPLATES: usize = 1_000;
+
+/// The requests of the plan in reqwest's own types.
+#[derive(Debug)]
+struct Templates {
+    /// By where the wire form lies that it was made of: while a request has the same, the template serves.
+    of: HashMap<usize, Template>,
+    /// Kept, so that no other request ever lies where one of these does.
+    _source: Arc<Source>,
 }
 
 /// The request in reqwest's own types.
@@ -50,7 +61,7 @@ impl Template {
         let invalid = |error: &dyn Error| ReqwestError::Request(error.to_string());
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| invalid(&error))?;
         let mut headers = HeaderMap::new();
-        for (name, value) in &request.headers {
+        for (name, value) in request.headers.iter() {
             if protocol.is_http2() && name.eq_ignore_ascii_case("host") {
                 // It travels as the URL's authority, and a field beside it makes servers refuse the request.
                 if *value != authority(&request.url) {
@@ -87,15 +98,22 @@ pub enum ReqwestError {
 }
 
 impl Reqwest {
-    /// An engine for this request.
+    /// An engine for these requests.
     ///
     /// # Errors
-    /// When the method or a header field is not valid HTTP.
-    pub fn new(request: &Request, route: &Route, dialer: &Arc<Dialer>) -> Result<Self, ReqwestError> {
-        let template = Template::of(request, route.protocol)?;
+    /// When the method or a header field of one of them is not valid HTTP.
+    pub fn new(source: Arc<Source>, route: &Route, dialer: &Arc<Dialer>) -> Result<Self, ReqwestError> {
+        let mut of = HashMap::new();
+        for request in source.requests() {
+            let template = Template::of(request, route.protocol)?;
+            if of.len() < TEMPLATES {
+                of.insert(request.wire.as_ptr().addr(), template);
+            }
+        }
         // reqwest asks for a provider even where nothing goes through TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { template, wire: request.wire.clone(), route: route.clone(), dialer: Arc::clone(dialer) })
+        let templates = Arc::new(Templates { of, _source: source });
+        Ok(Self { templates, route: route.clone(), dialer: Arc::clone(dialer) })
     }
 }
 
@@ -170,7 +188,7 @@ impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
         let prepared = self.prepare(request)?;
         trace.first_write = timer.now();
         let settled = Settled { dials: &self.dials, trace };
-        let result = self.exchange(prepared, timer, &mut *settled.trace).await;
+        let result = self.exchange(prepared, request.keep, timer, &mut *settled.trace).await;
         drop(settled);
         // The URL is the same for all, says nothing about the failure, and may hold a password.
         result.map_err(|error| failure(&error.without_url()))
@@ -186,11 +204,10 @@ impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
 }
 
 impl ReqwestConnection {
-    /// The request in reqwest's own types; after a redirect it is another one than the plan's.
+    /// The request in reqwest's own types; after a redirect it is another one than those of the plan.
     fn prepare(&self, request: &Request) -> Result<reqwest::Request, Failure> {
-        let is_plan = request.wire.as_ptr() == self.engine.wire.as_ptr();
-        if is_plan {
-            return Ok(self.engine.template.request());
+        if let Some(template) = self.engine.templates.of.get(&request.wire.as_ptr().addr()) {
+            return Ok(template.request());
         }
         let template = Template::of(request, self.engine.route.protocol);
         template
@@ -201,19 +218,27 @@ impl ReqwestConnection {
     async fn exchange<T: Timer>(
         &self,
         request: reqwest::Request,
+        keep: Keep,
         timer: &T,
         trace: &mut Trace,
     ) -> Result<Answer, reqwest::Error> {
         let mut response = self.client.execute(request).await?;
         trace.first_read = Some(timer.now());
+        let mut kept = Kept::new(keep);
         while let Some(data) = response.chunk().await? {
             trace.body_read += data.len() as u64;
+            if let Some(kept) = &mut kept {
+                kept.add(&data);
+            }
         }
         trace.last_read = Some(timer.now());
         let status = response.status().as_u16();
         let location = response.headers().get(http::header::LOCATION).filter(|_| redirects(status));
         let location = location.map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
-        Ok(Answer { status, location })
+        if let Some(kept) = &mut kept {
+            kept.write_head(response.version(), response.status(), response.headers());
+        }
+        Ok(Answer { status, location, kept })
     }
 }
 

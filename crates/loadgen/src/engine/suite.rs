@@ -65,6 +65,7 @@ for_each_engine! {
     good_and_bad_in_one_run
     no_write_waits_for_an_acknowledgement
     a_close_that_was_asked_for_is_expected
+    checks_see_the_whole_answer
 }
 
 /// Nobody looks on.
@@ -235,6 +236,26 @@ fn cut_head(engine: EngineChoice) -> &'static [FailureKind] {
     match engine {
         EngineChoice::Reqwest => &[FailureKind::Truncated, FailureKind::Closed],
         _ => &[FailureKind::Truncated],
+    }
+}
+
+fn checks_see_the_whole_answer(engine: EngineChoice) {
+    let ornate = Framing::Chunked { sizes: vec![1, 7, 400], extensions: true, trailers: true };
+    for framing in [Framing::Length, ornate, Framing::UntilClose] {
+        let mut case = Case::new(engine, 20, 2);
+        let checks =
+            ["status == 201", "header X-A == \"1, 2\"", "body matches ^x{1000}$", "body size == 1000"];
+        case.options.check = checks.map(|check| check.parse().unwrap()).into();
+        case.options.check.push("header x-a == 1".parse().unwrap());
+        case.options.count_header = Some("x-a".to_owned());
+        let answer = Answer::status(201).body(1000).field("X-A", "1").field("X-A", "2").framed(framing);
+        let sides = case.answer(answer.after_interim(103));
+        sides.assert_all_answered(201);
+        let failed: Vec<u64> = sides.run.checks.iter().map(|check| check.failed).collect();
+        assert_eq!(failed, [0, 0, 0, 0, 20], "{:?}", sides.run.checks);
+        let head = &sides.run.checks[4].examples[0].head;
+        assert!(head.starts_with("HTTP/1.1 201 ") && head.ends_with("\r\n\r\n"), "{head:?}");
+        assert_eq!(sides.run.header_values.unwrap().values["1, 2"], 20);
     }
 }
 

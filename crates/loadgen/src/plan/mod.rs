@@ -1,5 +1,6 @@
 //! What exactly will happen? A plan is final: nothing in it is defaulted later, and the document echoes all of it.
 
+mod mix;
 mod pace;
 mod request;
 mod route;
@@ -8,23 +9,28 @@ mod target;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use url::Url;
 
+pub use self::mix::Mix;
 use self::pace::{MOST_REQUESTS, pace};
 pub use self::pace::{Model, Open, Stop};
 pub(crate) use self::request::masked;
-use self::request::{body, headers, method, parse_url, shown};
+use self::request::{body, headers, is_token, method, parse_url, shown};
 pub use self::route::{Protocol, Route, TlsOptions};
 use self::target::MOST_INSTANCES;
 pub use self::target::{Embedded, Target};
 use crate::arrival;
+use crate::check::Watch;
+use crate::curl::{self, CurlError};
 use crate::hash::fnv1a;
+use crate::mix::MixError;
 use crate::options::{EngineChoice, LoadOptions, TargetOptions};
 use crate::quantity::{Span, Timeout};
-use crate::source::Request;
+use crate::source::{Request, Source};
 
 /// hey's defaults.
 const CONNECTIONS: usize = 50;
@@ -73,8 +79,14 @@ impl EngineKind {
 /// How it is loaded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
-    /// Where requests go.
+    /// Where requests go; of a mix, what its paths belong to, or the URL of the first.
     pub url: Url,
+    /// The requests of a mix, where there is one.
+    pub mix: Option<Arc<Mix>>,
+    /// What is looked at in every answer.
+    pub watch: Watch,
+    /// How long the load goes on before what is measured begins.
+    pub warmup: Duration,
     /// Method, upper case.
     pub method: String,
     /// Header fields in the order in which they are sent; secrets in plain.
@@ -130,6 +142,20 @@ pub enum PlanError {
     Auth,
     #[error("cannot read the request body from {}: {error}", path.display())]
     Body { path: PathBuf, error: std::io::Error },
+    #[error(transparent)]
+    Mix(#[from] MixError),
+    #[error(transparent)]
+    Curl(#[from] CurlError),
+    #[error(
+        "no URL: say what to load, like `loadgen -z 10s -c 100 http://127.0.0.1:8080/` (--help shows more)"
+    )]
+    NoUrl,
+    #[error("`{0}` is a path: say which server it belongs to with a URL beside --mix")]
+    NoBase(String),
+    #[error("the target is started for this run, and the mix goes to another server: write paths only")]
+    LeavesTarget,
+    #[error("`{}` is not the name of a header field", report::units::one_line(.0))]
+    HeaderName(String),
     #[error("--key is the key of a certificate: give its --cert too")]
     NeedsCert,
     #[error("--http2 is agreed upon in TLS: use an https:// URL, or --h2c for HTTP/2 over plain TCP")]
@@ -159,12 +185,23 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// The plan of a plain load test of `url`.
+    /// The plan of a plain load test of `url`; without one, a curl command or a mix says where requests go.
     ///
     /// # Errors
     /// When an option has a value that cannot be honoured.
-    pub fn of_url(url: &str, options: LoadOptions, around: Surroundings) -> Result<Self, PlanError> {
-        let load = Load::resolve(parse_url(url)?, options, around)?;
+    pub fn of_url<'a>(
+        url: impl Into<Option<&'a str>>,
+        mut options: LoadOptions,
+        around: Surroundings,
+    ) -> Result<Self, PlanError> {
+        let mut url = url.into().map(str::to_owned);
+        if let Some(command) = options.curl.take() {
+            let (all, its_url) = curl::under(&command, options)?;
+            options = all;
+            url = url.or(Some(its_url));
+        }
+        let url = url.as_deref().map(parse_url).transpose()?;
+        let load = Load::resolve(url, options, around)?;
         Ok(Self { name: "load".to_owned(), target: Target::External, load })
     }
 
@@ -174,12 +211,22 @@ impl Plan {
     /// When an option has a value that cannot be honoured.
     pub fn of_scenario(
         name: &str,
-        target: TargetOptions,
-        load: LoadOptions,
+        mut target: TargetOptions,
+        mut load: LoadOptions,
         around: Surroundings,
     ) -> Result<Self, PlanError> {
+        if let Some(command) = load.curl.take() {
+            let (all, url) = curl::under(&command, load)?;
+            load = all;
+            // The command names a server: nothing is started, as with a `url`.
+            target.url = target.url.or(Some(url));
+        }
         let (target, url) = Target::resolve(target)?;
-        Ok(Self { name: name.to_owned(), target, load: Load::resolve(url, load, around)? })
+        let load = Load::resolve(Some(url), load, around)?;
+        if matches!(target, Target::Embedded(_)) && load.mix.as_ref().is_some_and(|mix| mix.leaves()) {
+            return Err(PlanError::LeavesTarget);
+        }
+        Ok(Self { name: name.to_owned(), target, load })
     }
 
     /// The whole plan as flat pairs, secrets as `***`. This is what documents store and `loadgen plan` prints.
@@ -195,6 +242,20 @@ impl Plan {
         put("load.body_bytes", load.body.len().to_string());
         if !load.body.is_empty() {
             put("load.body_hash", format!("{:016x}", fnv1a(&load.body)));
+        }
+        if let Some(mix) = &load.mix {
+            put("load.mix", mix.label.clone());
+            put("load.seed", mix.seed.to_string());
+        }
+        if !load.watch.checks.is_empty() {
+            let checks: Vec<_> = load.watch.checks.iter().map(ToString::to_string).collect();
+            put("load.check", checks.join(" | "));
+        }
+        if let Some(header) = &load.watch.count_header {
+            put("load.count_header", header.clone());
+        }
+        if !load.warmup.is_zero() {
+            put("load.warmup", Span(load.warmup).to_string());
         }
         put("load.connections", load.connections.to_string());
         for (key, value) in load.model.pairs() {
@@ -237,28 +298,41 @@ impl Plan {
         format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
     }
 
-    /// The request, when it is known where the target listens. `None`: at the plan's own URL.
-    pub fn request(&self, address: Option<std::net::SocketAddr>) -> Request {
+    /// Everything that is sent, when it is known where the target listens. `None`: at the plan's own URL.
+    pub fn source(&self, address: Option<std::net::SocketAddr>) -> Source {
         let mut url = self.load.url.clone();
         if let Some(address) = address {
             // Neither fails: an http URL takes any address and port.
             let _ = url.set_ip_host(address.ip());
             let _ = url.set_port(Some(address.port()));
         }
-        let request = Request::new(&self.load.method, url, &self.load.headers, self.load.body.clone());
-        match &self.load.route.proxy {
-            Some(proxy) => request.forwarded(proxy.authorization()),
-            None => request,
+        let Load { mix, watch, method, headers, body, route, .. } = &self.load;
+        let proxy = route.proxy.as_ref();
+        let finish = |request: Request| {
+            let request = request.keeping(watch.keep());
+            match proxy {
+                Some(proxy) => request.forwarded(proxy.authorization()),
+                None => request,
+            }
+        };
+        if let Some(mix) = mix {
+            return mix.source(&url, finish);
         }
+        Source::one(finish(Request::new(method, url, headers.as_slice(), body.clone())))
     }
 }
 
 impl Load {
-    fn resolve(url: Url, options: LoadOptions, around: Surroundings) -> Result<Self, PlanError> {
+    fn resolve(url: Option<Url>, options: LoadOptions, around: Surroundings) -> Result<Self, PlanError> {
         let method = method(options.method.as_deref().unwrap_or("GET"))?;
-        let headers = headers(&url, &options)?;
         let (model, stop) = pace(&options, around)?;
-        let route = Route::resolve(&url, &options)?;
+        let seed = options.seed.unwrap_or(around.seed);
+        let mixed = options.mix.as_deref().map(|path| Mix::resolve(path, url.as_ref(), &options, seed));
+        let (mix, first) = mixed.transpose()?.map_or((None, None), |(mix, first)| (Some(mix), Some(first)));
+        let url = url.or(first).ok_or(PlanError::NoUrl)?;
+        let headers = headers(&url, &options, &[])?;
+        let tls = url.scheme() == "https" && mix.is_none() || mix.as_ref().is_some_and(|mix| mix.tls);
+        let route = Route::resolve(tls, &options)?;
         let asked = options.connections.map_or(CONNECTIONS, |n| n.get() as usize);
         // More connections than requests would leave some without any.
         let useful = match (&model, stop) {
@@ -276,9 +350,14 @@ impl Load {
         let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
         let engine = route.engine(options.engine.unwrap_or(EngineChoice::Auto))?;
         let redirects = if options.disable_redirects { 0 } else { REDIRECTS };
-        let body = body(options)?;
+        let body = body(&options)?;
+        let warmup = options.warmup.map_or(Duration::ZERO, |span| span.0);
+        let watch = watch(options)?;
         Ok(Self {
             url,
+            mix: mix.map(Arc::new),
+            watch,
+            warmup,
             method,
             headers,
             body,
@@ -292,6 +371,15 @@ impl Load {
             route,
             engine,
         })
+    }
+}
+
+/// What is looked at in every answer.
+fn watch(options: LoadOptions) -> Result<Watch, PlanError> {
+    let LoadOptions { check: checks, count_header, .. } = options;
+    match count_header {
+        Some(name) if !is_token(&name) => Err(PlanError::HeaderName(name)),
+        count_header => Ok(Watch { checks, count_header }),
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) fn pace(options: &LoadOptions, around: Surroundings) -> Result<(Model
             if options.arrival.is_some() {
                 return Err(PlanError::NeedsRate("--arrival"));
             }
-            if options.seed.is_some() {
+            if options.seed.is_some() && options.mix.is_none() {
                 return Err(PlanError::NeedsRate("--seed"));
             }
             let stop = duration.map_or(Stop::Requests(requests), |duration| Stop::Duration(duration.0));

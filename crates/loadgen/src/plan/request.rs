@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::PlanError;
+use crate::check::Check;
 use crate::options::LoadOptions;
 use crate::source::is_secret;
 
@@ -31,7 +32,7 @@ pub(super) fn parse_url(text: &str) -> Result<Url, PlanError> {
     }
 }
 
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
@@ -40,8 +41,13 @@ pub(super) fn method(text: &str) -> Result<String, PlanError> {
     if is_token(text) { Ok(text.to_ascii_uppercase()) } else { Err(PlanError::Method(text.to_owned())) }
 }
 
-/// The header fields in hey's order: the program's own, then those given, of which the last of a name counts.
-pub(super) fn headers(url: &Url, options: &LoadOptions) -> Result<Vec<(String, String)>, PlanError> {
+/// The header fields in hey's order: the program's own, then those given, of which the last of a name counts, then those
+/// that one request of a mix has for its own.
+pub(super) fn headers(
+    url: &Url,
+    options: &LoadOptions,
+    own: &[(String, String)],
+) -> Result<Vec<(String, String)>, PlanError> {
     let mut all: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: &str| {
         let found = all.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -54,8 +60,13 @@ pub(super) fn headers(url: &Url, options: &LoadOptions) -> Result<Vec<(String, S
         "User-Agent",
         options.user_agent.as_deref().unwrap_or(concat!("loadgen/", env!("CARGO_PKG_VERSION"))),
     );
-    set("Content-Type", options.content_type.as_deref().unwrap_or(CONTENT_TYPE));
-    if !options.disable_compression {
+    let content_type = options.content_type.as_deref().unwrap_or(CONTENT_TYPE);
+    if !content_type.is_empty() {
+        set("Content-Type", content_type);
+    }
+    // A compressed body says nothing to a check.
+    let looks_at_body = options.check.iter().any(Check::looks_at_body);
+    if !options.disable_compression && !looks_at_body {
         set("Accept-Encoding", "gzip");
     }
     if options.disable_keepalive {
@@ -73,6 +84,9 @@ pub(super) fn headers(url: &Url, options: &LoadOptions) -> Result<Vec<(String, S
     }
     if let Some(accept) = &options.accept {
         set("Accept", accept);
+    }
+    for (name, value) in own {
+        set(name, value);
     }
     let is_text = |value: &str| value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f));
     match all.iter().find(|(name, value)| !is_token(name) || !is_text(value)) {
@@ -96,13 +110,13 @@ fn credentials(url: &Url, options: &LoadOptions) -> Result<Option<Vec<u8>>, Plan
     Ok(Some(pair))
 }
 
-pub(super) fn body(options: LoadOptions) -> Result<Bytes, PlanError> {
-    match (options.body_file, options.body) {
-        (Some(path), _) => match std::fs::read(&path) {
+pub(super) fn body(options: &LoadOptions) -> Result<Bytes, PlanError> {
+    match (&options.body_file, &options.body) {
+        (Some(path), _) => match std::fs::read(path) {
             Ok(bytes) => Ok(bytes.into()),
-            Err(error) => Err(PlanError::Body { path, error }),
+            Err(error) => Err(PlanError::Body { path: path.clone(), error }),
         },
-        (None, Some(text)) => Ok(text.into()),
+        (None, Some(text)) => Ok(text.clone().into()),
         (None, None) => Ok(Bytes::new()),
     }
 }

@@ -4,8 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
-
 use super::{EngineKind, PlanError};
 use crate::address::{ConnectTo, ProxyUrl, Resolve};
 use crate::options::{EngineChoice, LoadOptions};
@@ -76,8 +74,8 @@ pub struct TlsOptions {
 }
 
 impl Route {
-    pub(super) fn resolve(url: &Url, options: &LoadOptions) -> Result<Self, PlanError> {
-        let is_tls = url.scheme() == "https";
+    /// `is_tls`: whether any of the requests goes to an `https` URL.
+    pub(super) fn resolve(is_tls: bool, options: &LoadOptions) -> Result<Self, PlanError> {
         let tls = TlsOptions {
             insecure: options.insecure,
             cacert: options.cacert.clone(),

@@ -163,8 +163,8 @@ fn a_started_target_gets_its_address_when_it_listens() {
     let target = TargetOptions { path: Some("/orders?id=7".to_owned()), ..TargetOptions::default() };
     let plan = Plan::of_scenario("s", target, LoadOptions::default(), AROUND).unwrap();
     assert_eq!(plan.load.url.as_str(), "http://target/orders?id=7");
-    let request = plan.request(Some("127.0.0.1:4711".parse().unwrap()));
-    assert_eq!(request.url.as_str(), "http://127.0.0.1:4711/orders?id=7");
+    let source = plan.source(Some("127.0.0.1:4711".parse().unwrap()));
+    assert_eq!(source.request(0).url.as_str(), "http://127.0.0.1:4711/orders?id=7");
 }
 
 #[test]
@@ -279,4 +279,51 @@ fn the_rest_of_heys_header_flags() {
         let options = LoadOptions { auth: Some(wrong.to_owned()), ..LoadOptions::default() };
         assert!(matches!(plain("http://h/", options), Err(PlanError::Auth)), "{wrong}");
     }
+}
+
+#[test]
+fn a_mix_lies_under_everything_that_was_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mix.txt");
+    std::fs::write(
+        &path,
+        "/a?b=1\nhttp://me:secret@other/x\n{\"url\": \"/c\", \"headers\": {\"x-a\": \"own\"}}\n",
+    )
+    .unwrap();
+    let options = |seed| LoadOptions {
+        mix: Some(path.clone()),
+        seed: Some(seed),
+        header: vec!["X-A: typed".to_owned()],
+        body: Some("typed".to_owned()),
+        check: vec!["body size > 0".parse().unwrap()],
+        count_header: Some("Server".to_owned()),
+        warmup: Some("5s".parse().unwrap()),
+        ..LoadOptions::default()
+    };
+    let plan = plain("http://h/base", options(3)).unwrap();
+    let source = plan.source(None);
+    let wires: Vec<_> =
+        source.requests().map(|request| String::from_utf8_lossy(&request.wire).into_owned()).collect();
+    let agent = "User-Agent: loadgen/0.1.0\r\nContent-Type: text/html\r\n";
+    let length = "Content-Length: 5\r\n\r\ntyped";
+    assert_eq!(
+        wires,
+        [
+            format!("GET /a?b=1 HTTP/1.1\r\nHost: h\r\n{agent}X-A: typed\r\n{length}"),
+            format!(
+                "GET /x HTTP/1.1\r\nHost: other\r\n{agent}Authorization: Basic {}\r\nX-A: typed\r\n{length}",
+                STANDARD.encode("me:secret")
+            ),
+            format!("GET /c HTTP/1.1\r\nHost: h\r\n{agent}X-A: own\r\n{length}"),
+        ]
+    );
+    assert_eq!(source.names(), ["GET /a", "GET /c", "GET http://other/x"]);
+    let pairs = plan.pairs();
+    assert!(pairs["load.mix"].starts_with("mix.txt ") && !printed(&plan).contains("secret"), "{pairs:?}");
+    assert_eq!((&*pairs["load.seed"], &*pairs["load.warmup"]), ("3", "5s"));
+    assert_eq!((&*pairs["load.check"], &*pairs["load.count_header"]), ("body size > 0", "Server"));
+    assert_eq!(plan.key(), plain("http://h/base", options(4)).unwrap().key(), "a seed is chance");
+    std::fs::write(&path, "/other\n").unwrap();
+    assert_ne!(plan.key(), plain("http://h/base", options(3)).unwrap().key(), "the content is not");
+    assert!(Plan::of_url(None, options(3), AROUND).is_err(), "a path needs a server");
 }

@@ -2,6 +2,8 @@
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod hey;
@@ -20,6 +22,8 @@ mod readme;
 mod refusals;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod sent;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]

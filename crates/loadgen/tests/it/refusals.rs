@@ -137,6 +137,43 @@ fn values() {
 }
 
 #[test]
+fn what_is_sent_and_expected() {
+    let place = Place::new();
+    place.file("paths.txt", "/a\n/b\n");
+    place.file("bad.txt", "/a\nhttp://\n");
+    place.file("method.txt", "/a\n\n{\"url\": \"/b\", \"method\": \"G T\"}\n");
+    place.file("header.txt", "{\"url\": \"/b\", \"headers\": {\"A\": \"b\\r\\nc: d\"}}\n");
+    place.file("empty.txt", "# nothing\n");
+    place.file("away.txt", "/a\nhttp://127.0.0.1:9/\n");
+    let names: Vec<_> = (0..101).map(|n| format!("{{\"url\":\"/\",\"name\":\"{n}\"}}")).collect();
+    place.file("names.txt", &names.join("\n"));
+    place.file("mix.toml", "[load]\nmix = \"away.txt\"\n");
+    place.file("curl.toml", "[target]\ninstances = 2\n[load]\ncurl = \"curl http://127.0.0.1:9/\"\n");
+    assert_sentences(
+        &place,
+        &[
+            (&["--mix", "missing.txt", URL], &["missing.txt", "No such file"]),
+            (&["--mix", "empty.txt", URL], &["empty.txt", "no request"]),
+            (&["--mix", "paths.txt"], &["paths.txt, line 1", "`/a`", "URL"]),
+            (&["--mix", "bad.txt", URL], &["bad.txt, line 2", "not a URL"]),
+            (&["--mix", "method.txt", URL], &["method.txt, line 3", "`G T`"]),
+            (&["--mix", "header.txt", URL], &["header.txt, line 1", "header"]),
+            (&["--mix", "names.txt", URL], &["names.txt, line 101", "`100`", "100"]),
+            (&["run", "mix.toml"], &["mix.toml", "paths only"]),
+            (&["run", "curl.toml"], &["`instances`", "`url`"]),
+            (&["--check", "status is 200", URL], &["`is 200`", "200..299"]),
+            (&["--check", "body matches (", URL], &["unclosed group"]),
+            (&["--count-header", "a b", URL], &["`a b`", "header field"]),
+            (&["--warmup", "5", URL], &["`5`", "`5s`"]),
+            (&["--curl", "wget x"], &["`wget`", "curl"]),
+            (&["--curl", "curl http://h -F a=b"], &["-F", "leave it out"]),
+            (&["--curl", "curl -s"], &["no URL"]),
+            (&["--seed", "5", URL], &["--seed", "--rate"]),
+        ],
+    );
+}
+
+#[test]
 fn more_connections_than_files() {
     let place = Place::new();
     let sentence = refused(&place, &["-z", "1s", "-c", "4000000000", URL]);

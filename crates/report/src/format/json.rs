@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::document::Document;
 use crate::format::View;
 use crate::json;
-use crate::summary::{Model, Quantile, Summary};
-use crate::warning::{Verdict, verdict};
+use crate::summary::{Latency, Model, Quantile, Request, Summary};
+use crate::verdict::Verdict;
+use crate::warning::{Warning, verdict};
 
 #[derive(Serialize)]
 struct Text<'a> {
@@ -32,8 +33,20 @@ struct Block<'a> {
     timeouts: Option<u64>,
     error_rate: Option<f64>,
     latency: LatencyBlock,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    requests: BTreeMap<&'a str, RequestBlock>,
     verdict: Option<&'static str>,
+    /// Why, where it is not `ok`.
+    reasons: Vec<String>,
     warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RequestBlock {
+    sent: u64,
+    errors: u64,
+    body_bytes: u64,
+    latency: LatencyBlock,
 }
 
 #[derive(Serialize)]
@@ -69,19 +82,31 @@ fn block<'a>(view: &View<'a>) -> Block<'a> {
         errors: summary.errors,
         timeouts: summary.timeouts,
         error_rate: summary.error_rate,
-        latency: latency_block(view),
+        latency: latency_block(&summary.latency, view),
+        requests: summary.requests.iter().map(|request| request_block(request, view)).collect(),
         verdict: matches!(view.document, Document::Run(_)).then(|| match verdict(view.warnings) {
             Verdict::Ok => "ok",
             Verdict::Suspect => "suspect",
             Verdict::ClientLimited => "client_limited",
         }),
+        reasons: view
+            .warnings
+            .iter()
+            .filter(|warning| warning.verdict() != Verdict::Ok)
+            .map(Warning::line)
+            .collect(),
         warnings: view.warnings.iter().map(ToString::to_string).collect(),
     }
 }
 
-fn latency_block(view: &View<'_>) -> LatencyBlock {
-    let latency = &view.summary.latency;
-    let supported = || view.quantiles().filter(|quantile| quantile.is_supported);
+fn request_block<'a>(request: &'a Request, view: &View<'_>) -> (&'a str, RequestBlock) {
+    let Request { name, sent, errors, body_bytes, latency } = request;
+    let latency = latency_block(latency, view);
+    (name, RequestBlock { sent: *sent, errors: *errors, body_bytes: *body_bytes, latency })
+}
+
+fn latency_block(latency: &Latency, view: &View<'_>) -> LatencyBlock {
+    let supported = || view.quantiles_of(latency).filter(|quantile| quantile.is_supported);
     let entry = |quantile: &Quantile| (quantile.percentile.to_string(), quantile.value_ns);
     LatencyBlock {
         count: latency.count,

@@ -1,11 +1,11 @@
 //! A short table for a pull request.
 
 use crate::document::Document;
-use crate::format::{View, bounded, tags};
+use crate::format::{View, answers, bounded, tags};
 use crate::summary::Model;
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, nanos, one_line, rate, share};
-use crate::warning::Warning;
+use crate::warning::{Warning, verdict};
 
 pub(super) fn render(view: &View<'_>) -> String {
     let document = view.document;
@@ -13,7 +13,10 @@ pub(super) fn render(view: &View<'_>) -> String {
     let title = format!("### {} on {}\n", markdown_cell(&name), markdown_cell(&machine));
     let mut notes: Vec<String> = view.warnings.iter().map(Warning::line).collect();
     match document {
-        Document::Run(run) => notes.extend(run.notes.iter().map(|note| one_line(note))),
+        Document::Run(run) => {
+            notes.extend(run.notes.iter().map(|note| one_line(note)));
+            notes.extend(answers::facts(run));
+        }
         Document::Figures(figures) => {
             notes.push(format!("published, not measured here: {}", one_line(&figures.source)));
             notes.extend(figures.notes.iter().map(|note| one_line(note)));
@@ -25,7 +28,9 @@ pub(super) fn render(view: &View<'_>) -> String {
     }
     let notes: Vec<String> = notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect();
     let gap = if notes.is_empty() { "" } else { "\n" };
-    [&title, "\n", &table(view).markdown(), gap, &notes.concat()].concat()
+    let by_name =
+        answers::table(view.summary).map(|table| format!("\n{}", table.markdown())).unwrap_or_default();
+    [&title, "\n", &table(view).markdown(), &by_name, gap, &notes.concat()].concat()
 }
 
 /// What is unknown, or not supported by the sample, has no row.
@@ -57,6 +62,10 @@ fn table(view: &View<'_>) -> Table {
         row(format!("{latency} {}", quantile.percentile), Some(bounded(quantile)));
     }
     let bound = if summary.latency.censored > 0 { ">= " } else { "" };
-    row(format!("{latency} slowest"), summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns))));
+    let slowest = summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns)));
+    row(format!("{latency} slowest"), slowest);
+    // Published figures say nothing of the generator that measured them.
+    let is_run = matches!(view.document, Document::Run(_));
+    row("verdict".into(), is_run.then(|| verdict(view.warnings).name().to_owned()));
     table
 }

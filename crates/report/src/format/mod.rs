@@ -1,12 +1,13 @@
 //! How does one run look? One file per format, one list of formats, one argument.
 
+mod answers;
 mod hey;
 mod json;
 mod markdown;
 
 use crate::document::{Document, Run};
 use crate::histogram::Percentile;
-use crate::summary::{Quantile, Summary};
+use crate::summary::{Latency, Quantile, Summary};
 use crate::units::{count, nanos, one_line};
 use crate::warning::Warning;
 
@@ -28,11 +29,15 @@ pub struct View<'a> {
 impl View<'_> {
     /// The percentiles to be shown, whether or not the sample supports them.
     fn quantiles(&self) -> impl Iterator<Item = &Quantile> {
+        self.quantiles_of(&self.summary.latency)
+    }
+
+    /// The same of a part of the requests.
+    fn quantiles_of<'a>(&'a self, latency: &'a Latency) -> impl Iterator<Item = &'a Quantile> {
         let wanted = if self.percentiles.is_empty() { &Percentile::REPORTED[..] } else { self.percentiles };
         // Published figures know what their source printed, and nobody chose among those.
         let is_figures = matches!(self.document, Document::Figures(_)) && self.percentiles.is_empty();
-        let quantiles = self.summary.latency.quantiles.iter();
-        quantiles.filter(move |quantile| is_figures || wanted.contains(&quantile.percentile))
+        latency.quantiles.iter().filter(move |quantile| is_figures || wanted.contains(&quantile.percentile))
     }
 
     /// Those that were asked for and that cannot be told, with the reason.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be unwrapped fails its test")]
 
+mod after;
 mod compare;
 mod formats;
 mod hlog;
@@ -9,4 +10,5 @@ mod reference;
 mod sample;
 mod store;
 mod summary;
+mod verdict;
 mod warnings;

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use report::document::{
-    Account, Bytes, Connections, Document, Ended, FailureKind, FailureRecord, Instance, Latencies, Machine,
-    RUN_SCHEMA, Run, Series, Verification, Window, Worker,
+    Account, Bytes, CheckExample, CheckRecord, Connections, Document, Ended, FailureKind, FailureRecord,
+    HeaderValues, Instance, Latencies, Machine, Named, RUN_SCHEMA, Run, Series, Verification, Warmup, Window,
+    Worker,
 };
 use report::histogram::{Distribution, Histogram};
 use report::store;
@@ -18,12 +19,13 @@ pub(crate) const SECOND: u64 = 1_000 * MS;
 
 type Build = fn() -> Run;
 
-pub(crate) const FIXTURES: [(&str, Build); 5] = [
+pub(crate) const FIXTURES: [(&str, Build); 6] = [
     ("good", good),
     ("timeouts", timeouts),
     ("refused", refused),
     ("interrupted", interrupted),
     ("rate", open_rate),
+    ("mix", mix),
 ];
 
 pub(crate) fn fixture_path(name: &str) -> PathBuf {
@@ -107,9 +109,14 @@ fn empty(name: &str, seconds: u64) -> Run {
         connections: Connections { slots: 100, ..Connections::default() },
         series: Series::default(),
         workers: Vec::new(),
+        generator: None,
         instances: Vec::new(),
         verification: None,
         redirects: 0,
+        warmup: None,
+        requests: Vec::new(),
+        checks: Vec::new(),
+        header_values: None,
         negotiated: None,
         notes: Vec::new(),
     }
@@ -283,6 +290,47 @@ pub(crate) fn open_rate() -> Run {
     run.connections.most_answers = 240;
     series(&mut run, 10);
     worker(&mut run, 900 * MS);
+    run
+}
+
+/// Several requests after a warm-up, with checks and answers of two backends.
+pub(crate) fn mix() -> Run {
+    let mut run = empty("mix", 10);
+    answer(&mut run, 10_000, 4_000_000);
+    run.account.check_failed = 40;
+    run.warmup = Some(Warmup { planned_ns: 2 * SECOND, sent: 1_900, ok: 1_899 });
+    let named = |name: &str, sent, check_failed, median_ns| Named {
+        name: name.into(),
+        sent,
+        ok: sent,
+        check_failed,
+        body_read: sent * 500,
+        answered: spread(sent, median_ns),
+        ..Named::default()
+    };
+    run.requests = vec![
+        named("GET /orders", 2_999, 0, 6_000_000),
+        named("[1]\tPOST /orders | new", 1, 0, 9_000_000),
+        named("GET /", 7_000, 40, 3_000_000),
+    ];
+    let example = CheckExample {
+        at_ns: 1_234_567_890,
+        request: "GET http://127.0.0.1:8080/".into(),
+        reason: "the body does not contain it".into(),
+        head: "HTTP/1.1 200 OK\r\nX-Odd: \u{1b}[31m\r\n\r\n".into(),
+        body: "[1]\tnothing\nhere\u{7}".into(),
+        body_bytes: 5_000,
+    };
+    run.checks = vec![
+        CheckRecord { check: "status == 200".into(), failed: 0, examples: vec![] },
+        CheckRecord { check: "body contains \"ok\"".into(), failed: 40, examples: vec![example] },
+    ];
+    run.header_values = Some(HeaderValues {
+        header: "X-Backend".into(),
+        values: BTreeMap::from([("a".into(), 5_004), ("b".into(), 4_996)]),
+        ..HeaderValues::default()
+    });
+    worker(&mut run, 20 * MS);
     run
 }
 

@@ -1,6 +1,7 @@
-use report::document::{Document, Ended, FailureKind, FailureRecord, Run};
+use report::document::{Document, Ended, FailureKind, Run};
 use report::summary::Summary;
-use report::warning::{self, Verdict, Warning};
+use report::verdict::Verdict;
+use report::warning::{self, Warning};
 
 use crate::sample::{MS, SECOND, of, run};
 
@@ -21,7 +22,13 @@ fn a_good_run_has_none() {
 
 #[test]
 fn the_fixtures_have_theirs() {
-    let cases: [(&str, &[&str]); 4] = [
+    let cases: [(&str, &[&str]); 5] = [
+        (
+            "mix",
+            &[
+                "40 of 10,000 answers failed the check `body contains \"ok\"`; the first: the body does not contain it",
+            ],
+        ),
         (
             "timeouts",
             &[
@@ -49,7 +56,7 @@ fn the_fixtures_have_theirs() {
         (
             "rate",
             &[
-                "suspect: the generator's worker 1 waited 8.94% of the time for a CPU: give the generator CPUs of \
+                "client-limited: the generator's worker 1 waited 8.94% of the time for a CPU: give the generator CPUs of \
                  its own",
                 "27 of 19,100 requests that fell due were never sent: lower the rate, or give more connections",
                 "72 of 19,073 requests failed, 4 s to 6 s into the run: the server reset the connection",
@@ -202,34 +209,4 @@ fn the_most_frequent_failure_comes_first() {
         })
         .collect();
     assert_eq!(kinds, [FailureKind::ClosedIdle, FailureKind::Reset]);
-}
-
-#[test]
-fn a_worker_is_starved_above_a_twentieth_of_the_run() {
-    let mut run = run("good");
-    run.window.wall_ns = 10 * SECOND;
-    for (waited, suspects) in [(500 * MS, 0), (501 * MS, 1)] {
-        run.workers[0].run_queue_ns = Some(waited);
-        assert_eq!(warnings(&run).len(), suspects, "{waited}");
-    }
-}
-
-#[test]
-fn the_generator_is_judged_by_its_worst_worker() {
-    let mut run = run("good");
-    let mut busy = run.workers[0].clone();
-    busy.run_queue_ns = Some(SECOND);
-    run.workers[0].sent = 0;
-    run.workers[0].answered = 0;
-    run.workers.push(busy);
-    let found = warnings(&run);
-    assert!(matches!(found.as_slice(), [Warning::Starved { worker: 2, .. }]), "{found:?}");
-    assert_eq!(warning::verdict(&found), Verdict::Suspect);
-
-    run.failures.insert(FailureKind::ClientPorts, FailureRecord { count: 1, ..FailureRecord::default() });
-    assert_eq!(warning::verdict(&warnings(&run)), Verdict::ClientLimited, "the graver one wins");
-
-    run.workers.iter_mut().for_each(|worker| worker.run_queue_ns = None);
-    run.failures.clear();
-    assert_eq!(warnings(&run), [], "what the system does not tell is no reason");
 }

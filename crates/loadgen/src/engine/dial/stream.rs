@@ -23,6 +23,24 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Who is at the other end, in words, and how it is spoken to.
+    pub(crate) fn peer(&self) -> Option<String> {
+        let (socket, tls) = match self {
+            Self::Plain(socket) => (socket, None),
+            Self::Tls(tls) => (tls.get_ref().0, Some(tls.get_ref().1)),
+        };
+        let address = match socket {
+            Socket::Tcp(tcp) => tcp.peer_addr().ok()?.to_string(),
+            Socket::Unix(unix) => unix.peer_addr().ok()?.as_pathname()?.display().to_string(),
+        };
+        let Some(tls) = tls else { return Some(address) };
+        let version = tls.protocol_version().and_then(|version| version.as_str());
+        let cipher = tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
+        let agreed = tls.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+        let facts = [version.map(str::to_owned), cipher, agreed];
+        Some(std::iter::once(address).chain(facts.into_iter().flatten()).collect::<Vec<_>>().join(", "))
+    }
+
     /// Whether the peer closed it, or said something unasked, while it lay idle. Asks the runtime, not the kernel: it
     /// costs no system call unless something came in.
     pub(crate) fn is_stale(&mut self) -> bool {

@@ -40,13 +40,18 @@ impl Chunked {
         self.next == Next::Done
     }
 
-    /// Takes the next bytes. Gives how many belong to the body, and how many of those are data.
-    pub(crate) fn feed(&mut self, input: &[u8]) -> Result<(usize, usize), &'static str> {
+    /// Takes the next bytes. Gives how many belong to the body, and how many of those are data; the data go to `sink`.
+    pub(crate) fn feed(
+        &mut self,
+        input: &[u8],
+        mut sink: impl FnMut(&[u8]),
+    ) -> Result<(usize, usize), &'static str> {
         let (mut used, mut data) = (0, 0);
         while used < input.len() && self.next != Next::Done {
             if self.next == Next::Data {
                 let take = (input.len() - used).min(usize::try_from(self.size).unwrap_or(usize::MAX));
                 self.size -= take as u64;
+                sink(&input[used..used + take]);
                 used += take;
                 data += take;
                 if self.size == 0 {

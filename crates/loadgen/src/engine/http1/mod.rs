@@ -80,7 +80,9 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     fn answer(&mut self) -> Answer {
-        Answer { status: self.reader.status(), location: self.reader.take_location() }
+        let Reader { location, kept, .. } = &mut self.reader;
+        let (location, kept) = (location.take(), kept.take());
+        Answer { status: self.reader.status(), location, kept }
     }
 }
 
@@ -92,7 +94,7 @@ impl<T: Timer> Connection<T> for Http1Connection {
             written: 0,
             flushed: false,
             write_error: None,
-            reader: Reader::new(request.is_head()),
+            reader: Reader::new(request.is_head()).keeping(request.keep),
             before: (trace.head_read, trace.body_read),
             trace,
         };
@@ -110,6 +112,10 @@ impl<T: Timer> Connection<T> for Http1Connection {
 
     fn is_stale(&mut self) -> bool {
         self.stream.is_stale()
+    }
+
+    fn peer(&self) -> Option<String> {
+        self.stream.peer()
     }
 }
 

@@ -1,8 +1,10 @@
 //! Reads one HTTP/1 answer from bytes as they come. Pure: no socket, no clock; the result does not depend on how
-//! the bytes are split. Bodies are counted and dropped, so any size takes constant memory.
+//! the bytes are split. Bodies are counted and dropped, so any size takes constant memory, but for what a request wants
+//! kept of its answer.
 
 use super::chunked::Chunked;
-use crate::engine::redirects;
+use crate::engine::{Kept, redirects};
+use crate::source::Keep;
 
 /// The most bytes an answer's head may have, interim answers included.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
@@ -66,7 +68,10 @@ pub(crate) struct Reader {
     head_request: bool,
     status: u16,
     keep_alive: bool,
-    location: Option<String>,
+    /// Where the answer redirects to, if it does.
+    pub(super) location: Option<String>,
+    /// What is kept of the answer, if anything is.
+    pub(super) kept: Option<Box<Kept>>,
     interim: u32,
     head_bytes: u64,
     body_bytes: u64,
@@ -81,10 +86,16 @@ impl Reader {
             status: 0,
             keep_alive: true,
             location: None,
+            kept: None,
             interim: 0,
             head_bytes: 0,
             body_bytes: 0,
         }
+    }
+
+    /// The same, and this is kept of the answer.
+    pub(crate) fn keeping(self, keep: Keep) -> Self {
+        Self { kept: Kept::new(keep), ..self }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -99,11 +110,6 @@ impl Reader {
     /// Whether the server keeps the connection open, once the answer is complete.
     pub(crate) fn keep_alive(&self) -> bool {
         self.keep_alive
-    }
-
-    /// Where the answer redirects to, if it does. Gives it once.
-    pub(crate) fn take_location(&mut self) -> Option<String> {
-        self.location.take()
     }
 
     /// Bytes of heads and of chunk framing.
@@ -126,13 +132,20 @@ impl Reader {
                     let used = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= used as u64;
                     self.body_bytes += used as u64;
+                    if let Some(kept) = &mut self.kept {
+                        kept.add(&input[..used]);
+                    }
                     if *left == 0 {
                         self.state = State::Done;
                     }
                     used
                 }
                 State::Chunked(chunked) => {
-                    let (used, data) = chunked.feed(input).map_err(ProtocolError::Chunk)?;
+                    let fed = match &mut self.kept {
+                        None => chunked.feed(input, |_| ()),
+                        Some(kept) => chunked.feed(input, |data| kept.add(data)),
+                    };
+                    let (used, data) = fed.map_err(ProtocolError::Chunk)?;
                     self.body_bytes += data as u64;
                     self.head_bytes += (used - data) as u64;
                     if chunked.is_done() {
@@ -142,6 +155,9 @@ impl Reader {
                 }
                 State::UntilClose => {
                     self.body_bytes += input.len() as u64;
+                    if let Some(kept) = &mut self.kept {
+                        kept.add(input);
+                    }
                     input.len()
                 }
                 State::Done => break,
@@ -192,6 +208,12 @@ impl Reader {
         self.head_bytes += head.length as u64;
         if self.head_bytes > MAX_HEAD as u64 {
             return Err(ProtocolError::HeadTooLarge);
+        }
+        if let Some(kept) = &mut self.kept {
+            // Of interim answers nothing stays: the next head takes the place of theirs.
+            let bytes = if before == 0 { input } else { buffered };
+            kept.head.clear();
+            kept.head.extend_from_slice(&bytes[..head.length]);
         }
         self.begin_body(head)?;
         Ok(used)

@@ -1,0 +1,216 @@
+//! What hey does not say: a few calm lines after its block.
+
+use super::terminal;
+use crate::document::{Document, Run};
+use crate::format::{View, answers, bounded, tags};
+use crate::histogram::Percentile;
+use crate::summary::{RATE_KEY, STAGES_KEY};
+use crate::units::{count, counted, nanos, one_line};
+use crate::verdict::Verdict;
+use crate::warning::{self, Warning};
+
+/// Our own lines, at most.
+const NOTES: usize = 8;
+/// So many of them are for what happened, however many facts there are.
+const FEWEST: usize = 3;
+/// Reasons of a verdict that are named.
+const REASONS: usize = 2;
+/// A larger share of the time spent waiting for the answer is as it should be.
+const USUAL_WAIT: f64 = 0.9;
+/// A part of the time that is worth its words.
+const WORTH_NAMING: f64 = 0.01;
+
+/// What hey does not say, in at most [`NOTES`] lines, and two more for a person at a terminal. None begins with a bracket.
+pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
+    // What speaks against the generator is in the verdict.
+    let others = view.warnings.iter().filter(|warning| warning.verdict() == Verdict::Ok);
+    let mut notes: Vec<String> = others.map(Warning::line).collect();
+    // First, so that it is never among those left out.
+    notes.splice(0..0, further_percentiles(view));
+    match view.document {
+        Document::Run(run) => {
+            let facts = [
+                engine(run),
+                open_model(view),
+                time_went(view, run),
+                connections(run),
+                verification(run),
+                instances(run),
+                tagged(run),
+                verdict(view, run),
+            ];
+            let facts: Vec<String> = facts.into_iter().flatten().chain(answers::facts(run)).collect();
+            let room = NOTES.saturating_sub(facts.len()).max(FEWEST);
+            let said = run.notes.iter().map(|note| format!("note: {}", one_line(note)));
+            notes.extend(said);
+            shorten(&mut notes, room);
+            notes.extend(facts);
+            if view.style.terminal {
+                notes.extend(
+                    [terminal::course(run, view.style.width), terminal::next(view, run)]
+                        .into_iter()
+                        .flatten(),
+                );
+            }
+        }
+        Document::Figures(figures) => {
+            notes.push(format!("published, not measured here: {}", one_line(&figures.source)));
+            notes.extend(figures.notes.iter().map(|note| format!("note: {}", one_line(note))));
+            shorten(&mut notes, NOTES);
+        }
+    }
+    notes
+}
+
+/// Those that were asked for and that the block does not have.
+fn further_percentiles(view: &View<'_>) -> Option<String> {
+    let known = view.quantiles().filter(|quantile| quantile.is_supported);
+    let known = known.filter(|quantile| !Percentile::HEY.contains(&quantile.percentile));
+    let known = known.map(|quantile| format!("{} {}", quantile.percentile, bounded(quantile)));
+    let parts: Vec<_> =
+        if view.percentiles.is_empty() { Vec::new() } else { known.chain(view.unknown()).collect() };
+    (!parts.is_empty()).then(|| format!("asked for: {}", parts.join(", ")))
+}
+
+fn tagged(run: &Run) -> Option<String> {
+    tags(run).map(|tags| format!("tags: {tags}"))
+}
+
+fn shorten(notes: &mut Vec<String>, room: usize) {
+    if notes.len() > room {
+        let kept = room.saturating_sub(1);
+        let left_out = notes.len() - kept;
+        notes.truncate(kept);
+        notes.push(format!("and {left_out} more: the markdown format lists them all"));
+    }
+}
+
+/// The own engine goes without saying; of another one a reader must know what it cannot tell.
+fn engine(run: &Run) -> Option<String> {
+    match run.config.get("load.engine").map(String::as_str) {
+        Some("reqwest") => Some(
+            "engine reqwest: it may send a request again when an idle connection closes, and sees neither bytes \
+             written nor heads"
+                .to_owned(),
+        ),
+        Some("fake") => Some("engine fake: nothing was sent anywhere".to_owned()),
+        _ => None,
+    }
+}
+
+/// In the open model the latencies above mean something else than in hey, and that must be said.
+fn open_model(view: &View<'_>) -> Option<String> {
+    let (open, config) = (view.summary.open?, view.document.config());
+    let rate = config.get(RATE_KEY).map(|rate| format!("{rate} req/s"));
+    let rate = rate.or_else(|| config.get(STAGES_KEY).cloned()).unwrap_or_default();
+    let arrival = config.get("load.arrival").map(|arrival| format!(" {arrival}")).unwrap_or_default();
+    let parts = [
+        ("service time p50", open.service_p50_ns),
+        ("p99", open.service_p99_ns),
+        ("waiting for a connection p99", open.queue_p99_ns),
+        ("generator's lag p99", open.lag_p99_ns),
+    ];
+    let parts: Vec<_> =
+        parts.iter().filter_map(|(name, ns)| Some(format!("{name} {}", nanos((*ns)?)))).collect();
+    let what = format!("open model, {rate}{arrival}: latencies count from when requests were due");
+    Some(if parts.is_empty() { what } else { format!("{what}; {}", parts.join(", ")) })
+}
+
+/// Where the mean latency of answered requests went; nothing where nearly all of it was waiting for the answer.
+fn time_went(view: &View<'_>, run: &Run) -> Option<String> {
+    let phases = view.summary.phases?;
+    let mean = view.summary.answered_latency.as_ref()?.mean().filter(|&mean| mean > 0.0)?;
+    // Both are known of every request of the open model, however it ended.
+    let of_all = |sum_ns: u64| sum_ns as f64 / run.latencies.queue.count.max(1) as f64;
+    let mut parts = [
+        ("waiting for the answer", phases.wait.average_ns),
+        ("waiting for a free connection", of_all(run.latencies.queue.sum_ns)),
+        ("the generator's lag", of_all(run.latencies.lag.sum_ns)),
+        ("connecting", phases.connect.average_ns),
+        ("writing", phases.write.average_ns),
+        ("reading", phases.read.average_ns),
+    ];
+    if parts[0].1 >= mean * USUAL_WAIT {
+        return None;
+    }
+    parts.sort_by(|left, right| right.1.total_cmp(&left.1));
+    let parts = parts.iter().filter(|(_, ns)| *ns >= mean * WORTH_NAMING);
+    let parts: Vec<_> = parts.map(|(name, ns)| format!("{:.0}% {name}", ns / mean * 100.0)).collect();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of durations is one")]
+    let mean = nanos(mean as u64);
+    Some(format!("where the time went, of {mean} on average: {}", parts.join(", ")))
+}
+
+/// Whether the generator was in the way, and what says so.
+fn verdict(view: &View<'_>, run: &Run) -> Option<String> {
+    let verdict = warning::verdict(view.warnings);
+    if verdict == Verdict::Ok {
+        // Without an answer there is nothing to be in the way of.
+        return (run.account.answered() > 0).then(|| "verdict: ok".to_owned());
+    }
+    let reasons: Vec<&Warning> =
+        view.warnings.iter().filter(|warning| warning.verdict() != Verdict::Ok).collect();
+    let advice = reasons.first().and_then(|reason| reason.advice());
+    let mut texts: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    if texts.len() > REASONS {
+        let more = texts.len() - REASONS;
+        texts.truncate(REASONS);
+        texts.push(format!("and {more} more"));
+    }
+    let advice = advice.map(|advice| format!(": {advice}")).unwrap_or_default();
+    Some(format!("verdict: {}: {}{advice}", verdict.name(), texts.join("; ")))
+}
+
+fn connections(run: &Run) -> Option<String> {
+    let connections = &run.connections;
+    let mut parts = vec![
+        format!("{} opened", counted(connections.opened, "connection")),
+        format!("{} on a kept one", counted(connections.reused, "request")),
+    ];
+    if run.redirects > 0 {
+        parts.push(format!("{} followed", counted(run.redirects, "redirect")));
+    }
+    if connections.reopened > 0 {
+        parts.push(format!("{} reopened", count(connections.reopened)));
+    }
+    if connections.most_answers > 0 {
+        let (fewest, most) = (connections.fewest_answers, connections.most_answers);
+        let each = if fewest == most {
+            counted(most, "answer")
+        } else {
+            format!("{} to {}", count(fewest), counted(most, "answer"))
+        };
+        parts.push(format!("{each} on each of {}", count(connections.slots)));
+    }
+    // Where no connection came about, the failures have said so.
+    (connections.opened > 0).then(|| parts.join(", "))
+}
+
+fn verification(run: &Run) -> Option<String> {
+    // A failed one is among the warnings.
+    let verification = run.verification.as_ref().filter(|verification| verification.holds())?;
+    let (rows, good) = (counted(verification.rows, "row"), counted(verification.acknowledged, "good answer"));
+    Some(format!("database: {rows} for {good}, integrity ok"))
+}
+
+/// What each server process did, and any that did not end as it was told to.
+fn instances(run: &Run) -> Option<String> {
+    /// More numbers than this are a range.
+    const LISTED: usize = 8;
+    let number = u64::try_from(run.instances.len()).unwrap_or(u64::MAX);
+    let mut parts = vec![counted(number, "instance")];
+    let answered: Vec<u64> = run.instances.iter().filter_map(|instance| instance.answered).collect();
+    if let [only] = answered[..] {
+        parts.push(format!("{} answered", counted(only, "request")));
+    } else if let (Some(&fewest), Some(&most)) = (answered.iter().min(), answered.iter().max()) {
+        let each = if answered.len() <= LISTED {
+            answered.iter().map(|&answered| count(answered)).collect::<Vec<_>>().join("  ")
+        } else {
+            format!("{} to {}", count(fewest), count(most))
+        };
+        parts.push(format!("requests answered by each: {each}"));
+    }
+    let odd = run.instances.iter().filter(|instance| instance.ended != "stopped");
+    parts.extend(odd.map(|instance| format!("number {} {}", instance.number, one_line(&instance.ended))));
+    (number > 0).then(|| parts.join("; "))
+}

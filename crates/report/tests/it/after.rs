@@ -1,0 +1,162 @@
+//! The lines after hey's block.
+
+use report::document::{Document, Run};
+use report::format::{self, Style, View};
+use report::summary::Summary;
+use report::warning;
+
+use crate::sample::{MS, SECOND, of, run};
+
+fn notes(run: &Run, style: Style) -> Vec<String> {
+    let document = Document::Run(Box::new(run.clone()));
+    let summary = Summary::of(&document);
+    let warnings = warning::of(&document, &summary);
+    let view = View { document: &document, summary: &summary, warnings: &warnings, percentiles: &[], style };
+    let text = (format::find("hey").unwrap().render)(&view);
+    let rest = text.split_once("\nStatus code distribution:\n").unwrap().1;
+    let notes = rest.lines().skip_while(|line| !line.is_empty()).filter(|line| !line.is_empty());
+    notes.map(str::to_owned).collect()
+}
+
+fn terminal(width: usize) -> Style {
+    Style { width, colour: false, terminal: true }
+}
+
+fn that_begins(notes: &[String], begin: &str) -> Option<String> {
+    let mut found = notes.iter().filter(|note| note.starts_with(begin));
+    let first = found.next().cloned();
+    assert_eq!(found.next(), None, "said once: {notes:#?}");
+    first
+}
+
+/// A closed run as somebody types it, at a server elsewhere.
+fn typed() -> Run {
+    let mut run = run("good");
+    (run.verification, run.instances) = (None, Vec::new());
+    let pairs = [
+        ("load.url", "http://192.0.2.1:8080/a"),
+        ("load.method", "GET"),
+        ("load.headers", "User-Agent: loadgen/0.1.0 | Content-Type: text/html | Accept-Encoding: gzip"),
+        ("load.body_bytes", "0"),
+        ("load.connections", "100"),
+        ("load.model", "closed"),
+        ("load.duration", "10s"),
+        ("load.timeout", "20s"),
+        ("load.drain", "20s"),
+        ("load.workers", "2"),
+        ("load.redirects", "10"),
+        ("load.engine", "http1"),
+        ("target.kind", "external"),
+    ];
+    run.config = pairs.iter().map(|&(key, value)| (key.into(), value.into())).collect();
+    run
+}
+
+#[test]
+fn a_verdict_is_one_line_and_its_reasons_are_nowhere_else() {
+    let mut run = typed();
+    assert_eq!(that_begins(&notes(&run, Style::default()), "verdict: "), Some("verdict: ok".into()));
+    run.workers[0].run_queue_ns = Some(SECOND);
+    run.workers[0].cpu_ns = Some(9 * SECOND);
+    let found = notes(&run, Style::default());
+    let expected = "verdict: client-limited: the generator's worker 1 waited 9.94% of the time for a CPU; the generator's \
+                    worker 1 was busy 89.44% of the time: give the generator CPUs of its own";
+    assert_eq!(that_begins(&found, "verdict: ").as_deref(), Some(expected));
+    assert_eq!(found.iter().filter(|note| note.contains("waited 9.94%")).count(), 1, "{found:?}");
+    let refused = notes(&crate::sample::run("refused"), Style::default());
+    assert_eq!(that_begins(&refused, "verdict: "), None, "nothing was answered: {refused:?}");
+}
+
+#[test]
+fn the_time_is_broken_down_where_it_went_elsewhere_than_to_the_server() {
+    let mut run = typed();
+    assert_eq!(that_begins(&notes(&run, Style::default()), "where"), None);
+    run.latencies.answered = of([100 * MS; 100]);
+    run.latencies.wait = of([24 * MS; 100]);
+    run.latencies.queue = of([70 * MS; 100]);
+    run.latencies.lag = of([MS / 2; 100]);
+    run.latencies.connect = of([40 * MS; 10]);
+    run.latencies.write = of([0; 100]);
+    run.latencies.read = of([2 * MS; 100]);
+    let expected = "where the time went, of 100 ms on average: 70% waiting for a free connection, 24% waiting for the \
+                    answer, 4% connecting, 2% reading";
+    assert_eq!(that_begins(&notes(&run, Style::default()), "where").as_deref(), Some(expected));
+}
+
+#[test]
+fn a_terminal_shows_the_course_of_the_run_in_its_width() {
+    let mut run = typed();
+    run.series.answered = vec![0, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 3541, 0, 0];
+    run.series.p99_us = vec![0, 500, 500, 500, 4000, 500, 500, 500, 500, 500, 99_000];
+    assert_eq!(that_begins(&notes(&run, Style::default()), "req/s"), None, "not in a file");
+    let course = that_begins(&notes(&run, terminal(100)), "req/s").unwrap();
+    assert_eq!(course, "req/s ▁▂▃▄▅▆▇█▅▁ up to 7,000, p99 ▁▂▂▂█▂▂▂▂▂ up to 4 ms", "the drain is not in it");
+    let narrow = that_begins(&notes(&run, terminal(50)), "req/s").unwrap();
+    assert_eq!(narrow, "req/s ▂▄▆█▃ up to 7,000, p99 ▂▂█▂▂ up to 4 ms", "two seconds in a column");
+    for width in 50..130 {
+        let course = that_begins(&notes(&run, terminal(width)), "req/s").unwrap();
+        assert!(course.chars().count() <= width, "{width}: {course}");
+    }
+    run.window.measured_ns = 5 * SECOND - 1;
+    assert_eq!(that_begins(&notes(&run, terminal(100)), "req/s"), None, "too short");
+}
+
+fn next(run: &Run) -> Option<String> {
+    assert_eq!(that_begins(&notes(run, Style::default()), "next: "), None, "not in a file");
+    that_begins(&notes(run, terminal(100)), "next: ")
+}
+
+#[test]
+fn after_a_good_closed_run_a_rate_is_next() {
+    let mut run = typed();
+    let expected = "next: loadgen --rate 2200 -z 10s -c 100 http://192.0.2.1:8080/a";
+    assert_eq!(next(&run).as_deref(), Some(expected));
+    run.config.insert("load.url".into(), "http://192.0.2.1/?a=1&b=2".into());
+    assert!(next(&run).unwrap().ends_with(" 'http://192.0.2.1/?a=1&b=2'"));
+    run.config.insert("load.method".into(), "POST".into());
+    let in_words = Some("next: the same with --rate 2200 -z 10s");
+    assert_eq!(next(&run).as_deref(), in_words, "what the document does not hold cannot be typed again");
+    run = typed();
+    run.config.insert("load.proxy".into(), "http://192.0.2.9:3128".into());
+    assert_eq!(next(&run).as_deref(), in_words, "nor what this version does not know");
+    run.config.insert("load.rate_per_connection".into(), "5".into());
+    assert_eq!(next(&run), None, "a paced run was not at its limit");
+}
+
+#[test]
+fn a_connection_limit_suggests_fewer_connections() {
+    let mut run = run("timeouts");
+    run.config = typed().config;
+    assert_eq!(next(&run).as_deref(), Some("next: loadgen -c 98 -z 10s http://192.0.2.1:8080/a"));
+}
+
+#[test]
+fn a_suspect_run_on_the_targets_machine_suggests_parting_them() {
+    let mut run = typed();
+    run.workers[0].run_queue_ns = Some(SECOND);
+    assert_eq!(next(&run), None, "the verdict says what to do");
+    run.config.insert("load.url".into(), "http://127.0.0.1:8080/".into());
+    let expected =
+        "next: taskset -c 1 loadgen -z 10s -c 100 http://127.0.0.1:8080/ (and the target on the other CPUs)";
+    assert_eq!(next(&run).as_deref(), Some(expected));
+    run.machine.cpus_total = 1;
+    assert_eq!(next(&run), None);
+    run.machine.cpus_total = 2;
+    run.config.insert("target.kind".into(), "embedded".into());
+    assert_eq!(next(&run), None, "the generator starts it, on its own CPU");
+}
+
+#[test]
+fn a_run_that_went_wrong_suggests_nothing() {
+    for name in ["refused", "interrupted"] {
+        let mut run = run(name);
+        run.config = typed().config;
+        assert_eq!(next(&run), None, "{name}");
+    }
+    let mut run = typed();
+    run.account.http_error = 1;
+    run.account.ok -= 1;
+    run.status = [(200, 31_540), (503, 1)].into();
+    run.series.http_error[0] = 1;
+    assert_eq!(next(&run), None);
+}
