@@ -148,7 +148,8 @@ impl Bench {
         let truth = Truth::start(move |turn| script.behaviour(turn))
             .map_err(|error| format!("the truth server does not start: {error}"))?;
         let around = Surroundings { cpus: machine::cpus_allowed(), seed: 7 };
-        let plan = Plan::of_url(truth.url(path).as_str(), options, around).map_err(|error| error.to_string())?;
+        let plan =
+            Plan::of_url(truth.url(path).as_str(), options, around).map_err(|error| error.to_string())?;
         let program = Program { path: PathBuf::new(), leading: Vec::new() };
         let context = Context {
             program: &program,
