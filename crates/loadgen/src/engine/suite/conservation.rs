@@ -2,22 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Answer, Behaviour, Case, End, EngineChoice, Framing, Sides, Turn};
+use super::{Answer, Behaviour, Case, End, EngineChoice, Framing, Sides, Turn, Wire};
 use crate::options::LoadOptions;
 use crate::quantity::{Rate, Span};
 
-/// A way for requests to travel.
-struct Wire {
-    name: &'static str,
-    engine: EngineChoice,
-    /// What is typed for it.
-    options: fn(&mut LoadOptions),
-}
-
-/// Every way there is; a new one is one line here.
-const WIRES: [Wire; 2] = [
-    Wire { name: "http1", engine: EngineChoice::Http1, options: |_| {} },
-    Wire { name: "reqwest", engine: EngineChoice::Reqwest, options: |_| {} },
+/// Every way there is, and its name.
+const WIRES: [(&str, Wire); 4] = [
+    ("http1", Wire::plain(EngineChoice::Http1)),
+    ("http1 in TLS", Wire::tls(EngineChoice::Http1)),
+    ("reqwest", Wire::plain(EngineChoice::Reqwest)),
+    ("reqwest in TLS", Wire::tls(EngineChoice::Reqwest)),
 ];
 
 /// Something that is typed, and its name.
@@ -56,15 +50,14 @@ fn everything(turn: &Turn<'_>) -> Behaviour {
 
 #[test]
 fn in_every_combination() {
-    for wire in &WIRES {
+    for (name, wire) in WIRES {
         for (connections, keep) in CONNECTIONS {
             for (stop, set) in STOPS {
-                let mut case =
-                    Case::new(wire.engine, 400, 8).on_workers(2).timeout(Duration::from_millis(250));
-                for choice in [wire.options, keep, set] {
+                let mut case = Case::new(wire, 400, 8).on_workers(2).timeout(Duration::from_millis(250));
+                for choice in [keep, set] {
                     choice(&mut case.options);
                 }
-                let name = format!("{}, connections {connections}, {stop}", wire.name);
+                let name = format!("{name}, connections {connections}, {stop}");
                 check(&name, &case.load(everything));
             }
         }

@@ -5,27 +5,26 @@ use std::time::Duration;
 use report::document::{FailureKind, Run};
 
 use super::identity::Identity;
-use super::{Case, assert_failed};
+use super::{Case, Wire, assert_failed};
 use crate::options::EngineChoice;
 use crate::truth::{Http2Behaviour as Behaviour, Http2Counts, Http2Truth, Http2Turn};
 
-/// What is spoken to the server, and by whom.
-#[derive(Debug, Clone, Copy)]
-struct Way {
-    engine: EngineChoice,
-    tls: bool,
-}
-
-macro_rules! for_each_way {
+macro_rules! for_each_wire {
     ($($case:ident)*) => {
-        mod plain { $( #[test] fn $case() { super::$case(super::Way { engine: super::EngineChoice::Http2, tls: false }); } )* }
-        mod tls { $( #[test] fn $case() { super::$case(super::Way { engine: super::EngineChoice::Http2, tls: true }); } )* }
-        mod reqwest_plain { $( #[test] fn $case() { super::$case(super::Way { engine: super::EngineChoice::Reqwest, tls: false }); } )* }
-        mod reqwest_tls { $( #[test] fn $case() { super::$case(super::Way { engine: super::EngineChoice::Reqwest, tls: true }); } )* }
+        for_each_wire! { @ http2 plain Http2 $($case)* }
+        for_each_wire! { @ http2_tls tls Http2 $($case)* }
+        for_each_wire! { @ reqwest plain Reqwest $($case)* }
+        for_each_wire! { @ reqwest_tls tls Reqwest $($case)* }
+    };
+    (@ $name:ident $carrier:ident $engine:ident $($case:ident)*) => {
+        mod $name {
+            use super::{EngineChoice, Wire};
+            $( #[test] fn $case() { super::$case(Wire::$carrier(EngineChoice::$engine)); } )*
+        }
     };
 }
 
-for_each_way! {
+for_each_wire! {
     answers_are_counted_with_their_bytes
     bodies_are_sent_whole
     a_large_answer_does_not_wait_for_its_reader
@@ -50,14 +49,14 @@ struct Sides {
     truth: Http2Counts,
 }
 
-impl Way {
+impl Wire {
     fn load(
         self,
         requests: u64,
         connections: u32,
         script: impl Fn(&Http2Turn<'_>) -> Behaviour + Send + Sync + 'static,
     ) -> Sides {
-        self.load_case(Case::new(self.engine, requests, connections), script)
+        self.load_case(Case::new(self, requests, connections), script)
     }
 
     fn load_case(
@@ -80,7 +79,7 @@ impl Way {
 
 impl Sides {
     /// What holds between the two sides, whatever happened.
-    fn check(&self, way: Way) {
+    fn check(&self, wire: Wire) {
         let Self { run, truth } = self;
         let answered = run.account.answered();
         assert!(truth.requests <= run.account.sent + run.redirects, "something was sent twice: {truth:?}");
@@ -93,8 +92,8 @@ impl Sides {
         }
         assert!(truth.accepted <= run.connections.opened, "{truth:?}");
         let negotiated = run.negotiated.as_ref().unwrap();
-        assert_eq!(negotiated.protocol, if way.tls { "h2" } else { "h2c" });
-        assert_eq!((negotiated.tls_version.is_some(), negotiated.cipher.is_some()), (way.tls, way.tls));
+        assert_eq!(negotiated.protocol, if wire.tls { "h2" } else { "h2c" });
+        assert_eq!((negotiated.tls_version.is_some(), negotiated.cipher.is_some()), (wire.tls, wire.tls));
     }
 
     fn assert_all_answered(&self, status: u16) {
@@ -102,9 +101,9 @@ impl Sides {
     }
 }
 
-fn answers_are_counted_with_their_bytes(way: Way) {
+fn answers_are_counted_with_their_bytes(wire: Wire) {
     for (status, body) in [(200, 0), (200, 5), (404, 70_000), (503, 1)] {
-        let sides = way.load(50, 3, move |_| answer(status, body));
+        let sides = wire.load(50, 3, move |_| answer(status, body));
         sides.assert_all_answered(status);
         assert_eq!(sides.run.bytes.body_read, 50 * body as u64);
         assert_eq!((sides.truth.accepted, sides.run.connections.opened), (3, 3));
@@ -112,29 +111,29 @@ fn answers_are_counted_with_their_bytes(way: Way) {
     }
 }
 
-fn bodies_are_sent_whole(way: Way) {
+fn bodies_are_sent_whole(wire: Wire) {
     for bytes in [1, 1000, 1_000_000] {
-        let sides = way.load_case(Case::new(way.engine, 6, 2).body(bytes), |_| Behaviour::Echo);
+        let sides = wire.load_case(Case::new(wire, 6, 2).body(bytes), |_| Behaviour::Echo);
         sides.assert_all_answered(200);
         assert_eq!(sides.truth.body_read, 6 * bytes as u64);
         assert_eq!(sides.run.bytes.body_read, 6 * bytes as u64);
     }
 }
 
-fn a_large_answer_does_not_wait_for_its_reader(way: Way) {
-    let sides = way.load(2, 1, |_| answer(200, 10_000_000));
+fn a_large_answer_does_not_wait_for_its_reader(wire: Wire) {
+    let sides = wire.load(2, 1, |_| answer(200, 10_000_000));
     sides.assert_all_answered(200);
 }
 
-fn the_head_says_who_is_asked(way: Way) {
-    let identity = way.tls.then(|| Identity::new(&["h2"]));
+fn the_head_says_who_is_asked(wire: Wire) {
+    let identity = wire.tls.then(|| Identity::new(&["h2"]));
     let server = identity.as_ref().map(|identity| identity.server.clone());
     let truth = Http2Truth::start(server, 100, |_| answer(200, 1)).unwrap();
-    let mut case = Case::new(way.engine, 1, 1);
-    (case.options.http2, case.options.h2c) = (way.tls, !way.tls);
-    case.options.insecure = way.tls;
+    let mut case = Case::new(wire, 1, 1);
+    (case.options.http2, case.options.h2c) = (wire.tls, !wire.tls);
+    case.options.insecure = wire.tls;
     case.options.header = vec!["X-One: 1".to_owned(), "Connection: keep-alive".to_owned()];
-    let scheme = if way.tls { "https" } else { "http" };
+    let scheme = if wire.tls { "https" } else { "http" };
     let run = case.run(&format!("{scheme}://{}/", truth.address()));
     assert_eq!(run.account.ok, 1, "{:?}", run.failures);
     let (authority, fields) = truth.heads().remove(0);
@@ -143,8 +142,8 @@ fn the_head_says_who_is_asked(way: Way) {
     assert!(fields.get("host").is_none() && fields.get("connection").is_none(), "{fields:?}");
 }
 
-fn redirects_are_followed(way: Way) {
-    let sides = way.load(20, 2, |turn| match turn.head.uri().path() {
+fn redirects_are_followed(wire: Wire) {
+    let sides = wire.load(20, 2, |turn| match turn.head.uri().path() {
         "/path" => Behaviour::Redirect("/there".to_owned()),
         _ => answer(200, 3),
     });
@@ -152,9 +151,9 @@ fn redirects_are_followed(way: Way) {
     assert_eq!((sides.run.redirects, sides.truth.requests, sides.truth.accepted), (20, 40, 2));
 }
 
-fn streams_that_are_reset_fail_alone(way: Way) {
+fn streams_that_are_reset_fail_alone(wire: Wire) {
     for bytes in [None, Some(0), Some(100)] {
-        let sides = way.load(20, 2, move |turn| match turn.request % 2 {
+        let sides = wire.load(20, 2, move |turn| match turn.request % 2 {
             0 => answer(200, 10),
             _ => Behaviour::Reset(bytes),
         });
@@ -162,34 +161,34 @@ fn streams_that_are_reset_fail_alone(way: Way) {
         // The two connections need not carry ten each.
         assert!(account.ok + account.failed == 20 && account.failed >= 9, "{account:?} {failures:?}");
         assert_eq!(failures.keys().collect::<Vec<_>>(), [&FailureKind::Reset], "{failures:?}");
-        if way.engine == EngineChoice::Http2 {
+        if wire.engine == EngineChoice::Http2 {
             assert_eq!(sides.truth.accepted, 2, "the connection goes on");
         }
     }
 }
 
-fn connections_that_close_are_replaced(way: Way) {
-    let sides = way.load(20, 2, |turn| match turn.request {
+fn connections_that_close_are_replaced(wire: Wire) {
+    let sides = wire.load(20, 2, |turn| match turn.request {
         3 => Behaviour::Close(Some(100)),
         _ => answer(200, 10),
     });
     let Run { account, failures, .. } = &sides.run;
     assert_eq!(account.ok + account.failed, 20);
     assert!(account.failed >= 4 && sides.truth.accepted >= 5, "{account:?} {:?}", sides.truth);
-    if way.engine == EngineChoice::Http2 {
+    if wire.engine == EngineChoice::Http2 {
         let cut = [FailureKind::Truncated, FailureKind::ClosedIdle];
         assert!(failures.keys().all(|kind| cut.contains(kind)), "{failures:?}");
     }
 }
 
-fn closed_before_an_answer(way: Way) {
-    let sides = way.load(6, 2, |_| Behaviour::Close(None));
+fn closed_before_an_answer(wire: Wire) {
+    let sides = wire.load(6, 2, |_| Behaviour::Close(None));
     assert_failed(&sides.run, &[FailureKind::Closed, FailureKind::Reset, FailureKind::Io]);
     assert_eq!((sides.truth.accepted, sides.truth.answers), (6, 0));
 }
 
-fn the_last_answer_of_a_connection_is_an_answer(way: Way) {
-    let sides = way.load(40, 2, |turn| match turn.request {
+fn the_last_answer_of_a_connection_is_an_answer(wire: Wire) {
+    let sides = wire.load(40, 2, |turn| match turn.request {
         4 => Behaviour::LastAnswer,
         _ => answer(200, 10),
     });
@@ -201,19 +200,19 @@ fn the_last_answer_of_a_connection_is_an_answer(way: Way) {
     assert!(sides.truth.accepted >= 7, "{:?}", sides.truth);
 }
 
-fn a_server_that_never_answers_times_out(way: Way) {
+fn a_server_that_never_answers_times_out(wire: Wire) {
     let timeout = Duration::from_millis(150);
-    let case = Case::new(way.engine, 6, 3).timeout(timeout);
-    let sides = way.load_case(case, |_| Behaviour::Silence);
+    let case = Case::new(wire, 6, 3).timeout(timeout);
+    let sides = wire.load_case(case, |_| Behaviour::Silence);
     assert_eq!((sides.run.account.timeout, sides.run.account.answered()), (6, 0));
     assert_eq!(sides.run.connections.never_answered, 3);
     let least = u64::try_from(timeout.as_nanos()).unwrap();
     assert!(sides.run.latencies.censored.min_ns >= least);
 }
 
-fn good_and_bad_in_one_run(way: Way) {
-    let case = Case::new(way.engine, 300, 5).on_workers(2).timeout(Duration::from_millis(300));
-    let sides = way.load_case(case, |turn| match (turn.connection + turn.request) % 10 {
+fn good_and_bad_in_one_run(wire: Wire) {
+    let case = Case::new(wire, 300, 5).on_workers(2).timeout(Duration::from_millis(300));
+    let sides = wire.load_case(case, |turn| match (turn.connection + turn.request) % 10 {
         0 => Behaviour::Reset(None),
         1 => answer(500, 10),
         2 => Behaviour::Close(Some(20)),
@@ -224,10 +223,10 @@ fn good_and_bad_in_one_run(way: Way) {
     assert!(account.ok > 0 && account.http_error > 0 && account.failed > 0, "{account:?}");
 }
 
-fn a_run_by_time_conserves_too(way: Way) {
-    let mut case = Case::new(way.engine, 1, 3);
+fn a_run_by_time_conserves_too(wire: Wire) {
+    let mut case = Case::new(wire, 1, 3);
     case.options.duration = "200ms".parse().ok();
-    let sides = way.load_case(case, |_| answer(200, 7));
+    let sides = wire.load_case(case, |_| answer(200, 7));
     assert!(sides.run.account.ok > 10);
     assert_eq!(sides.run.account.ok, sides.truth.answers);
     assert_eq!(sides.run.bytes.body_read, sides.truth.body_written);
@@ -235,11 +234,11 @@ fn a_run_by_time_conserves_too(way: Way) {
 
 #[test]
 fn streams_share_connections() {
-    let mut case = Case::new(EngineChoice::Http2, 200, 3).on_workers(2);
+    let wire = Wire::plain(EngineChoice::Http2);
+    let mut case = Case::new(wire, 200, 3).on_workers(2);
     case.options.streams = 5.try_into().ok();
-    let way = Way { engine: EngineChoice::Http2, tls: false };
     let delay = Duration::from_millis(2);
-    let sides = way.load_case(case, move |_| Behaviour::Answer { status: 200, body: 3, delay });
+    let sides = wire.load_case(case, move |_| Behaviour::Answer { status: 200, body: 3, delay });
     sides.assert_all_answered(200);
     assert_eq!((sides.run.connections.slots, sides.run.connections.opened), (15, 3));
     assert_eq!((sides.truth.accepted, sides.truth.most_at_once), (3, 5));
@@ -253,7 +252,7 @@ fn a_server_that_allows_fewer_streams_makes_the_others_wait() {
         delay: Duration::from_millis(2),
     })
     .unwrap();
-    let mut case = Case::new(EngineChoice::Http2, 40, 1);
+    let mut case = Case::new(Wire::plain(EngineChoice::Http2), 40, 1);
     case.options.streams = 6.try_into().ok();
     case.options.h2c = true;
     let run = case.run(&format!("http://{}/", truth.address()));

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tempfile::NamedTempFile;
 
 /// Who a server is.
 pub(crate) struct Identity {
     /// How it introduces itself.
     pub(crate) server: Arc<ServerConfig>,
+    /// Its certificate.
+    pub(crate) certificate: CertificateDer<'static>,
+    /// Its private key.
+    pub(crate) key: PrivateKeyDer<'static>,
     /// The file with the authority's certificate.
     pub(crate) authority: NamedTempFile,
 }
@@ -30,11 +34,12 @@ impl Identity {
         let mut server = builder
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)
+            .with_single_cert(vec![certificate.der().clone()], private.clone_key())
             .unwrap();
         server.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let file = NamedTempFile::new().unwrap();
         std::fs::write(file.path(), authority.pem()).unwrap();
-        Self { server: Arc::new(server), authority: file }
+        let certificate = certificate.der().clone();
+        Self { server: Arc::new(server), certificate, key: private, authority: file }
     }
 }
