@@ -10,6 +10,7 @@ mod hey;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+#[expect(dead_code, reason = "the tests of the engines need more of it")]
 #[path = "../../src/engine/suite/identity.rs"]
 mod identity;
 #[cfg(test)]

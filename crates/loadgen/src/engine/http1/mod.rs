@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use report::document::FailureKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::reader::{AtClose, Reader};
+use self::reader::{AtClose, KnownHead, Reader};
 use crate::clock::Timer;
 use crate::engine::dial::{Dialer, Stream};
 use crate::engine::{Answer, Connection, Engine, Failure, Trace};
@@ -25,19 +25,27 @@ use crate::source::{Origin, Request};
 /// Size of the read buffer that the connections of a worker share.
 const BUFFER: usize = 128 * 1024;
 
-type Buffer = Rc<RefCell<Box<[u8]>>>;
+/// What the connections of a worker share.
+#[derive(Debug)]
+struct Shared {
+    /// What is read lies here until the next read.
+    buffer: Box<[u8]>,
+    /// The head that came last.
+    known: KnownHead,
+}
 
 /// Makes connections that carry one request at a time.
 #[derive(Debug)]
 pub struct Http1 {
     dialer: Arc<Dialer>,
-    buffer: Buffer,
+    shared: Rc<RefCell<Shared>>,
 }
 
 impl Http1 {
     /// An engine for one worker.
     pub fn new(dialer: Arc<Dialer>) -> Self {
-        Self { dialer, buffer: Rc::new(RefCell::new(vec![0; BUFFER].into())) }
+        let shared = Shared { buffer: vec![0; BUFFER].into(), known: KnownHead::default() };
+        Self { dialer, shared: Rc::new(RefCell::new(shared)) }
     }
 }
 
@@ -51,7 +59,7 @@ impl<T: Timer> Engine<T> for Http1 {
         trace: &mut Trace,
     ) -> Result<Http1Connection, Failure> {
         let stream = self.dialer.dial(origin, timer, trace).await?;
-        Ok(Http1Connection { stream, buffer: Rc::clone(&self.buffer), carried: 0, reusable: true })
+        Ok(Http1Connection { stream, shared: Rc::clone(&self.shared), carried: 0, reusable: true })
     }
 }
 
@@ -59,7 +67,7 @@ impl<T: Timer> Engine<T> for Http1 {
 #[derive(Debug)]
 pub struct Http1Connection {
     stream: Stream,
-    buffer: Buffer,
+    shared: Rc<RefCell<Shared>>,
     /// Requests it has carried.
     carried: u64,
     reusable: bool,
@@ -169,9 +177,9 @@ impl Http1Connection {
         timer: &T,
         exchange: &mut Exchange<'_>,
     ) -> Poll<Result<Answer, Failure>> {
-        let mut buffer = self.buffer.borrow_mut();
+        let Shared { buffer, known } = &mut *self.shared.borrow_mut();
         loop {
-            let mut space = ReadBuf::new(&mut buffer);
+            let mut space = ReadBuf::new(buffer);
             let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(context, &mut space));
             let bytes = space.filled();
             // TLS that ends without a goodbye ends as plain TCP does.
@@ -188,7 +196,7 @@ impl Http1Connection {
                 return Poll::Ready(at_close(exchange, self.carried > 0, now));
             }
             exchange.trace.first_read.get_or_insert(now);
-            match exchange.reader.feed(bytes) {
+            match exchange.reader.feed(bytes, known) {
                 Err(error) => {
                     return Poll::Ready(Err(Failure::new(FailureKind::Protocol, error.to_string())));
                 }

@@ -2,6 +2,8 @@
 //! the bytes are split. Bodies are counted and dropped, so any size takes constant memory, but for what a request wants
 //! kept of its answer.
 
+use std::mem::MaybeUninit;
+
 use super::chunked::Chunked;
 use crate::engine::{Kept, redirects};
 use crate::source::Keep;
@@ -123,11 +125,12 @@ impl Reader {
     }
 
     /// Takes the next bytes, and says how many of them belong to the answer: fewer than given only when it is done.
-    pub(crate) fn feed(&mut self, mut input: &[u8]) -> Result<usize, ProtocolError> {
+    /// `known`: a head that came before, of any answer.
+    pub(crate) fn feed(&mut self, mut input: &[u8], known: &mut KnownHead) -> Result<usize, ProtocolError> {
         let given = input.len();
         while !input.is_empty() {
             let used = match &mut self.state {
-                State::Head(_) => self.feed_head(input)?,
+                State::Head(_) => self.feed_head(input, known)?,
                 State::Length(left) => {
                     let used = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= used as u64;
@@ -185,11 +188,11 @@ impl Reader {
         }
     }
 
-    fn feed_head(&mut self, input: &[u8]) -> Result<usize, ProtocolError> {
+    fn feed_head(&mut self, input: &[u8], known: &mut KnownHead) -> Result<usize, ProtocolError> {
         let State::Head(buffered) = &mut self.state else { return Ok(0) };
         let before = buffered.len();
         let head = if before == 0 {
-            parse(input)?
+            known.or_parse(input)?
         } else {
             let room = (MAX_HEAD + 1).saturating_sub(before);
             buffered.extend_from_slice(&input[..input.len().min(room)]);
@@ -256,8 +259,35 @@ struct Head {
     location: Option<String>,
 }
 
+/// The head that was parsed last. Within a second a server mostly says the same, byte for byte, and the same bytes mean
+/// the same: comparing them takes much less time than parsing.
+#[derive(Debug, Default)]
+pub(crate) struct KnownHead {
+    bytes: Vec<u8>,
+    /// What they mean. Without a location, which would have to be copied anyway.
+    meaning: Option<(u16, bool, Body)>,
+}
+
+impl KnownHead {
+    /// As [`parse`], of bytes at the beginning of a head.
+    fn or_parse(&mut self, input: &[u8]) -> Result<Option<Head>, ProtocolError> {
+        if let Some((status, keep_alive, body)) = self.meaning
+            && input.starts_with(&self.bytes)
+        {
+            return Ok(Some(Head { status, length: self.bytes.len(), keep_alive, body, location: None }));
+        }
+        let head = parse(input)?;
+        if let Some(Head { status, length, keep_alive, body, location: None }) = head {
+            self.bytes.clear();
+            self.bytes.extend_from_slice(&input[..length]);
+            self.meaning = Some((status, keep_alive, body));
+        }
+        Ok(head)
+    }
+}
+
 /// Where the body ends.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Body {
     Length(u64),
     Chunked,
@@ -266,9 +296,11 @@ enum Body {
 
 /// Parses a head; `None` when it is not complete yet.
 fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut fields);
-    let length = match response.parse(bytes).map_err(ProtocolError::Head)? {
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let parsed = parser.parse_response_with_uninit_headers(&mut response, bytes, &mut fields);
+    let length = match parsed.map_err(ProtocolError::Head)? {
         httparse::Status::Partial => return Ok(None),
         httparse::Status::Complete(length) => length,
     };

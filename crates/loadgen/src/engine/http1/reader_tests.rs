@@ -14,11 +14,19 @@ struct Seen {
 }
 
 fn read<'a>(head_request: bool, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
+    read_knowing(&mut KnownHead::default(), head_request, pieces)
+}
+
+fn read_knowing<'a>(
+    known: &mut KnownHead,
+    head_request: bool,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Seen {
     let mut reader = Reader::new(head_request);
     let mut used = 0;
     let mut fed = Ok(());
     for piece in pieces {
-        match reader.feed(piece) {
+        match reader.feed(piece, known) {
             Ok(bytes) => used += bytes,
             Err(error) => {
                 fed = Err(error);
@@ -194,5 +202,17 @@ proptest! {
             prop_assert_eq!(&at_once, &byte_by_byte);
         }
         prop_assert!(at_once.used <= bytes.len());
+    }
+
+    #[test]
+    fn the_result_does_not_depend_on_the_answers_before(
+        bytes in answers(), before in answers(), head_request: bool,
+    ) {
+        let mut known = KnownHead::default();
+        let alone = read(head_request, [bytes.as_slice()]);
+        for earlier in [before.as_slice(), &bytes, &bytes] {
+            read_knowing(&mut known, !head_request, [earlier]);
+            prop_assert_eq!(&alone, &read_knowing(&mut known, head_request, [bytes.as_slice()]));
+        }
     }
 }
