@@ -2,7 +2,7 @@
 //! there are ports enough.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ const PORTS_SHARE: f64 = 0.8;
 pub struct Findings {
     /// What the server and this side agreed upon, where there was something to agree upon.
     pub negotiated: Option<Negotiated>,
+    /// Whether the address is one of this machine, where that is known.
+    pub same_machine: Option<bool>,
     /// What a reader should know.
     pub notes: Vec<String>,
 }
@@ -99,13 +101,14 @@ pub fn look(
 
 async fn look_around(load: &Load, origin: &Origin, dialer: &mut Dialer) -> Result<Findings, PreflightError> {
     let mut findings = Findings::default();
-    let is_direct = load.route.unix_socket.is_none() && load.route.proxy.is_none();
-    if is_direct {
-        let address = working_address(origin, dialer, &mut findings.notes).await;
-        if let Some(address) = address {
-            dialer.prefer(address);
-            enough_ports(load, address.ip())?;
-        }
+    if load.route.unix_socket.is_some() {
+        findings.same_machine = Some(true);
+    } else if load.route.proxy.is_none()
+        && let Some(address) = working_address(origin, dialer, &mut findings.notes).await
+    {
+        dialer.prefer(address);
+        findings.same_machine = is_own(address);
+        enough_ports(load, address.ip())?;
     }
     if origin.tls || load.route.protocol == Protocol::H2c {
         findings.negotiated = negotiate(load, origin, dialer).await?;
@@ -131,6 +134,18 @@ async fn working_address(origin: &Origin, dialer: &Dialer, notes: &mut Vec<Strin
         }
     }
     None
+}
+
+/// Whether an address is one of this machine: what goes there would come from there. Sends nothing.
+fn is_own(address: SocketAddr) -> Option<bool> {
+    let anywhere: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(anywhere).ok()?;
+    socket.connect(address).ok()?;
+    let from = socket.local_addr().ok()?.ip();
+    Some(from == address.ip() || address.ip().is_loopback() || address.ip().is_unspecified())
 }
 
 /// Makes one connection, and says what was agreed upon. `None`: it could not be made, for a reason that may pass.
@@ -209,6 +224,13 @@ fn forecast(rate: f64, length: Duration, ports: u64) -> Result<(), PreflightErro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_this_machine_is_known() {
+        assert_eq!(is_own("127.0.0.3:80".parse().unwrap()), Some(true));
+        // Of a network that is kept for documentation: without a route there, nothing is known.
+        assert_ne!(is_own("192.0.2.1:80".parse().unwrap()), Some(true));
+    }
 
     #[test]
     fn ports_are_counted_before_they_run_out() {

@@ -183,7 +183,7 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     });
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
-    run.negotiated = found.negotiated;
+    (run.negotiated, run.same_machine) = (found.negotiated, found.same_machine);
     Ok(run)
 }
 
@@ -436,6 +436,7 @@ impl Totals<'_> {
             verification: None::<Verification>,
             redirects: total.counts.redirects,
             negotiated: None,
+            same_machine: None,
             warmup: self.warmup(),
             requests: tally.requests(self.source.names()),
             checks: tally.checks(&self.plan.load.watch),

@@ -131,6 +131,10 @@ pub struct Run {
     /// What the server and the generator agreed upon, where there was something to agree upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negotiated: Option<Negotiated>,
+    /// Whether the address that was loaded is one of the generator's own machine. Absent where nobody knows, as behind a
+    /// proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_machine: Option<bool>,
     /// What nobody could know from the numbers later: a limit raised, an instance that died.
     pub notes: Vec<String>,
 }

@@ -301,8 +301,11 @@ pub(crate) fn is_own_lateness(run: &Run) -> bool {
     run.latencies.lag.sum_ns > run.latencies.queue.sum_ns
 }
 
-/// Whether the target ran on the generator's machine, as far as the configuration tells.
+/// Whether the target ran on the generator's machine: as was found out, or else as far as the configuration tells.
 pub(crate) fn shares_machine(run: &Run) -> bool {
+    if let Some(same) = run.same_machine {
+        return same;
+    }
     let url = run.config.get("load.url").map_or("", String::as_str);
     let host = url.split("://").nth(1).unwrap_or("").split('@').next_back().unwrap_or("");
     let is_embedded = run.config.get("target.kind").is_some_and(|kind| kind == "embedded");

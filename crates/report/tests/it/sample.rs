@@ -118,6 +118,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         checks: Vec::new(),
         header_values: None,
         negotiated: None,
+        same_machine: None,
         notes: Vec::new(),
     }
 }
