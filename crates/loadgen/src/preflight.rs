@@ -3,19 +3,20 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use report::document::{FailureKind, Negotiated};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
-use url::Host;
 
-use crate::clock::RealTimer;
+use crate::arrival::Stage;
+use crate::clock::{Nanos, RealTimer, SECOND, nanos};
 use crate::engine::dial::{Dialer, Stream, TlsError};
 use crate::engine::{Failure, Trace, http2};
 use crate::machine;
-use crate::plan::{Load, Model, Protocol};
+use crate::plan::{Load, Model, Protocol, TlsOptions};
 use crate::source::Origin;
 
 /// How long looking may take in all. What is not known then is left to the run.
@@ -24,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ATTENTION: Duration = Duration::from_millis(50);
 /// How long the system keeps a closed connection's port.
 const TIME_WAIT: Duration = Duration::from_secs(60);
+/// How long each of several addresses may take.
+const PER_ADDRESS: Duration = Duration::from_millis(500);
+/// How long a server may take to object to what this side showed of itself.
+const OBJECTION: Duration = Duration::from_millis(50);
 /// The share of the local ports that a load may use up within [`TIME_WAIT`].
 const PORTS_SHARE: f64 = 0.8;
 
@@ -54,16 +59,14 @@ pub enum PreflightError {
     },
     /// The load needs more local ports than there are.
     #[error(
-        "{rate:.0} connections per second use up the {ports} local ports in {seconds:.0} s, because each stays taken for a \
-         minute: keep connections alive, widen net.ipv4.ip_local_port_range, or set net.ipv4.tcp_tw_reuse to 1"
+        "{taken:.0} connections within a minute need more than the {ports} local ports of this machine, because each stays taken \
+         for a minute: keep connections alive, widen net.ipv4.ip_local_port_range, or set net.ipv4.tcp_tw_reuse to 1"
     )]
     Ports {
-        /// Connections per second.
-        rate: f64,
+        /// Connections in the fullest minute.
+        taken: f64,
         /// Local ports.
         ports: u64,
-        /// When they are used up.
-        seconds: f64,
     },
     /// The system refused.
     #[error("cannot look at the target: {0}")]
@@ -76,7 +79,7 @@ pub enum PreflightError {
 /// When the load cannot go well, whatever the target does.
 pub fn look(
     load: &Load,
-    origin: &Origin,
+    origins: &[&Arc<Origin>],
     dialer: &mut Dialer,
     cancel: &AtomicBool,
 ) -> Result<Findings, PreflightError> {
@@ -89,7 +92,7 @@ pub fn look(
             }
         };
         tokio::select! {
-            looked = tokio::time::timeout(limit, look_around(load, origin, dialer)) => looked.ok(),
+            looked = tokio::time::timeout(limit, look_around(load, origins, dialer)) => looked.ok(),
             () = cancelled => None,
         }
     };
@@ -99,8 +102,13 @@ pub fn look(
     looked.unwrap_or_else(|| Ok(Findings::default()))
 }
 
-async fn look_around(load: &Load, origin: &Origin, dialer: &mut Dialer) -> Result<Findings, PreflightError> {
+async fn look_around(
+    load: &Load,
+    origins: &[&Arc<Origin>],
+    dialer: &mut Dialer,
+) -> Result<Findings, PreflightError> {
     let mut findings = Findings::default();
+    let Some(origin) = origins.first() else { return Ok(findings) };
     if load.route.unix_socket.is_some() {
         findings.same_machine = Some(true);
     } else if load.route.proxy.is_none()
@@ -110,8 +118,18 @@ async fn look_around(load: &Load, origin: &Origin, dialer: &mut Dialer) -> Resul
         findings.same_machine = is_own(address);
         enough_ports(load, address.ip())?;
     }
-    if origin.tls || load.route.protocol == Protocol::H2c {
-        findings.negotiated = negotiate(load, origin, dialer).await?;
+    let agreeing = origins.iter().filter(|origin| origin.tls || load.route.protocol == Protocol::H2c);
+    for origin in agreeing {
+        let negotiated = negotiate(load, origin, dialer).await?;
+        findings.negotiated = findings.negotiated.or(negotiated);
+    }
+    let streams = load.route.streams.get() as u64;
+    let most = findings.negotiated.as_ref().and_then(|negotiated| negotiated.max_streams);
+    if let Some(most) = most.filter(|most| *most < streams) {
+        findings.notes.push(format!(
+            "the server takes {most} requests at a time on a connection: of the {streams} --streams, the others wait for their turn, \
+             and their latencies say so"
+        ));
     }
     Ok(findings)
 }
@@ -126,9 +144,10 @@ async fn working_address(origin: &Origin, dialer: &Dialer, notes: &mut Vec<Strin
         return Some(first);
     }
     for address in addresses {
-        if TcpStream::connect(address).await.is_ok() {
-            if address != first && matches!(host, Host::Domain(_)) {
-                notes.push(format!("{host} is {first} first, where nobody listens: {address} was loaded"));
+        let connecting = tokio::time::timeout(PER_ADDRESS, TcpStream::connect(address));
+        if let Ok(Ok(_)) = connecting.await {
+            if address != first {
+                notes.push(format!("{host} is {first} first, where nobody answers: {address} was loaded"));
             }
             return Some(address);
         }
@@ -154,14 +173,14 @@ async fn negotiate(
     origin: &Origin,
     dialer: &Dialer,
 ) -> Result<Option<Negotiated>, PreflightError> {
-    let hopeless = |why: String| PreflightError::Handshake { url: crate::plan::masked(&load.url), why };
+    let scheme = if origin.tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}:{}/", origin.host, origin.port);
+    let hopeless = |why: String| PreflightError::Handshake { url: url.clone(), why };
     let dialed = dialer.dial(origin, &RealTimer::start(), &mut Trace::default()).await;
-    let stream = match dialed {
+    let mut stream = match dialed {
         Ok(stream) => stream,
         Err(Failure { kind: FailureKind::Tls, message }) => {
-            let is_about_trust = message.contains("certificate") && !load.route.tls.insecure;
-            let cure = "; -k takes any certificate, --cacert names an authority to trust";
-            return Err(hopeless(format!("{message}{}", if is_about_trust { cure } else { "" })));
+            return Err(hopeless(format!("{message}{}", cure(load, &message))));
         }
         Err(_) => return Ok(None),
     };
@@ -177,12 +196,27 @@ async fn negotiate(
             tls.protocol_version().and_then(|version| version.as_str()).map(str::to_owned);
         negotiated.cipher = tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
     }
-    if load.route.protocol.is_http2() {
+    if load.route.protocol == Protocol::Http1 {
+        // A server that wants a certificate of the client says so only after its own handshake is done (TLS 1.3).
+        if let Some(failure) = stream.objection(OBJECTION).await {
+            return Err(hopeless(failure.message));
+        }
+    } else {
         let no_http2 = "the server does not speak HTTP/2 there";
         let most = settings(stream).await.ok_or_else(|| hopeless(no_http2.to_owned()))?;
         negotiated.max_streams = Some(most);
     }
     Ok(Some(negotiated))
+}
+
+/// What may help against a certificate that is not trusted.
+fn cure(load: &Load, message: &str) -> &'static str {
+    let TlsOptions { insecure, cacert, .. } = &load.route.tls;
+    match (message.contains("the server's certificate"), insecure, cacert) {
+        (true, false, None) => "; -k takes any certificate, --cacert names an authority to trust",
+        (true, false, Some(_)) => "; -k takes any certificate",
+        _ => "",
+    }
 }
 
 /// How many requests at a time the server allows on one HTTP/2 connection. `None`: it does not speak it.
@@ -208,17 +242,33 @@ fn enough_ports(load: &Load, address: IpAddr) -> Result<(), PreflightError> {
         return Ok(());
     }
     let Some(ports) = machine::local_ports() else { return Ok(()) };
-    let highest = open.stages.iter().map(|stage| stage.rate).fold(0.0, f64::max);
-    forecast(highest, open.length(), ports)
+    forecast(&open.stages, ports)
 }
 
-/// Whether so many connections per second, for so long, leave ports free.
-fn forecast(rate: f64, length: Duration, ports: u64) -> Result<(), PreflightError> {
-    let taken = rate * length.min(TIME_WAIT).as_secs_f64();
+/// Whether so many connections leave ports free in the fullest minute of the schedule.
+fn forecast(stages: &[Stage], ports: u64) -> Result<(), PreflightError> {
+    let ends = stages.iter().scan(0, |end, stage| {
+        *end += stage.length;
+        Some(*end)
+    });
+    let ends: Vec<Nanos> = ends.collect();
+    let minute = nanos(TIME_WAIT);
+    // Releases in the minute from `from` on. As a function of `from` it bends only where the minute begins or ends with a
+    // stage, so the most is found there.
+    let within = |from: Nanos| -> f64 {
+        let parts = stages.iter().zip(&ends).map(|(stage, &end)| {
+            let begin = (end - stage.length).max(from);
+            end.min(from + minute).saturating_sub(begin) as f64 / SECOND as f64 * stage.rate
+        });
+        parts.sum()
+    };
+    let begins = std::iter::once(0).chain(ends.iter().copied());
+    let candidates = begins.flat_map(|bend| [bend, bend.saturating_sub(minute)]);
+    let taken = candidates.map(within).fold(0.0, f64::max);
     if taken <= ports as f64 * PORTS_SHARE {
         return Ok(());
     }
-    Err(PreflightError::Ports { rate, ports, seconds: ports as f64 / rate })
+    Err(PreflightError::Ports { taken, ports })
 }
 
 #[cfg(test)]
@@ -234,11 +284,17 @@ mod tests {
 
     #[test]
     fn ports_are_counted_before_they_run_out() {
-        let minutes = |n: u64| Duration::from_secs(60 * n);
-        // The usual range, and the rate at which four fifths of it last a minute (376 per second).
-        assert!(forecast(376.0, minutes(10), 28_232).is_ok());
-        assert!(forecast(1000.0, Duration::from_secs(20), 28_232).is_ok());
-        let refused = forecast(1000.0, minutes(1), 28_232).unwrap_err().to_string();
-        assert!(refused.contains("28232") && refused.contains("28 s"), "{refused}");
+        // The usual range, of which four fifths are 22,585.
+        let fits = |stages: &[(u64, f64)]| {
+            let stage = |&(seconds, rate): &(u64, f64)| Stage { length: seconds * SECOND, rate };
+            forecast(&stages.iter().map(stage).collect::<Vec<_>>(), 28_232)
+        };
+        assert!(fits(&[(600, 376.0)]).is_ok());
+        assert!(fits(&[(22, 1000.0)]).is_ok());
+        assert!(fits(&[(1, 1000.0), (600, 10.0)]).is_ok());
+        assert!(fits(&[(20, 1000.0), (60, 0.0), (20, 1000.0)]).is_ok(), "never in one minute");
+        assert!(fits(&[(20, 1000.0), (30, 0.0), (20, 1000.0)]).is_err());
+        let refused = fits(&[(60, 1000.0)]).unwrap_err().to_string();
+        assert!(refused.starts_with("60000 connections") && refused.contains("28232"), "{refused}");
     }
 }

@@ -151,8 +151,7 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     }
     let mut target = started?;
     let source = Arc::new(plan.source(target.address()));
-    let found =
-        preflight::look(&plan.load, &source.request(0).origin, &mut dialer, &context.interrupt.cancel)?;
+    let found = preflight::look(&plan.load, &source.origins(), &mut dialer, &context.interrupt.cancel)?;
     if let Some(signal) = context.interrupt.signal() {
         return Err(RunError::Interrupted(signal));
     }

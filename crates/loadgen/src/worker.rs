@@ -340,8 +340,13 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
     let Shared { timer, alarm, engine, orders, .. } = &*shared;
     let mut limit = TimeLimit::new(timer);
     let mut now = timer.now();
-    let mut ticks = Ticks::default();
+    let (mut ticks, mut failed) = (Ticks::default(), false);
     loop {
+        if failed {
+            // It may have failed without waiting for anything, and may again: the others must have their turn.
+            tokio::task::consume_budget().await;
+            now = timer.now();
+        }
         if let Some(moment) = ticks.next(orders, now) {
             if slot.wait(&mut limit, alarm.at(timer.instant(moment))).await == Waited::GivenUp {
                 return pool;
@@ -381,6 +386,7 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             Waited::Limit => (Outcome::TimedOut, None),
             Waited::GivenUp => (Outcome::Aborted, None),
         };
+        failed = answer.is_none();
         if turn.is_warmup {
             shared.warm(&outcome, &trace);
             continue;
@@ -457,9 +463,10 @@ async fn travel<T: Timer, E: Engine<T>>(
     trace: &mut Trace,
 ) -> Result<Answer, Failure> {
     let mut kept = pool.take(&request.origin);
-    if kept.as_mut().is_some_and(|kept| kept.connection.is_stale()) {
+    let opened = trace.opened;
+    let is_stale = kept.as_mut().is_some_and(|kept| kept.connection.is_stale());
+    if is_stale {
         kept = None;
-        trace.reopened = true;
     }
     let mut connection = match kept {
         Some(kept) => {
@@ -468,6 +475,8 @@ async fn travel<T: Timer, E: Engine<T>>(
         }
         None => engine.connect(&request.origin, timer, trace).await?,
     };
+    // Of several slots that shared it, one replaces it.
+    trace.reopened |= is_stale && trace.opened > opened;
     // A connection that fails, or is waited for in vain, is not put back.
     let answer = connection.send(request, timer, trace).await?;
     if connection.is_reusable() {

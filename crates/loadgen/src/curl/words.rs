@@ -149,8 +149,10 @@ mod tests {
                 };
                 format!("$'{}'", word.chars().map(escape).collect::<String>())
             }
-            // A line feed cannot be escaped so: behind a backslash it is no character.
-            _ if word.is_empty() || word.contains('\n') => format!("'{}'", word.replace('\'', "'\\''")),
+            // The end of a line cannot be escaped so: behind a backslash it is no character.
+            _ if word.is_empty() || word.contains(['\r', '\n']) => {
+                format!("'{}'", word.replace('\'', "'\\''"))
+            }
             _ => word.chars().flat_map(|c| ['\\', c]).collect(),
         }
     }

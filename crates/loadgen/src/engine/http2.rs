@@ -46,7 +46,7 @@ impl Http2 {
     /// A place on a connection to the origin: on one that has room, else on a new one.
     fn join(&self, origin: &Origin) -> Place {
         let mut shared = self.shared.borrow_mut();
-        shared.retain(|shared| shared.alive.get());
+        shared.retain(|shared| shared.open.get());
         let has_room = |shared: &&Rc<Shared>| shared.origin == *origin && shared.users.get() < self.streams;
         let found = shared.iter().find(has_room).cloned();
         let found = found.unwrap_or_else(|| {
@@ -67,11 +67,14 @@ impl Http2 {
         let stream = self.dialer.dial(&shared.origin, timer, trace).await?;
         shared.peer.replace(stream.peer());
         let (sender, connection) = handshake(stream).await.map_err(|error| failure(&error, false))?;
-        let shared = Rc::clone(shared);
+        // Not kept alive by this: a connection that no slot is on any more is closed.
+        let shared = Rc::downgrade(shared);
         tokio::task::spawn_local(async move {
             // Whatever ended it, the requests under way are told.
             let _ = connection.await;
-            shared.alive.set(false);
+            if let Some(shared) = shared.upgrade() {
+                shared.open.set(false);
+            }
         });
         Ok(sender)
     }
@@ -98,9 +101,12 @@ struct Shared {
     /// Who is at the other end, in words.
     peer: RefCell<Option<String>>,
     users: Cell<usize>,
-    alive: Cell<bool>,
-    /// Whether it has carried a request.
-    used: Cell<bool>,
+    /// Whether it takes new requests.
+    open: Cell<bool>,
+    /// Requests answered on it.
+    answered: Cell<u64>,
+    /// Requests under way on it.
+    under_way: Cell<u64>,
     sender: OnceCell<Result<SendRequest<Bytes>, Failure>>,
 }
 
@@ -110,8 +116,9 @@ impl Shared {
             origin: origin.clone(),
             peer: RefCell::default(),
             users: Cell::new(0),
-            alive: Cell::new(true),
-            used: Cell::new(false),
+            open: Cell::new(true),
+            answered: Cell::new(0),
+            under_way: Cell::new(0),
             sender: OnceCell::new(),
         }
     }
@@ -136,18 +143,22 @@ impl<T: Timer> Engine<T> for Http2 {
         timer: &T,
         trace: &mut Trace,
     ) -> Result<Http2Connection, Failure> {
-        let place = self.join(origin);
-        // Should the slot that dials give up, the next one that waits takes over.
-        let opening = place.0.sender.get_or_init(|| self.open(&place.0, timer, trace));
-        match opening.await {
-            Ok(sender) => {
-                let sender = sender.clone();
-                trace.reused |= place.0.used.get();
-                Ok(Http2Connection { sender, place })
-            }
-            Err(failure) => {
-                place.0.alive.set(false);
-                Err(failure.clone())
+        loop {
+            let place = self.join(origin);
+            // Should the slot that dials give up, the next one that waits takes over.
+            let opening = place.0.sender.get_or_init(|| self.open(&place.0, timer, trace));
+            let sender = match opening.await {
+                Ok(sender) => sender.clone(),
+                Err(failure) => {
+                    place.0.open.set(false);
+                    return Err(failure.clone());
+                }
+            };
+            let mut connection = Http2Connection { sender, place };
+            // The server may have said meanwhile that it takes no more. Nothing was sent: another one will do.
+            if !connection.is_closed() {
+                trace.reused |= connection.place.0.answered.get() > 0;
+                return Ok(connection);
             }
         }
     }
@@ -165,11 +176,18 @@ impl<T: Timer> Connection<T> for Http2Connection {
         let head = request.http2_head.get_or_init(|| head(request));
         let head = head.as_ref().map_err(|why| Failure::new(FailureKind::Protocol, why.clone()))?;
         trace.first_write = timer.now();
-        let reused = self.place.0.used.replace(true);
+        let shared = Rc::clone(&self.place.0);
+        if request.close {
+            // There is no field that asks for it: nobody else gets on.
+            shared.open.set(false);
+        }
+        let idle = shared.answered.get() > 0 && shared.under_way.get() == 0;
+        let under_way = UnderWay::begin(&shared);
         let before = trace.body_read;
         let result = self.exchange(head.clone(), request, timer, trace).await;
+        under_way.end(result.is_ok());
         result.map_err(|error| {
-            let mut failure = failure(&error, reused && trace.first_read.is_none());
+            let mut failure = failure(&error, idle && trace.first_read.is_none());
             let is_cut = matches!(failure.kind, FailureKind::Closed | FailureKind::Protocol);
             if trace.first_read.is_some() && is_cut && !error.is_library() {
                 let bytes = trace.body_read - before;
@@ -185,21 +203,57 @@ impl<T: Timer> Connection<T> for Http2Connection {
     }
 
     fn is_reusable(&self) -> bool {
-        self.place.0.alive.get()
+        self.place.0.open.get()
     }
 
     fn peer(&self) -> Option<String> {
         self.place.0.peer.borrow().clone()
     }
 
-    /// Also when the server has said that it takes no more requests.
     fn is_stale(&mut self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        !self.place.0.alive.get() || matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_)))
+        self.is_closed()
+    }
+}
+
+/// A request on its way. Dropped unfinished, when it has timed out, it closes its connection to further requests unless
+/// others were answered on it meanwhile: a connection that hangs must not be waited for again and again.
+struct UnderWay<'a> {
+    shared: &'a Shared,
+    answered: u64,
+    ended: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.under_way.set(shared.under_way.get() + 1);
+        Self { shared, answered: shared.answered.get(), ended: false }
+    }
+
+    fn end(mut self, is_answered: bool) {
+        self.ended = true;
+        self.shared.answered.set(self.shared.answered.get() + u64::from(is_answered));
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.shared.under_way.set(self.shared.under_way.get() - 1);
+        if !self.ended && self.shared.answered.get() == self.answered {
+            self.shared.open.set(false);
+        }
     }
 }
 
 impl Http2Connection {
+    /// Whether it takes no more requests: it has ended, was given up, or the server has said so.
+    fn is_closed(&mut self) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        if matches!(self.sender.poll_ready(&mut context), Poll::Ready(Err(_))) {
+            self.place.0.open.set(false);
+        }
+        !self.place.0.open.get()
+    }
+
     async fn exchange<T: Timer>(
         &mut self,
         head: request::Parts,
@@ -208,7 +262,8 @@ impl Http2Connection {
         trace: &mut Trace,
     ) -> Result<Answer, h2::Error> {
         // Waits while the server allows no further stream.
-        poll_fn(|context| self.sender.poll_ready(context)).await?;
+        let ready = poll_fn(|context| self.sender.poll_ready(context)).await;
+        ready.inspect_err(|_| self.place.0.open.set(false))?;
         let ends = request.body.is_empty();
         let (response, mut sending) = self.sender.send_request(http::Request::from_parts(head, ()), ends)?;
         if !ends {

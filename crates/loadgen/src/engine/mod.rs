@@ -153,6 +153,9 @@ impl Failure {
 
     /// While writing the request or reading the answer.
     pub fn transfer(error: &io::Error, doing: &str) -> Self {
+        if let Some(error) = cause::<rustls::Error>(error) {
+            return Self::new(FailureKind::Tls, dial::explain(error));
+        }
         let kind = match error.kind() {
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
                 FailureKind::Reset

@@ -141,10 +141,14 @@ impl Reqwest {
             Some(path) => builder.unix_socket(path.clone()),
             None => builder,
         };
-        Ok(route.resolve.iter().filter(|rule| rule.port == origin.port).fold(builder, |builder, rule| {
-            let addresses: Vec<_> = rule.addresses.iter().map(|ip| (*ip, rule.port).into()).collect();
-            builder.resolve_to_addrs(&rule.host, &addresses)
-        }))
+        // The first rule of a host counts, and here the last one would.
+        Ok(route.resolve.iter().rev().filter(|rule| rule.port == origin.port).fold(
+            builder,
+            |builder, rule| {
+                let addresses: Vec<_> = rule.addresses.iter().map(|ip| (*ip, rule.port).into()).collect();
+                builder.resolve_to_addrs(&rule.host, &addresses)
+            },
+        ))
     }
 }
 
@@ -171,7 +175,7 @@ impl<T: Timer + Send + Sync> Engine<T> for Reqwest {
         let client = builder
             .build()
             .map_err(|error| Failure::new(FailureKind::Tls, format!("setting up TLS: {error}")))?;
-        Ok(ReqwestConnection { client, engine: self.clone(), dials })
+        Ok(ReqwestConnection { client, engine: self.clone(), dials, closing: false })
     }
 }
 
@@ -181,11 +185,14 @@ pub struct ReqwestConnection {
     client: Client,
     engine: Reqwest,
     dials: Dials,
+    /// Whether the last request asked for the connection to be closed, where no header field can.
+    closing: bool,
 }
 
 impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
     async fn send(&mut self, request: &Request, timer: &T, trace: &mut Trace) -> Result<Answer, Failure> {
         let prepared = self.prepare(request)?;
+        self.closing = request.close && self.engine.route.protocol.is_http2();
         trace.first_write = timer.now();
         let settled = Settled { dials: &self.dials, trace };
         let result = self.exchange(prepared, request.keep, timer, &mut *settled.trace).await;
@@ -195,7 +202,7 @@ impl<T: Timer + Send + Sync> Connection<T> for ReqwestConnection {
     }
 
     fn is_reusable(&self) -> bool {
-        true
+        !self.closing
     }
 
     fn is_stale(&mut self) -> bool {

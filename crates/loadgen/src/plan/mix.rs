@@ -31,6 +31,8 @@ pub struct Mix {
     pub origins: usize,
     /// Whether one of them speaks TLS.
     pub tls: bool,
+    /// Whether one of them does not.
+    pub plain: bool,
     /// What the order grows from.
     pub seed: u64,
     items: Vec<Item>,
@@ -72,6 +74,7 @@ impl Mix {
             names: Vec::new(),
             origins: 0,
             tls: false,
+            plain: false,
             seed,
             items: Vec::with_capacity(lines.len()),
         };
@@ -91,6 +94,7 @@ impl Mix {
             }
             let origin = Origin::of(&url);
             mix.tls |= origin.tls;
+            mix.plain |= !origin.tls;
             if origins.len() < POOLED_ORIGINS && !origins.contains(&origin) {
                 origins.push(origin);
             }

@@ -333,6 +333,9 @@ impl Load {
         let headers = headers(&url, &options, &[])?;
         let tls = url.scheme() == "https" && mix.is_none() || mix.as_ref().is_some_and(|mix| mix.tls);
         let route = Route::resolve(tls, &options)?;
+        if route.protocol == Protocol::Http2 && mix.as_ref().is_some_and(|mix| mix.plain) {
+            return Err(PlanError::Http2NeedsTls);
+        }
         let asked = options.connections.map_or(CONNECTIONS, |n| n.get() as usize);
         // More connections than requests would leave some without any.
         let useful = match (&model, stop) {

@@ -117,6 +117,9 @@ impl Route {
             ["--proxy (-x)", option, ..] => return Err(PlanError::Exclusive("--proxy (-x)", option)),
             _ => {}
         }
+        if route.streams.get() > 1 && options.disable_keepalive {
+            return Err(PlanError::Exclusive("--streams", "--disable-keepalive"));
+        }
         if route.proxy.is_some() && protocol == Protocol::H2c {
             return Err(PlanError::Exclusive("--h2c", "--proxy (-x)"));
         }
@@ -153,6 +156,7 @@ impl Route {
             ("--streams", self.streams.get() > 1),
             ("--proxy (-x)", self.proxy.is_some()),
             ("--connect-to", !self.connect_to.is_empty()),
+            ("--resolve with *", self.resolve.iter().any(|rule| rule.host == "*")),
             ("--sni", self.tls.sni.is_some()),
         ];
         let found = beyond.into_iter().find(|(_, is_set)| *is_set);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Origin, Request};
+use super::{Origin, POOLED_ORIGINS, Request};
 
 /// Everything that a run may send.
 #[derive(Debug)]
@@ -60,6 +60,17 @@ impl Source {
     /// All requests.
     pub fn requests(&self) -> impl ExactSizeIterator<Item = &Request> {
         self.entries.iter().map(|entry| &entry.request)
+    }
+
+    /// Where the requests lead, in their order; no more than connections are kept to.
+    pub fn origins(&self) -> Vec<&Arc<Origin>> {
+        let mut origins: Vec<&Arc<Origin>> = Vec::new();
+        for request in self.requests() {
+            if origins.len() < POOLED_ORIGINS && !origins.contains(&&request.origin) {
+                origins.push(&request.origin);
+            }
+        }
+        origins
     }
 
     /// Where the connection of a slot leads that is opened before time zero: slots are spread as requests are.

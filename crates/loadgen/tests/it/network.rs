@@ -190,6 +190,54 @@ fn certificates_are_verified_unless_told_otherwise() {
 }
 
 #[test]
+fn a_certificate_that_signs_itself_is_trusted_where_it_is_named() {
+    let place = Place::new();
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = params.self_signed(&pair.signing_key).unwrap();
+    place.file("server.pem", &certificate.pem());
+    let key = rustls::pki_types::PrivateKeyDer::try_from(pair.signing_key.serialize_der()).unwrap();
+    let truth = Truth::start_tls(certificate.der().clone(), key, |_| Answer::ok(5).into()).unwrap();
+    let port = truth.address().port();
+    assert_all_answered(&load(&place, &["--cacert", "server.pem", &format!("https://localhost:{port}/")]));
+    let ended = load(&place, &["--cacert", "server.pem", &format!("https://127.0.0.1:{port}/")]);
+    assert_eq!((ended.code, ended.stderr.contains("another name")), (3, true), "{ended:?}");
+}
+
+#[test]
+fn one_address_that_is_silent_does_not_hide_the_other() {
+    let (place, truth) = (Place::new(), hello());
+    let port = truth.address().port();
+    // At the same port of another address, a queue of connections that is full.
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let silent = SocketAddr::from(([127, 0, 0, 9], port));
+    listener.bind(&silent.into()).unwrap();
+    listener.listen(0).unwrap();
+    let _first = TcpStream::connect(silent).unwrap();
+    let rule = format!("api.invalid:{port}:127.0.0.9,127.0.0.1");
+    let ended = load(&place, &["-t", "5", "--resolve", &rule, &format!("http://api.invalid:{port}/")]);
+    assert_all_answered(&ended);
+    assert!(ended.stdout.contains("127.0.0.9"), "the other address is not told: {ended:?}");
+}
+
+#[test]
+fn failures_that_wait_for_nothing_can_be_interrupted() {
+    let place = Place::new();
+    let mut running = place.start(&["--unix-socket", "nowhere", "-z", "30s", "-o", "json", "http://h/"]);
+    // It computes: the failures come one after the other.
+    running.until("failures", |running| {
+        let cpu = loadgen::machine::process_cpu(running.pid())?;
+        (cpu > 300_000_000).then_some(())
+    });
+    let before = crate::helper::now();
+    running.signal(rustix::process::Signal::INT);
+    let ended = running.wait();
+    assert!(before.elapsed() < Duration::from_secs(10), "it went on");
+    assert_eq!(ended.code, 130, "{ended:?}");
+}
+
+#[test]
 fn a_connection_that_takes_too_long_is_given_up() {
     let place = Place::new();
     // Its queue of connections is full, so that nobody gets through.

@@ -19,6 +19,7 @@ use url::Host;
 use self::stream::Socket;
 pub(crate) use self::stream::Stream;
 pub use self::tls::TlsError;
+pub(super) use self::tls::explain;
 use crate::address::{ConnectTo, means};
 use crate::clock::Timer;
 use crate::engine::{Failure, Trace};
@@ -89,6 +90,7 @@ impl Dialer {
         timer: &T,
         trace: &mut Trace,
     ) -> Result<Stream, Failure> {
+        self.allows(origin)?;
         let socket = self.socket(origin, timer, trace).await?;
         if !origin.tls {
             return Ok(Stream::Plain(socket));
@@ -103,6 +105,16 @@ impl Dialer {
             return Err(Failure::new(FailureKind::Tls, message));
         }
         Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// A redirect may lead from one scheme to the other, and so to where the protocol is not spoken.
+    fn allows(&self, origin: &Origin) -> Result<(), Failure> {
+        let message = match (self.route.protocol, origin.tls) {
+            (Protocol::Http2, false) => "HTTP/2 is agreed upon in TLS, and this leads to an http:// URL",
+            (Protocol::H2c, true) => "HTTP/2 over plain TCP was asked for, and this leads to an https:// URL",
+            _ => return Ok(()),
+        };
+        Err(Failure::new(FailureKind::Redirect, message))
     }
 
     fn server_name(&self, origin: &Origin) -> Result<ServerName<'static>, Failure> {
@@ -158,6 +170,12 @@ impl Dialer {
         (host, rule.and_then(|rule| rule.to_port).unwrap_or(origin.port))
     }
 
+    /// The preferred address first; the others stay in their order.
+    fn ordered(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        addresses.sort_by_key(|address| Some(*address) != self.preferred);
+        addresses
+    }
+
     /// The addresses of a host, in the order in which they are tried; only a name that no rule knows is looked up.
     pub(crate) async fn addresses<T: Timer>(
         &self,
@@ -170,7 +188,7 @@ impl Dialer {
         if let Some(rule) =
             rules.find(|rule| rule.port == port && (rule.host == "*" || means(&rule.host, host)))
         {
-            return Ok(rule.addresses.iter().map(|ip| (*ip, port).into()).collect());
+            return Ok(self.ordered(rule.addresses.iter().map(|ip| (*ip, port).into()).collect()));
         }
         let name = match host {
             Host::Ipv4(ip) => return Ok(vec![(IpAddr::from(*ip), port).into()]),
@@ -181,28 +199,31 @@ impl Dialer {
         let found = tokio::net::lookup_host((name.as_str(), port)).await;
         *trace.dns_ns.get_or_insert(0) += timer.now() - start;
         let failed = |why: &str| Failure::new(FailureKind::Dns, format!("looking up {name}: {why}"));
-        let mut addresses: Vec<_> = found.map_err(|error| failed(&error.to_string()))?.collect();
-        // The sort is stable: but for the preferred one, the system's order stays.
-        addresses.sort_by_key(|address| Some(*address) != self.preferred);
+        let addresses = self.ordered(found.map_err(|error| failed(&error.to_string()))?.collect());
         if addresses.is_empty() { Err(failed("it has no address")) } else { Ok(addresses) }
     }
 }
+
+/// How long one of several addresses may take before the next is tried; so long do others wait, too (RFC 8305,
+/// section 5, in Go).
+const PER_ADDRESS: Duration = Duration::from_millis(300);
 
 fn too_slow(limit: Duration) -> Failure {
     Failure::new(FailureKind::ConnectTimeout, format!("no connection within {}", Span(limit)))
 }
 
-/// Tries one address after the other; the last error is the one that is told.
+/// Tries one address after the other, the last one for as long as it takes; its error is the one that is told.
 async fn tcp(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = Some(error),
+    let Some((last, others)) = addresses.split_last() else {
+        return Err(io::ErrorKind::AddrNotAvailable.into());
+    };
+    for address in others {
+        if let Ok(Ok(stream)) = tokio::time::timeout(PER_ADDRESS, TcpStream::connect(address)).await {
+            stream.set_nodelay(true)?;
+            return Ok(stream);
         }
     }
-    Err(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+    let stream = TcpStream::connect(last).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

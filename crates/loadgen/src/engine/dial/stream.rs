@@ -3,10 +3,15 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use report::document::FailureKind;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
+
+use crate::engine::Failure;
 
 /// What the system gives.
 #[derive(Debug)]
@@ -39,6 +44,15 @@ impl Stream {
         let agreed = tls.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
         let facts = [version.map(str::to_owned), cipher, agreed];
         Some(std::iter::once(address).chain(facts.into_iter().flatten()).collect::<Vec<_>>().join(", "))
+    }
+
+    /// What the peer has against a fresh connection, if it says so within this time.
+    pub(crate) async fn objection(&mut self, within: Duration) -> Option<Failure> {
+        let mut byte = [0];
+        let said = tokio::time::timeout(within, self.read(&mut byte)).await;
+        let error = said.ok()?.err()?;
+        let failure = Failure::transfer(&error, "after the TLS handshake");
+        (failure.kind == FailureKind::Tls).then_some(failure)
     }
 
     /// Whether the peer closed it, or said something unasked, while it lay idle. Asks the runtime, not the kernel: it

@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use report::document::FailureKind;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::engine::{Failure, cause};
+use crate::engine::Failure;
 use crate::plan::{Protocol, TlsOptions};
 
 /// Why TLS cannot be set up. Each message says what to do.
@@ -49,7 +52,12 @@ pub(super) fn configure(options: &TlsOptions, protocol: Protocol) -> Result<Clie
     let builder = if options.insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
     } else {
-        builder.with_root_certificates(authorities(options.cacert.as_deref())?)
+        let trusted = options.cacert.as_deref().map(|path| certificates(path, "certificate of an authority"));
+        let trusted = trusted.transpose()?.unwrap_or_default();
+        let store = authorities(options.cacert.as_deref(), &trusted)?;
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
+        let inner = inner.map_err(|error| TlsError::Other(error.to_string()))?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AuthorityOrItself { inner, trusted }))
     };
     let mut config = match &options.cert {
         None => builder.with_no_client_auth(),
@@ -64,18 +72,18 @@ pub(super) fn configure(options: &TlsOptions, protocol: Protocol) -> Result<Clie
     Ok(config)
 }
 
-fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
+fn authorities(file: Option<&Path>, trusted: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
     let Some(path) = file else {
         // A file of the system that cannot be read matters only when nothing else is left.
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return if store.is_empty() { Err(TlsError::NoAuthorities) } else { Ok(store) };
     };
-    for certificate in certificates(path, "certificate of an authority")? {
+    for certificate in trusted {
         let what = "certificates of authorities";
         let failed =
             |error: rustls::Error| TlsError::File { what, path: path.to_owned(), why: error.to_string() };
-        store.add(certificate).map_err(failed)?;
+        store.add(certificate.clone()).map_err(failed)?;
     }
     Ok(store)
 }
@@ -105,6 +113,59 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 /// The name that `--sni` asks for.
 pub(super) fn name(text: &str) -> Result<ServerName<'static>, TlsError> {
     ServerName::try_from(text.to_owned()).map_err(|_| TlsError::Name(text.to_owned()))
+}
+
+/// Trusts what the authorities signed, and a server whose very certificate was given as trusted: people name a self-signed
+/// one with `--cacert`, and other programs take that.
+#[derive(Debug)]
+struct AuthorityOrItself {
+    inner: Arc<WebPkiServerVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for AuthorityOrItself {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified =
+            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        // The library takes no authority for a server, whatever it is trusted for.
+        let is_itself = || self.trusted.iter().any(|trusted| trusted == end_entity);
+        match verified {
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) if is_itself() => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate, and any proof that the peer owns it: what `-k` asks for.
@@ -148,18 +209,14 @@ impl ServerCertVerifier for Anybody {
 
 /// What a failed handshake means. The peer's end of the connection counts as one too.
 pub(super) fn failure(error: &io::Error) -> Failure {
-    let message = match cause::<rustls::Error>(error) {
-        Some(error) => explain(error),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the server closed the connection during the TLS handshake".to_owned()
-        }
-        None => return Failure::transfer(error, "during the TLS handshake"),
-    };
-    Failure::new(FailureKind::Tls, message)
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Failure::new(FailureKind::Tls, "the server closed the connection during the TLS handshake");
+    }
+    Failure::transfer(error, "during the TLS handshake")
 }
 
 /// The errors that people meet, in words; the others as the library puts them.
-fn explain(error: &rustls::Error) -> String {
+pub(in crate::engine) fn explain(error: &rustls::Error) -> String {
     let certificate = match error {
         rustls::Error::InvalidCertificate(certificate) => certificate,
         rustls::Error::InvalidMessage(_) => {

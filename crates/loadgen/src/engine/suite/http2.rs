@@ -37,6 +37,9 @@ for_each_wire! {
     a_server_that_never_answers_times_out
     good_and_bad_in_one_run
     a_run_by_time_conserves_too
+    a_run_at_a_rate_conserves_too
+    a_connection_for_each_request_where_that_is_asked_for
+    a_connection_that_hangs_is_replaced
 }
 
 fn answer(status: u16, body: usize) -> Behaviour {
@@ -230,6 +233,56 @@ fn a_run_by_time_conserves_too(wire: Wire) {
     assert!(sides.run.account.ok > 10);
     assert_eq!(sides.run.account.ok, sides.truth.answers);
     assert_eq!(sides.run.bytes.body_read, sides.truth.body_written);
+}
+
+fn a_run_at_a_rate_conserves_too(wire: Wire) {
+    let mut case = Case::new(wire, 1, 3);
+    case.options.duration = "200ms".parse().ok();
+    case.options.rate = "500".parse().ok();
+    let sides = wire.load_case(case, |_| answer(200, 7));
+    assert_eq!((sides.run.account.ok, sides.truth.answers), (100, 100));
+    assert_eq!(sides.run.bytes.body_read, sides.truth.body_written);
+}
+
+fn a_connection_for_each_request_where_that_is_asked_for(wire: Wire) {
+    let mut case = Case::new(wire, 20, 2);
+    case.options.disable_keepalive = true;
+    let sides = wire.load_case(case, |_| answer(200, 7));
+    sides.assert_all_answered(200);
+    assert_eq!((sides.truth.accepted, sides.run.connections.reused), (20, 0));
+}
+
+fn a_connection_that_hangs_is_replaced(wire: Wire) {
+    let case = Case::new(wire, 40, 2).timeout(Duration::from_millis(200));
+    let sides = wire.load_case(case, |turn| match (turn.connection, turn.request) {
+        (0..2, 3..) => Behaviour::Silence,
+        _ => answer(200, 7),
+    });
+    let Run { account, .. } = &sides.run;
+    assert_eq!((account.timeout, account.ok), (2, 38), "{account:?}");
+    assert_eq!(sides.truth.accepted, 4);
+}
+
+#[test]
+fn streams_go_on_elsewhere_when_a_connection_takes_no_more() {
+    let wire = Wire::plain(EngineChoice::Http2);
+    let mut case = Case::new(wire, 600, 2);
+    case.options.streams = 8.try_into().ok();
+    let sides = wire.load_case(case, |turn| match turn.request {
+        20 => Behaviour::LastAnswer,
+        // Some are under way when the farewell comes.
+        number if number % 3 == 0 => {
+            Behaviour::Answer { status: 200, body: 7, delay: Duration::from_millis(3) }
+        }
+        _ => answer(200, 7),
+    });
+    let Run { account, connections, failures, .. } = &sides.run;
+    assert!(account.ok >= 500, "{account:?} {failures:?}");
+    assert!(sides.truth.accepted >= 8, "{:?}", sides.truth);
+    assert!(
+        connections.reopened <= connections.opened,
+        "places were counted, not connections: {connections:?}"
+    );
 }
 
 #[test]
