@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use h2::Reason;
 use h2::client::{Builder, SendRequest};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Uri;
@@ -333,6 +334,10 @@ fn failure(error: &h2::Error, idle: bool) -> Failure {
             FailureKind::Io if io.kind() == io::ErrorKind::UnexpectedEof => closed,
             kind => kind,
         },
+        // A farewell in order, which leaves out what was on its way.
+        None if error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR) => {
+            FailureKind::ClosedIdle
+        }
         None if error.is_go_away() && error.is_remote() => closed,
         None if error.is_reset() && error.is_remote() => FailureKind::Reset,
         None => FailureKind::Protocol,
