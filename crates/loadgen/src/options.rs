@@ -53,7 +53,7 @@ pub struct LoadOptions {
     #[arg(short = 'c', long, alias = "c", value_name = "N", value_parser = at_least_one::<NonZeroU32>)]
     pub connections: Option<NonZeroU32>,
 
-    /// How long to send requests, such as 10s or 1m30s
+    /// How long to send requests, such as 10s or 1m30s; 0 is no duration: the number of requests counts
     #[arg(short = 'z', long, alias = "z", value_name = "TIME")]
     pub duration: Option<Span>,
 

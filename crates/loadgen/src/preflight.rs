@@ -84,7 +84,7 @@ pub fn look(
     cancel: &AtomicBool,
 ) -> Result<Findings, PreflightError> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let limit = load.route.connect_timeout.unwrap_or(PATIENCE).min(PATIENCE);
+    let limit = load.route.connect_timeout.or(load.timeout).unwrap_or(PATIENCE).min(PATIENCE);
     let looking = async {
         let cancelled = async {
             while !cancel.load(Ordering::Relaxed) {

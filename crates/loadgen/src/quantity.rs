@@ -97,10 +97,8 @@ impl FromStr for Timeout {
     type Err = SpanError;
 
     fn from_str(text: &str) -> Result<Self, SpanError> {
-        let span: Span = match text.parse::<u32>() {
-            Ok(seconds) => Span(Duration::from_secs(seconds.into())),
-            Err(_) => text.parse()?,
-        };
+        let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let span: Span = if is_bare { format!("{text}s").parse()? } else { text.parse()? };
         Ok(Self((!span.0.is_zero()).then_some(span.0)))
     }
 }
@@ -280,6 +278,7 @@ mod tests {
         assert_eq!("500ms".parse(), Ok(Timeout(Some(Duration::from_millis(500)))));
         assert_eq!("0".parse(), Ok(Timeout(None)));
         assert!("-1".parse::<Timeout>().is_err());
-        assert!("1.5".parse::<Timeout>().is_err());
+        assert_eq!("1.5".parse(), Ok(Timeout(Some(Duration::from_millis(1500)))));
+        assert!(".".parse::<Timeout>().is_err() && "1.5.".parse::<Timeout>().is_err());
     }
 }

@@ -11,10 +11,13 @@ pub use self::many::{Entry, Source};
 
 /// Header fields that tell who asks. They are not stored, and not carried to another host.
 const SECRETS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
+/// The same for fields that everybody calls as he likes: by what is in their names.
+const SECRET_PARTS: [&str; 5] = ["token", "secret", "password", "api-key", "apikey"];
 
-/// Whether a header field holds a secret.
+/// Whether a header field holds a secret, as far as its name tells.
 pub fn is_secret(name: &str) -> bool {
-    SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
+    let name = name.to_ascii_lowercase();
+    SECRETS.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
 /// A slot whose requests go to several origins keeps connections to so many of them, those used last.

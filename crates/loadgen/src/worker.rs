@@ -380,12 +380,11 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
         let deadline = orders.timeout.map(|timeout| timer.instant(now.saturating_add(timeout)));
         let result = limit.run(deadline, &slot.give_up, exchange).await;
         now = timer.now();
-        let (outcome, answer) = match result {
-            Waited::Done(Ok(answer)) => (Outcome::Answered(answer.status), Some(answer)),
-            Waited::Done(Err(failure)) => (Outcome::Failed(failure), None),
-            Waited::Limit => (Outcome::TimedOut, None),
-            Waited::GivenUp => (Outcome::Aborted, None),
-        };
+        let late = orders.timeout.is_some_and(|timeout| {
+            let end = trace.last_read.unwrap_or(now);
+            end.saturating_sub(start) > timeout
+        });
+        let (outcome, answer) = outcome(result, late);
         failed = answer.is_none();
         if turn.is_warmup {
             shared.warm(&outcome, &trace);
@@ -403,6 +402,18 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
         if let Some(rows) = &shared.rows {
             rows.push(&sample, start, slot.number);
         }
+    }
+}
+
+/// How a request ended. `late`: when it ended its time was over, which the runtime's timers, a millisecond coarse, may
+/// not have said yet.
+fn outcome(result: Waited<Result<Answer, Failure>>, late: bool) -> (Outcome, Option<Answer>) {
+    match result {
+        Waited::Done(Ok(_)) if late => (Outcome::TimedOut, None),
+        Waited::Done(Ok(answer)) => (Outcome::Answered(answer.status), Some(answer)),
+        Waited::Done(Err(failure)) => (Outcome::Failed(failure), None),
+        Waited::Limit => (Outcome::TimedOut, None),
+        Waited::GivenUp => (Outcome::Aborted, None),
     }
 }
 

@@ -537,7 +537,7 @@ fn why(ended: Ended) -> &'static str {
         Ended::Sigint => "interrupted by SIGINT (Ctrl-C)",
         Ended::Sigterm => "interrupted by SIGTERM",
         Ended::TargetLost => "stopped because every instance of the target was gone,",
-        Ended::OutputLost => "stopped because nobody took its rows any more,",
+        Ended::OutputLost => "stopped because its rows could not be written any more,",
     }
 }
 
@@ -562,11 +562,11 @@ fn failure_advice(kind: FailureKind) -> Option<&'static str> {
         FailureKind::Dns => Some("check the host name"),
         FailureKind::ConnectRefused => Some("check that the target listens there, and did not restart"),
         FailureKind::ConnectTimeout => Some("look at the target's accept queue (`ss -ltn`)"),
-        FailureKind::Tls => Some("check that the certificate is valid for that host"),
-        FailureKind::Protocol => Some("check scheme and port of the URL"),
-        FailureKind::ClosedIdle => {
-            Some("look at the target's keep-alive timeout; hey sends such requests again, unseen")
-        }
+        FailureKind::Tls => Some("see what it says of the certificate, or whether that port speaks TLS"),
+        FailureKind::Protocol => Some("check scheme and port of the URL, or what the server sends"),
+        FailureKind::ClosedIdle => Some(
+            "look at the target's keep-alive timeout and its limit of requests per connection; hey sends such requests again, unseen",
+        ),
         FailureKind::ClientFiles => Some("raise `ulimit -n`"),
         FailureKind::ClientPorts => Some("keep connections alive, or widen the local port range"),
         FailureKind::ConnectFailed

@@ -99,7 +99,7 @@ pub(super) fn of(error: &anyhow::Error) -> Exit {
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Invalid => "the record of the run could not be kept",
+            Self::Invalid => "what the run measured could not be written",
             Self::Done
             | Self::Broken
             | Self::Usage

@@ -25,6 +25,12 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     let hints = hints(&options);
     let mut plan = Plan::of_url(url, options, surroundings())?;
     if debug {
+        let records =
+            record.raw.is_some() || record.hlog.is_some() || matches!(output_options.shown(), Shown::Rows);
+        ensure!(
+            !records,
+            "--debug sends one request and records nothing: leave -o csv, --raw and --hlog out"
+        );
         return show_exchange(&plan);
     }
     if let Some(name) = name {
@@ -102,10 +108,11 @@ fn only(urls: &[String], is_named_elsewhere: bool) -> anyhow::Result<Option<&str
 /// Sentences about options that do less than somebody may think.
 fn hints(options: &LoadOptions) -> Vec<String> {
     let mut hints = Vec::new();
-    if let (Some(_), Some(requests)) = (options.duration, options.requests) {
+    let duration = options.duration.filter(|span| !span.0.is_zero());
+    if let (Some(_), Some(requests)) = (duration, options.requests) {
         hints.push(format!("loadgen: the duration ends this run; -n {requests} is not used, as in hey"));
     }
-    if let (None, requests, Some(connections)) = (options.duration, options.requests, options.connections) {
+    if let (None, requests, Some(connections)) = (duration, options.requests, options.connections) {
         let requests = requests.map_or(200, std::num::NonZeroU64::get);
         if requests < connections.get().into() {
             hints.push(format!("loadgen: {requests} requests use {requests} connections, not {connections}"));

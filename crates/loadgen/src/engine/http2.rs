@@ -344,6 +344,9 @@ fn failure(error: &h2::Error, idle: bool) -> Failure {
     };
     let message = match kind {
         FailureKind::Closed | FailureKind::ClosedIdle => kind.meaning().to_owned(),
+        FailureKind::Reset if error.is_reset() => {
+            format!("it reset the request, not the connection: {error}")
+        }
         _ => error.to_string(),
     };
     Failure::new(kind, message)

@@ -87,7 +87,9 @@ pub(super) fn pace(options: &LoadOptions, around: Surroundings) -> Result<(Model
         return Err(PlanError::NoRequests);
     }
     let requests = options.requests.map_or(REQUESTS, std::num::NonZeroU64::get);
-    let stages = match (&options.stages, options.rate, options.duration) {
+    // As in hey, 0 is none.
+    let duration = options.duration.filter(|span| !span.0.is_zero());
+    let stages = match (&options.stages, options.rate, duration) {
         (Some(_), Some(_), _) => return Err(PlanError::Exclusive("--stages", "--rate")),
         (Some(_), _, Some(_)) => return Err(PlanError::Exclusive("--stages", "--duration")),
         (Some(_), ..) if options.requests.is_some() => {

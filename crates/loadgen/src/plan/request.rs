@@ -73,6 +73,9 @@ pub(super) fn headers(
         set("Connection", "close");
     }
     if let Some(host) = &options.host {
+        if host.bytes().any(|byte| byte.is_ascii_whitespace()) {
+            return Err(PlanError::Header(format!("Host: {host}")));
+        }
         set("Host", host);
     }
     if let Some(credentials) = credentials(url, options)? {
