@@ -61,7 +61,7 @@ fn the_fixtures_have_theirs() {
                 "27 of 19,100 requests that fell due were never sent: lower the rate, or give more connections",
                 "72 of 19,073 requests failed, 4 s to 6 s into the run: the server reset the connection",
                 "1 of 19,073 requests failed, 5 s into the run: the server closed a kept-alive connection as the \
-                 next request was sent: look at the target's keep-alive timeout; hey sends such requests again, \
+                 next request was sent: look at the target's keep-alive timeout and its limit of requests per connection; hey sends such requests again, \
                  unseen",
             ],
         ),
