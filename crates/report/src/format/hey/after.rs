@@ -1,7 +1,7 @@
 //! What hey does not say: a few calm lines after its block.
 
 use super::terminal;
-use crate::document::{Document, Run};
+use crate::document::{Document, Latencies, Run};
 use crate::format::{View, answers, bounded, tags};
 use crate::histogram::Percentile;
 use crate::summary::{RATE_KEY, STAGES_KEY};
@@ -116,16 +116,20 @@ fn open_model(view: &View<'_>) -> Option<String> {
     Some(if parts.is_empty() { what } else { format!("{what}; {}", parts.join(", ")) })
 }
 
-/// Where the mean latency of answered requests went; nothing where nearly all of it was waiting for the answer.
+/// Where the mean latency of answered requests went; nothing where nearly all of it was waiting for the answer, and
+/// nothing of an open run in which requests went unanswered: what those waited for a connection is in the same sums.
 fn time_went(view: &View<'_>, run: &Run) -> Option<String> {
     let phases = view.summary.phases?;
     let mean = view.summary.answered_latency.as_ref()?.mean().filter(|&mean| mean > 0.0)?;
-    // Both are known of every request of the open model, however it ended.
-    let of_all = |sum_ns: u64| sum_ns as f64 / run.latencies.queue.count.max(1) as f64;
+    let Latencies { queue, lag, answered, .. } = &run.latencies;
+    if queue.count > answered.count {
+        return None;
+    }
+    let of_all = |sum_ns: u64| sum_ns as f64 / queue.count.max(1) as f64;
     let mut parts = [
         ("waiting for the answer", phases.wait.average_ns),
-        ("waiting for a free connection", of_all(run.latencies.queue.sum_ns)),
-        ("the generator's lag", of_all(run.latencies.lag.sum_ns)),
+        ("waiting for a free connection", of_all(queue.sum_ns)),
+        ("the generator's lag", of_all(lag.sum_ns)),
         ("connecting", phases.connect.average_ns),
         ("writing", phases.write.average_ns),
         ("reading", phases.read.average_ns),
