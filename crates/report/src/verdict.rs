@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::document::{Generator, Run};
+use crate::document::{Generator, Run, Worker};
 use crate::histogram::Percentile;
 use crate::summary::{Model, RATE_PER_CONNECTION_KEY, Summary};
 use crate::units::{count, counted, nanos, share};
@@ -340,14 +340,14 @@ impl Case<'_> {
         Some(Reason { verdict, is_shared: false, ..reason })
     }
 
-    /// The worker that is worst by some time of it, and that time. Judged per worker, not per process: one starved
-    /// thread is late while the others idle.
-    fn worst(&self, time: impl Fn(&crate::document::Worker) -> Option<u64>) -> Option<(usize, u64)> {
+    /// The worker that is worst by some time of it, and that time, if it is more than `nothing_ns`. Judged per worker, not
+    /// per process: one starved thread is late while the others idle.
+    fn worst(&self, nothing_ns: u64, time: impl Fn(&Worker) -> Option<u64>) -> Option<(usize, u64)> {
         let times =
             self.run.workers.iter().zip(1..).filter_map(|(worker, number)| Some((number, time(worker)?)));
         times
             .max_by_key(|&(number, time)| (time, std::cmp::Reverse(number)))
-            .filter(|&(_, ns)| ns > NOTHING_NS)
+            .filter(|&(_, ns)| ns > nothing_ns)
     }
 
     fn of_wall(&self, ns: u64) -> f64 {
@@ -363,7 +363,7 @@ impl Case<'_> {
     }
 
     fn starved(&self) -> Option<Reason> {
-        let (worker, waited) = self.worst(|worker| worker.run_queue_ns).filter(|&(_, ns)| ns > WAITED_NS)?;
+        let (worker, waited) = self.worst(WAITED_NS, |worker| worker.run_queue_ns)?;
         let part = self.of_wall(waited);
         self.judge(part, STARVED, Finding::Starved { worker, part })
     }
@@ -380,8 +380,7 @@ impl Case<'_> {
     fn busy(&self) -> Option<Reason> {
         // What could not be answered is no load: a refused connection costs the generator alone.
         let is_loaded = self.run.account.answered() > 0;
-        let (worker, cpu) =
-            self.worst(|worker| worker.cpu_ns).filter(|&(_, ns)| is_loaded && ns > NOTHING_NS)?;
+        let (worker, cpu) = self.worst(NOTHING_NS, |worker| worker.cpu_ns).filter(|_| is_loaded)?;
         let part = self.of_wall(cpu);
         self.judge(part, BUSY, Finding::Busy { worker, part })
     }

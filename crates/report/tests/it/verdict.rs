@@ -383,3 +383,18 @@ fn running_out_of_ports_is_the_generators_fault() {
     run.failures.insert(FailureKind::ClientPorts, FailureRecord { count: 1, ..FailureRecord::default() });
     assert_eq!(warning::verdict(&warnings(&run)), Verdict::ClientLimited, "the graver one wins");
 }
+
+#[test]
+fn a_worker_is_starved_in_a_short_run_too() {
+    let mut run = closed();
+    (run.window.wall_ns, generator(&mut run).watched_ns) = (SECOND, SECOND);
+    generator(&mut run).cpu_ns = Some(SECOND / 2);
+    for (waited_ms, expected) in
+        [(25, None), (26, Some(Verdict::Suspect)), (80, Some(Verdict::ClientLimited))]
+    {
+        (worker(&mut run).run_queue_ns, worker(&mut run).cpu_ns) = (Some(waited_ms * MS), Some(SECOND / 2));
+        let found = findings(&run);
+        let starved = found.iter().find(|(finding, _)| matches!(finding, Finding::Starved { .. }));
+        assert_eq!(starved.map(|(_, verdict)| *verdict), expected, "{waited_ms} ms: {found:?}");
+    }
+}
