@@ -47,7 +47,7 @@ pub struct Outcome {
     pub collector: Collector,
     /// When the run was told to stop early, in nanoseconds since time zero; 0 in the warm-up.
     pub stopped_at: Option<u64>,
-    /// What the machine did meanwhile.
+    /// What the machine did from time zero on.
     pub generator: Generator,
 }
 
@@ -116,7 +116,7 @@ where
     collector.started = clock::wall() + Duration::from_nanos(orders.zero);
     let timer = *zero.get_or_init(RealTimer::start);
     ready.wait();
-    let watch = Watch::start(timer);
+    let watch = Watch::start(timer, orders.zero);
 
     let mut stopped_at = None;
     let mut seconds = Vec::new();

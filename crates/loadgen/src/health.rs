@@ -14,70 +14,78 @@ use crate::machine::{self, CpuUse};
 /// a stall of ten milliseconds or more is never missed.
 const NAP: Duration = Duration::from_millis(10);
 
-/// The watch over the generator, from its start until [`Watch::finish`].
+/// The watch over the generator, from time zero until [`Watch::finish`].
 #[derive(Debug)]
 pub struct Watch {
     timer: RealTimer,
-    began: Nanos,
-    before: CpuUse,
     /// Dropped to end the sleeping thread. `None` where there could be no thread.
-    sleeper: Option<(mpsc::Sender<()>, JoinHandle<Hiccups>)>,
+    sleeper: Option<(mpsc::Sender<()>, JoinHandle<Option<Seen>>)>,
 }
 
 /// What the sleeping thread saw.
-#[derive(Debug, Clone, Default)]
-struct Hiccups {
+#[derive(Debug)]
+struct Seen {
+    began: Nanos,
+    before: CpuUse,
     late: Histogram,
     /// Time it was ready to run and waited for a CPU.
     queue_ns: Option<Nanos>,
 }
 
 impl Watch {
-    /// Begins to watch. What cannot be watched is not told.
-    pub fn start(timer: RealTimer) -> Self {
+    /// Watches from the moment `zero` on: what happens in a warm-up is in none of the figures. What cannot be watched is
+    /// not told.
+    pub fn start(timer: RealTimer, zero: Nanos) -> Self {
         let (stop, stopped) = mpsc::channel::<()>();
-        let body = move || sleep(timer, &stopped);
+        let body = move || sleep(timer, zero, &stopped);
         let sleeper = thread::Builder::new().name("sleeper".to_owned()).spawn(body).ok();
-        let (began, before) = (timer.now(), CpuUse::now());
-        Self { timer, began, before, sleeper: sleeper.map(|thread| (stop, thread)) }
+        Self { timer, sleeper: sleeper.map(|thread| (stop, thread)) }
     }
 
     /// Ends it. `sent_late`: what the workers counted of requests that were begun after the window.
     pub fn finish(self, sent_late: u64) -> Generator {
-        let now = CpuUse::now();
-        let watched_ns = self.timer.now().saturating_sub(self.began);
-        let hiccups = self.sleeper.and_then(|(stop, thread)| {
+        let (now, ended) = (CpuUse::now(), self.timer.now());
+        let seen = self.sleeper.and_then(|(stop, thread)| {
             drop(stop);
-            thread.join().ok()
+            thread.join().ok().flatten()
         });
-        let Hiccups { late, queue_ns } = hiccups.unwrap_or_default();
+        let known = Generator { sent_late, cpus_milli: machine::cpus_milli(), ..Generator::default() };
+        let Some(Seen { began, before, late, queue_ns }) = seen else { return known };
         let passed = |after: Option<u64>, before: Option<u64>| Some(after?.saturating_sub(before?));
         Generator {
-            watched_ns,
-            sent_late,
-            cpus_milli: machine::cpus_milli(),
-            cpu_ns: passed(now.process_ns, self.before.process_ns),
-            throttled_ns: passed(now.throttled_ns, self.before.throttled_ns),
-            stolen_ns: passed(now.stolen_ns, self.before.stolen_ns),
-            pressure_ns: passed(now.pressure_ns, self.before.pressure_ns),
+            watched_ns: ended.saturating_sub(began),
+            cpu_ns: passed(now.process_ns, before.process_ns),
+            throttled_ns: passed(now.throttled_ns, before.throttled_ns),
+            stolen_ns: passed(now.stolen_ns, before.stolen_ns),
+            pressure_ns: passed(now.pressure_ns, before.pressure_ns),
             hiccup: late.to_distribution(),
             hiccup_queue_ns: queue_ns,
+            ..known
         }
     }
 }
 
-/// Sleeps and looks at the clock, until the other end is dropped.
-fn sleep(timer: RealTimer, stopped: &mpsc::Receiver<()>) -> Hiccups {
+/// Sleeps and looks at the clock, from time zero until the other end is dropped. `None`: that was before time zero.
+fn sleep(timer: RealTimer, zero: Nanos, stopped: &mpsc::Receiver<()>) -> Option<Seen> {
     let mut late = Histogram::new();
+    let warmup = zero.saturating_sub(timer.now());
+    if warmup > 0 {
+        if stopped.recv_timeout(Duration::from_nanos(warmup)) != Err(RecvTimeoutError::Timeout) {
+            return None;
+        }
+        record(&mut late, timer.now().saturating_sub(zero));
+    }
     let queue_before = machine::thread_cpu().map(|(_, queue)| queue);
-    let mut before = timer.now();
+    let (began, before) = (timer.now(), CpuUse::now());
+    let mut awake = timer.now();
     while stopped.recv_timeout(NAP) == Err(RecvTimeoutError::Timeout) {
         let now = timer.now();
-        record(&mut late, now.saturating_sub(before).saturating_sub(nanos(NAP)));
-        before = now;
+        record(&mut late, now.saturating_sub(awake).saturating_sub(nanos(NAP)));
+        awake = now;
     }
     let queue_after = machine::thread_cpu().map(|(_, queue)| queue);
-    Hiccups { late, queue_ns: queue_before.zip(queue_after).map(|(before, after)| after - before) }
+    let queue_ns = queue_before.zip(queue_after).map(|(before, after)| after - before);
+    Some(Seen { began, before, late, queue_ns })
 }
 
 /// Records one lateness, and those that the naps it covered would have had: a stall of a second is a hundred of them, so
@@ -108,7 +116,7 @@ mod tests {
     #[test]
     fn what_the_process_does_is_seen() {
         let timer = RealTimer::start();
-        let watch = Watch::start(timer);
+        let watch = Watch::start(timer, 0);
         let mut sum = 0_u64;
         while timer.now() < nanos(Duration::from_millis(100)) {
             sum = (0..10_000).fold(sum, u64::wrapping_add);
@@ -118,5 +126,21 @@ mod tests {
         assert!(health.cpus_milli > 0 && health.sent_late == 7);
         assert!(health.cpu_ns.unwrap() > 0, "it computed: {health:?}");
         assert!(health.hiccup.count > 0, "it slept: {health:?}");
+    }
+
+    #[test]
+    fn a_warm_up_is_not_watched() {
+        let timer = RealTimer::start();
+        let zero = nanos(Duration::from_millis(100));
+        let (whole, cut_short) = (Watch::start(timer, zero), Watch::start(timer, zero));
+        let cut_short = cut_short.finish(0);
+        assert_eq!((cut_short.watched_ns, cut_short.cpu_ns, cut_short.hiccup.count), (0, None, 0));
+        assert!(cut_short.cpus_milli > 0);
+        while timer.now() < 2 * zero {
+            thread::yield_now();
+        }
+        let health = whole.finish(0);
+        let since = timer.now() - zero;
+        assert!(health.watched_ns > 0 && health.watched_ns <= since, "{health:?}");
     }
 }

@@ -169,8 +169,8 @@ struct Shared<T, A, E> {
     link: Link,
     last_end: Cell<Nanos>,
     overslept: Cell<Overslept>,
-    /// What [`crate::machine::thread_cpu`] said at the end of the warm-up.
-    cpu_before: Cell<(u64, u64)>,
+    /// What [`crate::machine::thread_cpu`] said at the end of the warm-up; nothing until then.
+    cpu_before: Cell<Option<(u64, u64)>>,
 }
 
 /// The latest stretch in which releases were due and the worker, connections free, was not there to take them: stopped,
@@ -236,6 +236,8 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
     let tally = RefCell::new(Tally::new(orders.source.names().len(), orders.watch.checks.len()));
     let mut phase = link.phase.clone();
     let rows = orders.rows.clone().map(|feed| Batch::new(feed, link.worker, orders.zero));
+    // Where there is no warm-up, everything since the thread began counts.
+    let cpu_before = Cell::new((orders.zero == 0).then_some((0, 0)));
     let shared = Rc::new(Shared {
         timer,
         alarm,
@@ -247,7 +249,7 @@ pub async fn run<T: Timer, A: Alarm, E: Engine<T>>(
         link,
         last_end: Cell::default(),
         overslept: Cell::default(),
-        cpu_before: Cell::default(),
+        cpu_before,
     });
     let slot = |number| Rc::new(Slot { number, ..Slot::default() });
     let slots: Vec<Rc<Slot>> = (0..opened.len()).map(slot).collect();
@@ -315,7 +317,7 @@ async fn finish<T: Timer, A: Alarm, E: Engine<T>>(
                 let now = timer.now();
                 if warmup_end.is_some_and(|end| now >= end) {
                     warmup_end = None;
-                    shared.cpu_before.set(crate::machine::thread_cpu().unwrap_or_default());
+                    shared.cpu_before.set(crate::machine::thread_cpu());
                 }
                 if give_up.is_some_and(|give_up| now >= give_up) {
                     give_up = None;
@@ -589,15 +591,17 @@ impl<T: Timer, A, E> Shared<T, A, E> {
                 late: slot.late.get(),
             })
             .collect();
-        let before = self.cpu_before.get();
-        let since =
-            |(used, waited): (u64, u64)| (used.saturating_sub(before.0), waited.saturating_sub(before.1));
+        // Of a run that ended in its warm-up, nothing was used after it.
+        let now = crate::machine::thread_cpu();
+        let cpu = now
+            .zip(self.cpu_before.get().or(now))
+            .map(|((used, waited), before)| (used.saturating_sub(before.0), waited.saturating_sub(before.1)));
         let done = Message::Done {
             worker,
             slots,
             last_end: self.last_end.get().saturating_sub(self.orders.zero),
             tally: Box::new(self.tally.take()),
-            cpu: crate::machine::thread_cpu().map(since),
+            cpu,
         };
         let _ = self.link.intervals.send(Message::Interval { worker, interval: last });
         let _ = self.link.intervals.send(done);

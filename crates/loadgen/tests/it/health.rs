@@ -91,6 +91,20 @@ fn a_generator_that_was_stopped_was_the_limit_and_its_target_did_not_queue() {
     assert!(service < 500_000_000, "{service} ns");
 }
 
+#[test]
+fn what_stops_the_generator_in_the_warm_up_is_not_held_against_the_run() {
+    let (place, truth) = (Place::new(), prompt());
+    let running = place.start(&["--warmup", "3s", "-z", "1s", "-c", "2", "-o", "json", &truth.url("/")]);
+    until("answers", || (truth.counts().answers > 0).then_some(()));
+    running.signal(Signal::STOP);
+    thread::sleep(Duration::from_secs(1));
+    running.signal(Signal::CONT);
+    let run = running.wait().document();
+    let generator = run.generator.unwrap();
+    assert!(generator.hiccup.max_ns < 900_000_000, "{generator:?}");
+    assert!(generator.watched_ns < 3_000_000_000, "{generator:?}");
+}
+
 /// Too much for one connection: a hundred answers a second where two hundred are due. All are sent, half of them late.
 fn too_much(strict: &[&str]) -> Ended {
     let truth = Truth::start(|_| Answer::ok(10).after(Duration::from_millis(10)).into()).unwrap();
