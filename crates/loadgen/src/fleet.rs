@@ -13,7 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::clock::{self, RealTimer, Timer, Timerfd};
+use crate::clock::{self, Nanos, RealTimer, Timer, Timerfd};
 use crate::collector::Collector;
 use crate::engine::Engine;
 use crate::health::Watch;
@@ -47,6 +47,8 @@ pub struct Outcome {
     pub collector: Collector,
     /// When the run was told to stop early, in nanoseconds since time zero; 0 in the warm-up.
     pub stopped_at: Option<u64>,
+    /// How long the warm-up lasted, where it was told to stop before its end.
+    pub short_warmup: Option<Nanos>,
     /// What the machine did from time zero on.
     pub generator: Generator,
 }
@@ -118,7 +120,7 @@ where
     ready.wait();
     let watch = Watch::start(timer, orders.zero);
 
-    let mut stopped_at = None;
+    let (mut stopped_at, mut short_warmup) = (None, None);
     let mut seconds = Vec::new();
     while !collector.is_done() {
         match inbox.recv_timeout(ATTENTION) {
@@ -128,7 +130,9 @@ where
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if attend(&seconds, &collector) == Attention::Stop && stopped_at.is_none() {
-            stopped_at = Some(timer.now().saturating_sub(orders.zero));
+            let now = timer.now();
+            stopped_at = Some(now.saturating_sub(orders.zero));
+            short_warmup = (now < orders.zero).then_some(now);
             let _ = phase.send(Phase::Stopping);
         }
         seconds.clear();
@@ -140,7 +144,7 @@ where
         // A worker's panic was printed when it happened; the run ends with an account that does not balance.
         let _ = thread.join();
     }
-    Ok(Outcome { collector, stopped_at, generator })
+    Ok(Outcome { collector, stopped_at, short_warmup, generator })
 }
 
 /// A runtime for one worker, and the file of its alarm.

@@ -404,7 +404,8 @@ impl Totals<'_> {
     fn warmup(&self) -> Option<Warmup> {
         let planned_ns = nanos(self.plan.load.warmup);
         let (sent, ok) = self.outcome.collector.tally.warmup;
-        (planned_ns > 0).then_some(Warmup { planned_ns, sent, ok })
+        let lasted_ns = self.outcome.short_warmup;
+        (planned_ns > 0).then_some(Warmup { planned_ns, lasted_ns, sent, ok })
     }
 
     fn document(&self, context: &Context<'_>, account: Account) -> Run {

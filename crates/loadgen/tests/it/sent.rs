@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use loadgen::truth::{Answer, Behaviour, End, Truth};
 use report::document::Named;
 
-use crate::helper::{Ended, Place};
+use crate::helper::{Ended, Place, until};
 
 /// Requests by method and target, as a server saw them.
 type Seen = Arc<Mutex<BTreeMap<String, u64>>>;
@@ -315,6 +315,20 @@ fn a_warm_up_is_counted_apart() {
     assert!((100_000_000..500_000_000).contains(&run.window.wall_ns), "{:?}", run.window);
     let text = done(&place, &["--warmup", "100ms", "-n", "5", &truth.url("/")], 0).stdout;
     assert!(text.contains(" in 100 ms before, "), "{text}");
+}
+
+#[test]
+fn an_interrupted_warm_up_says_how_long_it_was() {
+    let (place, truth) = (Place::new(), Truth::start(|_| Answer::ok(10).into()).unwrap());
+    let running = place.start(&["--warmup", "60s", "-z", "1s", "-c", "2", "-o", "json", &truth.url("/")]);
+    until("answers", || (truth.counts().answers > 0).then_some(()));
+    running.signal(rustix::process::Signal::INT);
+    let run = running.wait().document();
+    let warmup = run.warmup.unwrap();
+    assert!(warmup.sent > 0 && warmup.lasted_ns.is_some_and(|lasted| lasted < 30_000_000_000), "{warmup:?}");
+    assert_eq!(run.account.sent, 0);
+    let used = run.workers.iter().filter_map(|worker| worker.cpu_ns).sum::<u64>();
+    assert_eq!((used, run.generator.unwrap().watched_ns), (0, 0), "nothing of it is the run's");
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::histogram::Distribution;
 pub struct Warmup {
     /// How long it was planned to last.
     pub planned_ns: u64,
+    /// How long it lasted, where an interruption cut it short. Absent: as long as planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasted_ns: Option<u64>,
     /// Requests begun in it, however late they ended.
     pub sent: u64,
     /// Of them, those answered below 400.

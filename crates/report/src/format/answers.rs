@@ -63,7 +63,8 @@ fn row(request: &Request) -> Vec<String> {
 /// Facts of a line each.
 pub(super) fn facts(run: &Run) -> impl Iterator<Item = String> {
     let warmup = run.warmup.map(|warmup| {
-        let (length, sent) = (nanos(warmup.planned_ns), counted(warmup.sent, "request"));
+        let (length, sent) =
+            (nanos(warmup.lasted_ns.unwrap_or(warmup.planned_ns)), counted(warmup.sent, "request"));
         format!(
             "warm-up: {sent} in {length} before, {} of them ok, in none of these figures",
             count(warmup.ok)

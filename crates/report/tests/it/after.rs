@@ -1,6 +1,6 @@
 //! The lines after hey's block.
 
-use report::document::{Document, Run};
+use report::document::{Document, Run, Warmup};
 use report::format::{self, Style, View};
 use report::summary::Summary;
 use report::warning;
@@ -84,6 +84,14 @@ fn the_time_is_broken_down_where_it_went_elsewhere_than_to_the_server() {
     run.latencies.queue = of((0..110).map(|request| if request < 100 { 70 * MS } else { 20 * SECOND }));
     let found = that_begins(&notes(&run, Style::default()), "where");
     assert_eq!(found, None, "what the unanswered waited for is no part of the mean of the answered");
+}
+
+#[test]
+fn a_warm_up_that_was_cut_short_is_told_by_its_real_length() {
+    let mut run = run("interrupted");
+    run.warmup = Some(Warmup { planned_ns: 3 * SECOND, lasted_ns: Some(SECOND), sent: 5, ok: 5 });
+    let told = that_begins(&notes(&run, Style::default()), "warm-up: ").unwrap();
+    assert!(told.starts_with("warm-up: 5 requests in 1 s before"), "{told}");
 }
 
 #[test]

@@ -299,7 +299,7 @@ pub(crate) fn mix() -> Run {
     let mut run = empty("mix", 10);
     answer(&mut run, 10_000, 4_000_000);
     run.account.check_failed = 40;
-    run.warmup = Some(Warmup { planned_ns: 2 * SECOND, sent: 1_900, ok: 1_899 });
+    run.warmup = Some(Warmup { planned_ns: 2 * SECOND, lasted_ns: None, sent: 1_900, ok: 1_899 });
     let named = |name: &str, sent, check_failed, median_ns| Named {
         name: name.into(),
         sent,
