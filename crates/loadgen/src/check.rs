@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub use self::sentence::CheckError;
 use crate::engine::{Answer, Kept};
-use crate::source::Keep;
+use crate::source::{Keep, is_secret};
 
 /// The most bytes of a body that checks look at. An answer with a larger one fails every check of its body.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -152,7 +152,8 @@ impl Check {
             }
             Rule::Header(name, words) => match kept.value(name) {
                 Some(value) => {
-                    words.fault(value.as_bytes(), &format!("the field {name} is `{}` and", shortened(&value)))
+                    let shown = if is_secret(name) { "***".to_owned() } else { shortened(&value) };
+                    words.fault(value.as_bytes(), &format!("the field {name} is `{shown}` and"))
                 }
                 None if words.holds_of_nothing() => None,
                 None => Some(format!("the answer has no field {name}")),

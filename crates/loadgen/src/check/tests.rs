@@ -72,6 +72,14 @@ fn each_condition_holds_and_fails() {
 }
 
 #[test]
+fn a_secret_is_not_told() {
+    let answer = answer(200, "Set-Cookie: sid=SECRET\r\n", "");
+    let why = "the field set-cookie is `***` and does not contain it";
+    assert_eq!(fault("header set-cookie contains zzz", &answer).as_deref(), Some(why));
+    assert_eq!(fault("header set-cookie contains SECRET", &answer), None, "it is looked at all the same");
+}
+
+#[test]
 fn what_cannot_be_seen_fails() {
     let large = answer(200, "", &"x".repeat(BODY_LIMIT + 1));
     let why = "the body has 1048577 bytes, and checks look at 1 MiB at most";

@@ -30,7 +30,7 @@ use crate::hash::fnv1a;
 use crate::mix::MixError;
 use crate::options::{EngineChoice, LoadOptions, TargetOptions};
 use crate::quantity::{Span, Timeout};
-use crate::source::{Request, Source};
+use crate::source::{Request, Source, is_secret};
 
 /// hey's defaults.
 const CONNECTIONS: usize = 50;
@@ -156,6 +156,8 @@ pub enum PlanError {
     LeavesTarget,
     #[error("`{}` is not the name of a header field", report::units::one_line(.0))]
     HeaderName(String),
+    #[error("--count-header would store every value of `{0}`, which is a secret: count by another field")]
+    CountsSecrets(String),
     #[error("--key is the key of a certificate: give its --cert too")]
     NeedsCert,
     #[error("--http2 is agreed upon in TLS: use an https:// URL, or --h2c for HTTP/2 over plain TCP")]
@@ -382,6 +384,7 @@ fn watch(options: LoadOptions) -> Result<Watch, PlanError> {
     let LoadOptions { check: checks, count_header, .. } = options;
     match count_header {
         Some(name) if !is_token(&name) => Err(PlanError::HeaderName(name)),
+        Some(name) if is_secret(&name) => Err(PlanError::CountsSecrets(name)),
         count_header => Ok(Watch { checks, count_header }),
     }
 }

@@ -164,6 +164,7 @@ fn what_is_sent_and_expected() {
             (&["--check", "status is 200", URL], &["`is 200`", "200..299"]),
             (&["--check", "body matches (", URL], &["unclosed group"]),
             (&["--count-header", "a b", URL], &["`a b`", "header field"]),
+            (&["--count-header", "Set-Cookie", URL], &["`Set-Cookie`", "secret"]),
             (&["--warmup", "5", URL], &["`5`", "`5s`"]),
             (&["--curl", "wget x"], &["`wget`", "curl"]),
             (&["--curl", "curl http://h -F a=b"], &["-F", "leave it out"]),
