@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 pub use self::many::{Entry, Source};
 
-/// Header fields that tell who asks. They are not stored, and not carried to another host.
+/// Header fields that tell who asks. They are not stored, and not carried to another origin.
 const SECRETS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 /// The same for fields that everybody calls as he likes: by what is in their names.
 const SECRET_PARTS: [&str; 5] = ["token", "secret", "password", "api-key", "apikey"];
@@ -171,8 +171,8 @@ impl Request {
     }
 
     /// The request that a redirect asks for, as browsers and hey understand it: 301, 302 and 303 turn everything but
-    /// `HEAD` into `GET` without a body, 307 and 308 repeat the request. Secrets go to no other host, and a `Host` field
-    /// of the plan goes nowhere but along with a relative location.
+    /// `HEAD` into `GET` without a body, 307 and 308 repeat the request. Secrets go to no other origin (scheme, host and
+    /// port, as in curl), and a `Host` field of the plan goes nowhere but along with a relative location.
     ///
     /// # Errors
     /// When the location is no URL of a scheme that can be requested.
@@ -182,11 +182,11 @@ impl Request {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
             return Err(invalid());
         }
-        let same_host = url.host_str() == self.url.host_str();
+        let same_origin = Origin::of(&url) == *self.origin;
         let is_relative = Url::parse(location).is_err();
         let becomes_get = matches!(status, 301..=303) && self.method != "HEAD";
         let stays = |name: &str| {
-            let goes = is_secret(name) && !same_host
+            let goes = is_secret(name) && !same_origin
                 || name.eq_ignore_ascii_case("host") && !is_relative
                 || name.eq_ignore_ascii_case("content-length") && becomes_get;
             !goes
@@ -266,6 +266,11 @@ mod tests {
             "POST /e HTTP/1.1\r\nAuthorization: secret\r\nX-A: 1\r\nHost: mine\r\nContent-Length: 4\r\n\r\nbody"
         );
         assert_eq!(wire(303, "http://other/"), "GET / HTTP/1.1\r\nHost: other\r\nX-A: 1\r\n\r\n");
+        let kept = |location| wire(301, location).contains("Authorization");
+        assert!(kept("http://h:81/x") && kept("//H:81/"));
+        for elsewhere in ["https://h:81/", "//h:82/", "http://h/", "//other:81/"] {
+            assert!(!kept(elsewhere), "{elsewhere}");
+        }
         assert_eq!(first.redirected(301, "//other:82/x").unwrap().origin.port, 82);
         assert_eq!(first.redirected(301, "/x").unwrap().origin, first.origin);
         for nowhere in ["ftp://h/", "mailto:a", "http://"] {
