@@ -17,6 +17,8 @@ use crate::engine::reqwest::Reqwest;
 use crate::engine::{Answer, Connection, Engine, Failure, Kept, Trace};
 use crate::plan::{EngineKind, Plan, masked};
 use crate::preflight::PreflightError;
+use crate::recorder::Phases;
+use crate::redirect;
 use crate::run::{RunError, dialer};
 use crate::source::{Keep, Request, Source};
 use crate::tally::masked_head;
@@ -63,29 +65,22 @@ async fn follow<E: Engine<RealTimer>>(plan: &Plan, source: &Source, engine: E) -
     let mut redirects = 0;
     loop {
         let hop = Hop::make(plan, &engine, &request).await;
-        hop.describe(&mut text, &request);
-        let answer = match hop.result {
-            Ok(answer) => answer,
+        hop.describe(&mut text, &request, plan.load.route.protocol.is_http2());
+        let next = hop.result.and_then(|mut answer| {
+            let next = redirect::next(&request, &mut answer, redirects, plan.load.redirects)?;
+            Ok((answer, next))
+        });
+        match next {
+            Ok((_, Some(next))) => {
+                let _ = writeln!(text, "* redirected to {}", masked(&next.url));
+                redirects += 1;
+                request = next;
+            }
+            Ok((answer, None)) => return judged(plan, &answer, text),
             Err(failure) => {
                 let _ = writeln!(text, "* failed ({}): {}", failure.kind, printable(&failure.message));
                 return Debugged { text, is_answered: false, has_faults: false };
             }
-        };
-        match &answer.location {
-            Some(location) if redirects < plan.load.redirects => {
-                redirects += 1;
-                match request.redirected(answer.status, location) {
-                    Ok(next) => {
-                        let _ = writeln!(text, "* redirected to {}", masked(&next.url));
-                        request = next;
-                    }
-                    Err(error) => {
-                        let _ = writeln!(text, "* failed: {}", printable(&error.to_string()));
-                        return Debugged { text, is_answered: false, has_faults: false };
-                    }
-                }
-            }
-            _ => return judged(plan, &answer, text),
         }
     }
 }
@@ -139,12 +134,15 @@ impl Hop {
         Self { peer, result, trace, begin, end: timer.now() }
     }
 
-    fn describe(&self, text: &mut String, request: &Request) {
+    fn describe(&self, text: &mut String, request: &Request, is_http2: bool) {
         let _ = writeln!(text, "* {} {}", request.method, masked(&request.url));
         if let Some(peer) = &self.peer {
             let _ = writeln!(text, "* connected to {peer}");
         }
         if self.trace.first_write > 0 {
+            if is_http2 {
+                let _ = writeln!(text, "* sent over HTTP/2; the head as HTTP/1.1 would put it:");
+            }
             let head = request.wire.len() - request.body.len();
             lines(text, "> ", &masked_head(&request.wire[..head]));
             body(text, "> ", &request.body, request.body.len() as u64);
@@ -159,15 +157,13 @@ impl Hop {
 
     fn times(&self) -> Vec<String> {
         let trace = &self.trace;
-        let between = |from: Option<Nanos>, to: Option<Nanos>| Some(to?.saturating_sub(from?));
-        let is_sent = trace.first_write > 0;
-        let first_write = is_sent.then_some(trace.first_write);
+        let Phases { write, wait, read } = Phases::of(trace, self.result.is_ok());
         let parts = [
             ("name looked up in", trace.dns_ns),
             ("connected in", trace.connect_ns),
-            ("written in", between(first_write, trace.last_write)),
-            ("first byte after", between(trace.last_write.or(first_write), trace.first_read)),
-            ("read in", between(trace.first_read, trace.last_read)),
+            ("written in", write),
+            ("first byte after", wait),
+            ("read in", read),
             ("all in", Some(self.end - self.begin)),
         ];
         parts.iter().filter_map(|(what, time)| Some(format!("{what} {}", nanos((*time)?)))).collect()

@@ -23,6 +23,7 @@ pub mod progress;
 pub mod quantity;
 pub mod rawlog;
 pub mod recorder;
+pub mod redirect;
 pub mod rows;
 pub mod run;
 pub mod scenario;

@@ -254,15 +254,40 @@ impl Interval {
 
     fn add_phases(&mut self, trace: &Trace) {
         self.add_connect(trace);
-        // An answer may begin before the request is written to its end; then nothing was waited for.
-        let last_write = trace.last_write.unwrap_or(trace.first_write);
-        let first_read = trace.first_read.unwrap_or(last_write);
-        let last_read = trace.last_read.unwrap_or(first_read);
-        if let Some(last_write) = trace.last_write {
-            self.latencies.write.record(last_write.saturating_sub(trace.first_write));
+        let Phases { write, wait, read } = Phases::of(trace, true);
+        let Histograms { write: writes, wait: waits, read: reads, .. } = &mut self.latencies;
+        for (histogram, time) in [(writes, write), (waits, wait), (reads, read)] {
+            if let Some(time) = time {
+                histogram.record(time);
+            }
         }
-        self.latencies.wait.record(first_read.saturating_sub(last_write));
-        self.latencies.read.record(last_read.saturating_sub(first_read));
+    }
+}
+
+/// Where the time of one request went once its connection was there, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phases {
+    /// Writing the request, as far as it was written to its end.
+    pub write: Option<Nanos>,
+    /// From the last byte written to the first byte read.
+    pub wait: Option<Nanos>,
+    /// From the first byte read to the last.
+    pub read: Option<Nanos>,
+}
+
+impl Phases {
+    /// Those of a request. An answer may begin before the request is written to its end; then nothing was waited for. Of
+    /// one that is whole, a moment that the engine cannot see is taken to be the one before it.
+    pub fn of(trace: &Trace, is_answered: bool) -> Self {
+        let last_write = trace.last_write.or(is_answered.then_some(trace.first_write));
+        let first_read = trace.first_read.or(last_write.filter(|_| is_answered));
+        let last_read = trace.last_read.or(first_read.filter(|_| is_answered));
+        let between = |from: Option<Nanos>, to: Option<Nanos>| Some(to?.saturating_sub(from?));
+        Self {
+            write: trace.last_write.map(|last| last.saturating_sub(trace.first_write)),
+            wait: between(last_write, first_read),
+            read: between(first_read, last_read),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use report::document::FailureKind;
 
 use crate::clock::Nanos;
-use crate::recorder::{Outcome, Sample};
+use crate::recorder::{Outcome, Phases, Sample};
 
 /// Rows that may wait to be written, about 80 MB of them: three seconds and more of what two cores can send.
 pub const MOST_ROWS: u64 = 500_000;
@@ -80,22 +80,16 @@ impl Row {
             Outcome::TimedOut => Ending::TimedOut,
             Outcome::Aborted => Ending::Aborted,
         };
-        let answered = matches!(ending, Ending::Answered(_));
-        // As in the histograms: an answer may begin before the request is written to its end, and an engine that cannot
-        // see a moment leaves it out.
-        let last_write = trace.last_write.or(answered.then_some(trace.first_write));
-        let first_read = trace.first_read.or(last_write.filter(|_| answered));
-        let last_read = trace.last_read.or(first_read.filter(|_| answered));
-        let between = |from: Option<Nanos>, to: Option<Nanos>| Some(to?.saturating_sub(from?));
+        let Phases { write, wait, read } = Phases::of(trace, matches!(ending, Ending::Answered(_)));
         Self {
             begin: sample.begin,
             start,
             end: sample.end,
             dns: trace.dns_ns,
             connect: trace.connect_ns,
-            write: trace.last_write.map(|last| last.saturating_sub(trace.first_write)),
-            wait: between(last_write, first_read),
-            read: between(first_read, last_read),
+            write,
+            wait,
+            read,
             ending,
             written: trace.written,
             head_read: trace.head_read,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use report::document::FailureKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -14,6 +13,7 @@ use crate::check::Watch;
 use crate::clock::{Alarm, GiveUp, Nanos, SECOND, TimeLimit, Timer, Waited};
 use crate::engine::{Answer, Connection, Engine, Failure, Trace};
 use crate::recorder::{Interval, Outcome, Recorder, Sample};
+use crate::redirect;
 use crate::rows::{Batch, Feed};
 use crate::schedule::Schedule;
 use crate::source::{Origin, POOLED_ORIGINS, Request, Source};
@@ -453,16 +453,10 @@ async fn exchange<T: Timer, E: Engine<T>>(
     loop {
         let request = redirected.as_ref().unwrap_or(request);
         let mut answer = travel(engine, pool, request, timer, trace).await?;
-        let location = match answer.location.take() {
-            Some(location) if orders.redirects > 0 => location,
-            _ => return Ok(answer),
-        };
-        if trace.redirects == orders.redirects {
-            let message = format!("stopped after {} redirects", orders.redirects);
-            return Err(Failure::new(FailureKind::Redirect, message));
+        match redirect::next(request, &mut answer, trace.redirects, orders.redirects)? {
+            Some(next) => redirected = Some(next),
+            None => return Ok(answer),
         }
-        let next = request.redirected(answer.status, &location);
-        redirected = Some(next.map_err(|error| Failure::new(FailureKind::Redirect, error.to_string()))?);
         trace.follow();
     }
 }

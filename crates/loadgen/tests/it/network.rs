@@ -238,6 +238,15 @@ fn failures_that_wait_for_nothing_can_be_interrupted() {
 }
 
 #[test]
+fn a_head_that_http2_puts_otherwise_is_shown_as_such() {
+    let truth = Http2Truth::start(None, 10, answer).unwrap();
+    let ended = Place::new().run(&["--debug", "--h2c", &format!("http://{}/x", truth.address())]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let sign = "* sent over HTTP/2; the head as HTTP/1.1 would put it:\n> GET /x HTTP/1.1\n";
+    assert!(ended.stdout.contains(sign), "{ended:?}");
+}
+
+#[test]
 fn a_connection_that_takes_too_long_is_given_up() {
     let place = Place::new();
     // Its queue of connections is full, so that nobody gets through.

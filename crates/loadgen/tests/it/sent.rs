@@ -292,6 +292,15 @@ fn one_exchange_is_shown_and_nothing_loaded() {
 }
 
 #[test]
+fn one_exchange_ends_as_the_run_would_end() {
+    let truth = Truth::start(|_| Answer::status(302).field("Location", "/again").into()).unwrap();
+    let ended = done(&Place::new(), &["--debug", &truth.url("/")], 3);
+    assert!(ended.stdout.contains("* failed (redirect): stopped after 10 redirects"), "{ended:?}");
+    let taken = done(&Place::new(), &["--debug", "-disable-redirects", &truth.url("/")], 0);
+    assert!(taken.stdout.contains("< HTTP/1.1 302 "), "{taken:?}");
+}
+
+#[test]
 fn a_warm_up_is_counted_apart() {
     let place = Place::new();
     let (truth, counted) = counting();
