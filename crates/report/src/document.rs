@@ -82,7 +82,7 @@ pub struct Run {
     pub ended: Ended,
     /// The whole plan as flat typed keys (`load.connections` = `100`), secrets as `***`.
     pub config: BTreeMap<String, String>,
-    /// Hash of `config` without seed, ports, paths and labels: repeats of one plan share it.
+    /// Hash of `config` without seed and number of workers, ports and names of files: repeats of one plan share it.
     pub plan_key: String,
     /// Where the generator ran.
     pub machine: Machine,

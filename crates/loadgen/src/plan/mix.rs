@@ -23,6 +23,8 @@ const OTHER: &str = "other";
 pub struct Mix {
     /// File name and hash of the content.
     pub label: String,
+    /// Hash of the content.
+    pub hash: u64,
     /// Names under which requests are counted.
     pub names: Vec<String>,
     /// How many lines without a name of their own are counted under `other`, because they would need too many names.
@@ -66,6 +68,7 @@ impl Mix {
         let names = Names::of(path, &lines, &fallback)?;
         let mut mix = Self {
             label: format!("{name} {hash:016x}"),
+            hash,
             unnamed: if names.tells_unnamed_apart {
                 0
             } else {

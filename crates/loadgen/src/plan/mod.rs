@@ -290,12 +290,22 @@ impl Plan {
         pairs
     }
 
-    /// Hash of the pairs that make two runs repeats of each other: not the port, not what the machine decides.
+    /// Hash of the pairs that make two runs repeats of each other: not ports and file names, not what the machine decides.
+    /// Repeats may be made on free ports and with temporary files.
     pub fn key(&self) -> String {
         let mut pairs = self.pairs();
         for chance in ["load.workers", "load.seed"] {
             pairs.remove(chance);
         }
+        let mut url = self.load.url.clone();
+        // An http URL may have a port, so it can be taken away.
+        let _ = url.set_port(None);
+        pairs.insert("load.url".to_owned(), masked(&url));
+        if let Some(mix) = &self.load.mix {
+            pairs.insert("load.mix".to_owned(), format!("{:016x}", mix.hash));
+        }
+        let lasting = self.load.route.without_ports_and_paths().pairs();
+        pairs.extend(lasting.into_iter().map(|(key, value)| (key.to_owned(), value)));
         let lines: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
         format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
     }

@@ -163,6 +163,29 @@ impl Route {
         found.map(|(option, _)| PlanError::Exclusive("--engine reqwest", option))
     }
 
+    /// The same as far as it can be told from the next one: ports are left out, and of files only whether there are any.
+    pub(super) fn without_ports_and_paths(&self) -> Self {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|_| PathBuf::from("given"));
+        let tls = &self.tls;
+        Self {
+            proxy: self.proxy.clone().map(|proxy| ProxyUrl { port: 0, ..proxy }),
+            resolve: self.resolve.iter().map(|rule| Resolve { port: 0, ..rule.clone() }).collect(),
+            connect_to: self
+                .connect_to
+                .iter()
+                .map(|rule| ConnectTo { port: None, to_port: None, ..rule.clone() })
+                .collect(),
+            unix_socket: path(&self.unix_socket),
+            tls: TlsOptions {
+                cacert: path(&tls.cacert),
+                cert: path(&tls.cert),
+                key: path(&tls.key),
+                ..tls.clone()
+            },
+            ..self.clone()
+        }
+    }
+
     /// What differs from the plain way, as flat pairs.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs = Vec::new();

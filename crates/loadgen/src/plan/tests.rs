@@ -153,9 +153,55 @@ fn the_key_is_that_of_the_plan_not_of_the_place() {
         plain(url, options).unwrap().key()
     };
     assert_eq!(key("http://h:1/", 1, 9), key("http://h:1/", 2, 9));
-    assert_ne!(key("http://h:1/", 1, 9), key("http://h:2/", 1, 9), "another port is another server");
+    assert_eq!(key("http://h:1/", 1, 9), key("http://h:2/", 1, 9), "a free port is another each time");
+    assert_ne!(key("http://h:1/", 1, 9), key("http://i:1/", 1, 9));
     assert_ne!(key("http://h:1/", 1, 9), key("http://h:1/", 1, 8));
     assert_ne!(key("http://h:1/", 1, 9), key("http://h:1/x", 1, 9));
+}
+
+#[test]
+fn repeats_may_use_other_ports_and_temporary_files() {
+    let key = |port: u16, folder: &str, sni: &str| {
+        let path = |name: &str| Some(format!("/tmp/{folder}/{name}").into());
+        let options = LoadOptions {
+            resolve: vec![format!("h:{port}:127.0.0.1").parse().unwrap()],
+            connect_to: vec![format!("i:{port}:j:{port}").parse().unwrap()],
+            cacert: path("ca"),
+            cert: path("cert"),
+            key: path("key"),
+            sni: Some(sni.to_owned()),
+            ..LoadOptions::default()
+        };
+        plain(&format!("https://h:{port}/"), options).unwrap().key()
+    };
+    assert_eq!(key(1, "a", "x"), key(2, "b", "x"));
+    assert_ne!(key(1, "a", "x"), key(1, "a", "y"));
+    let socket = |path: Option<&str>| {
+        let options =
+            LoadOptions { unix_socket: path.map(std::convert::Into::into), ..LoadOptions::default() };
+        plain("http://h/", options).unwrap().key()
+    };
+    assert_eq!(socket(Some("/tmp/a")), socket(Some("/tmp/b")));
+    assert_ne!(socket(Some("/tmp/a")), socket(None));
+    let proxy = |proxy: &str| {
+        let options = LoadOptions { proxy: proxy.parse().ok(), ..LoadOptions::default() };
+        plain("http://h/", options).unwrap().key()
+    };
+    assert_eq!(proxy("http://p:1"), proxy("http://p:2"));
+    assert_ne!(proxy("http://p:1"), proxy("http://q:1"));
+}
+
+#[test]
+fn the_key_of_a_started_target_is_that_of_its_pairs() {
+    // As in all documents of scenarios so far: runs of today are repeats of those.
+    let plan = Plan::of_scenario("s", TargetOptions::default(), LoadOptions::default(), AROUND).unwrap();
+    let lines: Vec<_> = plan
+        .pairs()
+        .iter()
+        .filter(|(key, _)| *key != "load.workers")
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    assert_eq!(plan.key(), format!("{:016x}", fnv1a(lines.join("\n").as_bytes())));
 }
 
 #[test]
@@ -323,6 +369,10 @@ fn a_mix_lies_under_everything_that_was_typed() {
     assert_eq!((&*pairs["load.seed"], &*pairs["load.warmup"]), ("3", "5s"));
     assert_eq!((&*pairs["load.check"], &*pairs["load.count_header"]), ("body size > 0", "Server"));
     assert_eq!(plan.key(), plain("http://h/base", options(4)).unwrap().key(), "a seed is chance");
+    let moved = path.with_file_name("moved.txt");
+    std::fs::copy(&path, &moved).unwrap();
+    let other = LoadOptions { mix: Some(moved), ..options(3) };
+    assert_eq!(plan.key(), plain("http://h/base", other).unwrap().key(), "nor does the file's name matter");
     std::fs::write(&path, "/other\n").unwrap();
     assert_ne!(plan.key(), plain("http://h/base", options(3)).unwrap().key(), "the content is not");
     assert!(Plan::of_url(None, options(3), AROUND).is_err(), "a path needs a server");
