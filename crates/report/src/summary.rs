@@ -13,6 +13,8 @@ pub const STAGES_KEY: &str = "load.stages";
 pub const RATE_PER_CONNECTION_KEY: &str = "load.rate_per_connection";
 /// The configuration key of the number of connections.
 pub const CONNECTIONS_KEY: &str = "load.connections";
+/// The key of the requests at a time on a connection, where they are more than one.
+pub const STREAMS_KEY: &str = "load.streams";
 /// The configuration key of the number of server processes.
 pub const INSTANCES_KEY: &str = "target.instances";
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::document::{Account, Document, Ended, FailureKind, Named, Run, Series};
 use crate::histogram::Percentile;
-use crate::summary::Summary;
+use crate::summary::{STREAMS_KEY, Summary};
 use crate::units::{count, counted, nanos, one_line};
 use crate::verdict::{self, Reason, Verdict};
 
@@ -69,12 +69,14 @@ pub enum Warning {
         /// How many fell due.
         scheduled: u64,
     },
-    /// Connections sent requests and never got an answer.
+    /// Connections, or slots of connections that carry several requests at a time, sent requests and never got an answer.
     NeverAnswered {
         /// How many.
         never: u64,
         /// How many there were.
-        connections: u64,
+        slots: u64,
+        /// What one is called.
+        slot: &'static str,
     },
     /// Requests failed.
     Failures {
@@ -200,9 +202,11 @@ impl Warning {
             Self::Unsent { .. } | Self::RateMissed { .. } => {
                 Some("lower the rate, or give more connections".into())
             }
-            Self::NeverAnswered { never, connections } => {
-                let limit = connections.saturating_sub(*never);
-                (limit > 0).then(|| format!("look for a connection limit near {}", count(limit)))
+            Self::NeverAnswered { never, slots, slot } => {
+                let limit = slots.saturating_sub(*never);
+                let what =
+                    if *slot == CONNECTION { "a connection limit" } else { "a limit of requests at a time" };
+                (limit > 0).then(|| format!("look for {what} near {}", count(limit)))
             }
             Self::Failures { kind, .. } => failure_advice(*kind).map(Into::into),
             Self::Thin { .. } | Self::Short { .. } => Some("run longer".into()),
@@ -249,14 +253,9 @@ impl fmt::Display for Warning {
                     counted(*scheduled, "request")
                 )
             }
-            Self::NeverAnswered { never, connections } => {
+            Self::NeverAnswered { never, slots, slot } => {
                 let verb = if *never == 1 { "was" } else { "were" };
-                write!(
-                    f,
-                    "{} of {} {verb} never answered",
-                    count(*never),
-                    counted(*connections, "connection")
-                )
+                write!(f, "{} of {} {verb} never answered", count(*never), counted(*slots, slot))
             }
             Self::Failures { kind, failed, sent, first_ns, last_ns } => {
                 write!(f, "{} of {} failed", count(*failed), counted(*sent, "request"))?;
@@ -344,14 +343,21 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
     warnings.extend(censored(run, summary));
     warnings.extend(unsent(run, summary));
     if run.connections.never_answered > 0 && run.account.answered() > 0 {
-        let (never, connections) = (run.connections.never_answered, run.connections.slots);
-        warnings.push(Warning::NeverAnswered { never, connections });
+        let (never, slots) = (run.connections.never_answered, run.connections.slots);
+        warnings.push(Warning::NeverAnswered { never, slots, slot: slot_name(run) });
     }
     warnings.extend(checks(run));
     warnings.extend(failures(run));
     warnings.extend(short(run, summary));
     warnings.extend(thin(summary));
     warnings
+}
+
+const CONNECTION: &str = "connection";
+
+/// What a slot is: a connection, or one of the requests at a time that a connection carries.
+pub(crate) fn slot_name(run: &Run) -> &'static str {
+    if run.config.contains_key(STREAMS_KEY) { "request slot" } else { CONNECTION }
 }
 
 /// The rules of `crates/README.md`: every request counted once, and every part of the document agrees with the whole.

@@ -142,6 +142,19 @@ fn a_connection_limit_suggests_fewer_connections() {
 }
 
 #[test]
+fn slots_of_connections_with_several_requests_at_a_time_are_not_called_connections() {
+    let mut run = run("timeouts");
+    let is_said = |run: &Run, words: &str| notes(run, Style::default()).join("\n").contains(words);
+    assert!(is_said(&run, "2 of 100 connections were never answered") && is_said(&run, " on each of 100\n"));
+    run.config.insert("load.streams".into(), "10".into());
+    assert!(is_said(
+        &run,
+        "2 of 100 request slots were never answered: look for a limit of requests at a time"
+    ));
+    assert!(is_said(&run, " on each of 100 request slots\n"));
+}
+
+#[test]
 fn a_suspect_run_on_the_targets_machine_suggests_parting_them() {
     let mut run = typed();
     run.workers[0].run_queue_ns = Some(SECOND);

@@ -184,7 +184,12 @@ fn connections(run: &Run) -> Option<String> {
         } else {
             format!("{} to {}", count(fewest), counted(most, "answer"))
         };
-        parts.push(format!("{each} on each of {}", count(connections.slots)));
+        // Where slots are not connections, the number must say what it counts.
+        let slots = match warning::slot_name(run) {
+            "connection" => count(connections.slots),
+            slot => counted(connections.slots, slot),
+        };
+        parts.push(format!("{each} on each of {slots}"));
     }
     // Where no connection came about, the failures have said so.
     (connections.opened > 0).then(|| parts.join(", "))

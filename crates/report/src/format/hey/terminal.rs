@@ -2,7 +2,7 @@
 
 use crate::document::{Ended, Run, Series};
 use crate::format::View;
-use crate::summary::{Model, RATE_PER_CONNECTION_KEY};
+use crate::summary::{Model, RATE_PER_CONNECTION_KEY, STREAMS_KEY};
 use crate::units::{count, nanos};
 use crate::verdict::{self, Verdict};
 use crate::warning;
@@ -53,7 +53,8 @@ pub(super) fn next(view: &View<'_>, run: &Run) -> Option<String> {
         return None;
     }
     let (slots, never) = (run.connections.slots, run.connections.never_answered);
-    if never > 0 && never < slots && account.timeout + account.aborted > 0 {
+    let are_connections = !run.config.contains_key(STREAMS_KEY);
+    if are_connections && never > 0 && never < slots && account.timeout + account.aborted > 0 {
         return Some(format!("next: {}", again(run, "", &[("-c", &(slots - never).to_string())])));
     }
     if warning::verdict(view.warnings) != Verdict::Ok {
