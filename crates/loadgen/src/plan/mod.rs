@@ -297,10 +297,6 @@ impl Plan {
         for chance in ["load.workers", "load.seed"] {
             pairs.remove(chance);
         }
-        let mut url = self.load.url.clone();
-        // An http URL may have a port, so it can be taken away.
-        let _ = url.set_port(None);
-        pairs.insert("load.url".to_owned(), masked(&url));
         if let Some(mix) = &self.load.mix {
             pairs.insert("load.mix".to_owned(), format!("{:016x}", mix.hash));
         }

@@ -76,11 +76,15 @@ fn the_time_is_broken_down_where_it_went_elsewhere_than_to_the_server() {
     run.latencies.queue = of([70 * MS; 100]);
     run.latencies.lag = of([MS / 2; 100]);
     run.latencies.connect = of([40 * MS; 10]);
+    run.connections.slots = 9;
     run.latencies.write = of([0; 100]);
     run.latencies.read = of([2 * MS; 100]);
     let expected = "where the time went, of 100 ms on average: 70% waiting for a free connection, 24% waiting for the \
                     answer, 4% connecting, 2% reading";
     assert_eq!(that_begins(&notes(&run, Style::default()), "where").as_deref(), Some(expected));
+    run.connections.slots = 10;
+    let found = that_begins(&notes(&run, Style::default()), "where").unwrap();
+    assert!(!found.contains("connecting"), "made before time zero: {found}");
     run.latencies.queue = of((0..110).map(|request| if request < 100 { 70 * MS } else { 20 * SECOND }));
     let found = that_begins(&notes(&run, Style::default()), "where");
     assert_eq!(found, None, "what the unanswered waited for is no part of the mean of the answered");

@@ -121,16 +121,18 @@ fn open_model(view: &View<'_>) -> Option<String> {
 fn time_went(view: &View<'_>, run: &Run) -> Option<String> {
     let phases = view.summary.phases?;
     let mean = view.summary.answered_latency.as_ref()?.mean().filter(|&mean| mean > 0.0)?;
-    let Latencies { queue, lag, answered, .. } = &run.latencies;
+    let Latencies { queue, lag, answered, connect, .. } = &run.latencies;
     if queue.count > answered.count {
         return None;
     }
     let of_all = |sum_ns: u64| sum_ns as f64 / queue.count.max(1) as f64;
+    // The connections of an open run are made before any request is due, and only those that replace them within one.
+    let connected_before = queue.count > 0 && connect.count <= run.connections.slots;
     let mut parts = [
         ("waiting for the answer", phases.wait.average_ns),
         ("waiting for a free connection", of_all(queue.sum_ns)),
         ("the generator's lag", of_all(lag.sum_ns)),
-        ("connecting", phases.connect.average_ns),
+        ("connecting", if connected_before { 0.0 } else { phases.connect.average_ns }),
         ("writing", phases.write.average_ns),
         ("reading", phases.read.average_ns),
     ];
