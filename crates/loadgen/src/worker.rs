@@ -480,7 +480,8 @@ async fn travel<T: Timer, E: Engine<T>>(
             trace.reused |= kept.used && trace.redirects == 0;
             kept.connection
         }
-        None => engine.connect(&request.origin, timer, trace).await?,
+        // Boxed, because it is large and rare, and this future is made anew for each request.
+        None => Box::pin(engine.connect(&request.origin, timer, trace)).await?,
     };
     // Of several slots that shared it, one replaces it.
     trace.reopened |= is_stale && trace.opened > opened;
