@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use supervise::{Exit, Group, Reason, Spec, Status};
+use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
 
 use super::{Program, ServeArgs, ServeError, StoreKind, guard, json, listener, say, serving};
 use crate::lifecycle::{raise_open_files, tell};
@@ -20,6 +20,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much longer than its drain an instance may take to end before it is killed.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// Name of the socket that is served.
+const HTTP: &str = "http";
 
 /// How long a signal may go unnoticed at worst. Mostly it cuts the wait short.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -53,11 +56,20 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
         handler?;
     }
     let mut group = supervise::start(&spec(args, program, cancel))?;
-    say(&serving(args, group.address()));
+    // It listens on the one address that was typed, with the port that was really taken.
+    let address = group.address(HTTP).and_then(|address| address.tcp()).unwrap_or(args.listen);
+    say(&serving(args, address));
     tell(&NotifyState::Ready);
     let known = watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
-    let ends = group.stop_unless(|| signals.pending().next().is_some());
+    group.terminate();
+    while group.running() > 0 {
+        if signals.pending().next().is_some() {
+            group.kill();
+        }
+        group.wait(LOOK_EVERY);
+    }
+    let ends = group.stop();
     let asked = |exit: &&Exit| exit.reason != Reason::Itself;
     ends.iter()
         .filter(|exit| !known.contains(&exit.instance) && !clean(exit))
@@ -70,7 +82,7 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
 }
 
 fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mut spec = Spec::new(&program.path, args.listen);
+    let mut spec = Spec::new(&program.path, vec![SocketSpec::together(HTTP, Address::Tcp(args.listen))]);
     spec.instances = args.instances;
     spec.args = program.leading.iter().cloned().chain(args.for_one_instance()).collect();
     spec.backlog = args.backlog;
@@ -84,9 +96,11 @@ fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
 fn watch(group: &mut Group, signals: &mut Signals, program: &Program) -> Vec<u16> {
     let mut reported = Vec::new();
     while group.running() > 0 && signals.pending().next().is_none() {
-        for exit in group.wait(LOOK_EVERY) {
-            report(&exit, program);
-            reported.push(exit.instance);
+        for event in group.wait(LOOK_EVERY) {
+            if let Event::Ended { exit, .. } = event {
+                report(&exit, program);
+                reported.push(exit.instance);
+            }
         }
     }
     reported
