@@ -24,6 +24,8 @@ pub struct Program {
     pub path: PathBuf,
     /// What it is told before the server's own arguments: `serve`.
     pub leading: Vec<OsString>,
+    /// Environment variables that would change the server's settings: a plan says all of them.
+    pub variables: Vec<OsString>,
 }
 
 /// Why there is no target.
@@ -104,6 +106,7 @@ pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Re
     let has_database = embedded.store != Store::None;
     let mut spec = Spec::new(&program.path, (Ipv4Addr::LOCALHOST, 0).into());
     spec.instances = embedded.instances;
+    spec.env_remove.clone_from(&program.variables);
     spec.args.clone_from(&program.leading);
     spec.args.extend(arguments(embedded, has_database.then(|| database_in(scratch.path()))));
     spec.backlog = embedded.backlog;

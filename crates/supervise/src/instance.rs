@@ -129,6 +129,9 @@ impl Instance {
         let stderr = Output::create(&scratch.join(format!("{number}.err")))?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SET_LISTEN_PID]).arg(&spec.program).args(&spec.args);
+        spec.env_remove.iter().for_each(|name| {
+            command.env_remove(name);
+        });
         command.envs(spec.env.iter().map(|(name, value)| (name, value)));
         command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "http").env("NOTIFY_SOCKET", inbox.path());
         command.env(PARENT_PID, std::process::id().to_string());

@@ -29,6 +29,8 @@ pub struct Spec {
     pub args: Vec<OsString>,
     /// Variables set on top of the inherited environment, the same for every instance.
     pub env: Vec<(OsString, OsString)>,
+    /// Variables of the inherited environment that no instance shall see.
+    pub env_remove: Vec<OsString>,
     /// Where to listen. Port 0 chooses a free port; [`crate::Group::address`] tells which.
     pub listen: SocketAddr,
     /// Length of each instance's queue of connections not yet accepted (the kernel caps it at `net.core.somaxconn`).
@@ -53,6 +55,7 @@ impl Spec {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            env_remove: Vec::new(),
             listen,
             backlog: 1024,
             ready: Ready::Notify,

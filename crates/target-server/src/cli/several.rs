@@ -10,7 +10,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use supervise::{Exit, Group, Reason, Spec, Status};
 
-use super::{Program, ServeArgs, ServeError, StoreKind, guard, json, listener, say, serving};
+use super::{Program, ServeError, guard, json, listener, say, serving};
+use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
 use crate::stats::Counts;
 use crate::store;
@@ -34,17 +35,17 @@ struct Totals {
 }
 
 /// Serves until told to stop; true when every instance lived until then and ended cleanly.
-pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
+pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     raise_open_files();
     if listener::passed() {
         return Err(ServeError::PassedToSeveral);
     }
     // Before there is a database: a server that cannot listen leaves none behind.
-    listener::check(args.listen)?;
-    if args.store == StoreKind::Pool {
+    listener::check(config.listen.address)?;
+    if let Some(database) = config.store.database() {
         // The instances would find out too, but one clear sentence is better than several.
-        store::prepare(&args.database())?;
+        store::prepare(database)?;
     }
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let cancel = Arc::new(AtomicBool::new(false));
@@ -52,8 +53,8 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     for handler in handlers {
         handler?;
     }
-    let mut group = supervise::start(&spec(args, program, cancel))?;
-    say(&serving(args, group.address()));
+    let mut group = supervise::start(&spec(config, program, cancel))?;
+    say(&serving(config, group.address()));
     tell(&NotifyState::Ready);
     let known = watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
@@ -69,13 +70,15 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     Ok(ends.iter().all(clean))
 }
 
-fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mut spec = Spec::new(&program.path, args.listen);
-    spec.instances = args.instances;
-    spec.args = program.leading.iter().cloned().chain(args.for_one_instance()).collect();
-    spec.backlog = args.backlog;
+fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
+    let mut spec = Spec::new(&program.path, config.listen.address);
+    spec.instances = config.listen.instances;
+    spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
+    // Everything is in the arguments; what was meant for this process would be meant twice.
+    spec.env_remove = config::variables();
+    spec.backlog = config.listen.backlog;
     spec.ready_timeout = READY_TIMEOUT;
-    spec.stop_timeout = args.drain_timeout + STOP_MARGIN;
+    spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
     spec.cancel = cancel;
     spec
 }
