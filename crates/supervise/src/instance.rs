@@ -84,6 +84,9 @@ impl Instance {
         let stderr = Output::create(&birth.files.with_extension("err"))?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SET_LISTEN_PID]).arg(&spec.program).args(&spec.args);
+        for name in &spec.env_remove {
+            command.env_remove(name);
+        }
         command.envs(spec.env.iter().map(|(name, value)| (name, value)));
         command.env("LISTEN_FDS", birth.sockets.len().to_string()).env("LISTEN_FDNAMES", birth.names);
         command.env("NOTIFY_SOCKET", inbox.path());

@@ -73,6 +73,8 @@ pub struct Spec {
     pub args: Vec<OsString>,
     /// Variables set on top of the inherited environment, the same for every instance.
     pub env: Vec<(OsString, OsString)>,
+    /// Variables of the inherited environment that no instance shall see.
+    pub env_remove: Vec<OsString>,
     /// What every instance is passed, from descriptor 3 on in this order. [`crate::Group::address`] tells where they really
     /// listen.
     pub sockets: Vec<SocketSpec>,
@@ -106,6 +108,7 @@ impl Spec {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            env_remove: Vec::new(),
             sockets,
             backlog: 1024,
             ready: Ready::Notify,

@@ -24,9 +24,6 @@ use crate::stats::Stats;
 /// What [`Service::header_timeout`] is unless a test needs another one: as long as waitress keeps an idle connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How many header lines a request may have (431 beyond). hyper's default is 100, which real clients exceed.
-pub const MAX_HEADERS: usize = 256;
-
 /// How long we wait before we try again after the machine refused a connection, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,6 +35,8 @@ pub struct Service {
     /// How many connections are open at once; further ones stay in the kernel's queue, neither accepted nor refused.
     /// 0 is no limit.
     pub max_connections: usize,
+    /// How many header lines a request may have (431 beyond). hyper's default is 100, which real clients exceed.
+    pub max_headers: usize,
     /// How long a connection may take to send the head of its next request, and so also how long it may be idle.
     pub header_timeout: Duration,
     /// Where connections are counted.
@@ -47,7 +46,7 @@ pub struct Service {
 /// Accepts and serves connections until `stop` is ready, then lets every request in flight finish and returns when the
 /// last connection is closed. Idle connections are closed at once.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()>) {
-    let builder = connection_builder(service.header_timeout);
+    let builder = connection_builder(&service);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(match service.max_connections {
         0 => Semaphore::MAX_PERMITS,
@@ -80,9 +79,12 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     graceful.shutdown().await;
 }
 
-fn connection_builder(header_timeout: Duration) -> http1::Builder {
+fn connection_builder(service: &Service) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_headers(MAX_HEADERS);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(service.header_timeout)
+        .max_headers(service.max_headers);
     builder
 }
 
@@ -128,9 +130,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stats = Arc::new(Stats::default());
-        let router = app(App { store: Store::None, stats: Arc::clone(&stats) });
+        let router = app(App { store: Store::None, stats: Arc::clone(&stats), max_body: 0 });
         let header_timeout = Duration::from_millis(20);
-        let service = Service { router, max_connections: 0, header_timeout, stats };
+        let service = Service { router, max_connections: 0, max_headers: 100, header_timeout, stats };
         let serving = tokio::spawn(serve(listener, service, std::future::pending()));
         for beginning in ["", "GET / HTTP/1.1\r\nHost:"] {
             let mut client = TcpStream::connect(address).await.unwrap();

@@ -10,7 +10,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
 
-use super::{Program, ServeArgs, ServeError, StoreKind, guard, json, listener, say, serving};
+use super::{Program, ServeError, guard, json, listener, say, serving};
+use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
 use crate::stats::Counts;
 use crate::store;
@@ -37,17 +38,17 @@ struct Totals {
 }
 
 /// Serves until told to stop; true when every instance lived until then and ended cleanly.
-pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
+pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     raise_open_files();
     if listener::passed() {
         return Err(ServeError::PassedToSeveral);
     }
     // Before there is a database: a server that cannot listen leaves none behind.
-    listener::check(args.listen)?;
-    if args.store == StoreKind::Pool {
+    listener::check(config.listen.address)?;
+    if let Some(database) = config.store.database() {
         // The instances would find out too, but one clear sentence is better than several.
-        store::prepare(&args.database())?;
+        store::prepare(database)?;
     }
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let cancel = Arc::new(AtomicBool::new(false));
@@ -55,10 +56,10 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     for handler in handlers {
         handler?;
     }
-    let mut group = supervise::start(&spec(args, program, cancel))?;
+    let mut group = supervise::start(&spec(config, program, cancel))?;
     // It listens on the one address that was typed, with the port that was really taken.
-    let address = group.address(HTTP).and_then(|address| address.tcp()).unwrap_or(args.listen);
-    say(&serving(args, address));
+    let address = group.address(HTTP).and_then(|address| address.tcp()).unwrap_or(config.listen.address);
+    say(&serving(config, address));
     tell(&NotifyState::Ready);
     let known = watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
@@ -81,13 +82,16 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     Ok(ends.iter().all(clean))
 }
 
-fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mut spec = Spec::new(&program.path, vec![SocketSpec::together(HTTP, Address::Tcp(args.listen))]);
-    spec.instances = args.instances;
-    spec.args = program.leading.iter().cloned().chain(args.for_one_instance()).collect();
-    spec.backlog = args.backlog;
+fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
+    let mut spec =
+        Spec::new(&program.path, vec![SocketSpec::together(HTTP, Address::Tcp(config.listen.address))]);
+    spec.instances = config.listen.instances;
+    spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
+    // Everything is in the arguments; what was meant for this process would be meant twice.
+    spec.env_remove = config::variables();
+    spec.backlog = config.listen.backlog;
     spec.ready_timeout = READY_TIMEOUT;
-    spec.stop_timeout = args.drain_timeout + STOP_MARGIN;
+    spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
     spec.cancel = cancel;
     spec
 }

@@ -14,6 +14,7 @@ use http::{Method, Uri};
 pub use pool::Pool;
 pub use sqlite::prepare;
 
+use crate::config::store::Store as Config;
 use crate::stats::Stats;
 
 /// What is recorded of a request.
@@ -53,7 +54,7 @@ impl Synchronous {
 }
 
 /// The database and how it is used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
     /// Its file.
     pub path: PathBuf,
@@ -122,11 +123,18 @@ pub enum Store {
 }
 
 impl Store {
-    /// The database, written by `threads` threads. Its schema is created where it is missing.
+    /// The store as it is configured. The schema of its database is created where it is missing.
     ///
     /// # Errors
     /// When the database cannot be opened, written or used with write-ahead logging.
-    pub fn pool(database: &Database, threads: u16, stats: &Arc<Stats>) -> Result<Self, StoreError> {
+    pub fn open(config: &Config, stats: &Arc<Stats>) -> Result<Self, StoreError> {
+        match config {
+            Config::None => Ok(Self::None),
+            Config::Pool { database, threads } => Self::pool(database, *threads, stats),
+        }
+    }
+
+    fn pool(database: &Database, threads: u16, stats: &Arc<Stats>) -> Result<Self, StoreError> {
         prepare(database)?;
         Ok(Self::Pool(Arc::new(Pool::start(database, threads, stats)?)))
     }

@@ -36,10 +36,12 @@ impl Server {
     pub(crate) fn start(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("requests.db");
-        let mut process = Command::new(PROGRAM)
-            .args(["--listen", "127.0.0.1:0", "--database"])
-            .arg(&database)
-            .args(flags)
+        let mut command = Command::new(PROGRAM);
+        command.args(["--listen", "127.0.0.1:0"]).args(flags);
+        if !flags.contains(&"none") {
+            command.arg("--database").arg(&database);
+        }
+        let mut process = command
             // What a parent leaves behind when it is killed goes with the folder.
             .env("TMPDIR", folder.path())
             .stdin(Stdio::null())

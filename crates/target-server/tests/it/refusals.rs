@@ -168,3 +168,30 @@ fn with_descriptor_3(socket: OwnedFd) -> Command {
     command.fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: 3 }]).unwrap();
     command
 }
+
+#[test]
+fn settings_come_from_the_environment_too_and_what_was_typed_wins() {
+    let settings = |flags: &[&str]| -> serde_json::Value {
+        let mut command = Command::new(PROGRAM);
+        command.env("TARGET_THREADS", "7").env("TARGET_BACKLOG", "9").arg("--print-config").args(flags);
+        serde_json::from_slice(&finish(&mut command).stdout).unwrap()
+    };
+    let meant = settings(&["--threads", "5"]);
+    assert_eq!((&meant["threads"], &meant["backlog"]), (&"5".into(), &"9".into()));
+    let mut wrong = Command::new(PROGRAM);
+    wrong.env("TARGET_STORE", "nonsense");
+    assert_eq!(finish(&mut wrong).status.code(), Some(2));
+}
+
+#[test]
+fn what_would_be_ignored() {
+    let said = refused(&["--store", "none", "--threads", "3"]);
+    assert_eq!(said, "target-server: --threads has no meaning with --store none; leave one of them out\n");
+}
+
+#[test]
+fn what_cannot_be_read_is_one_sentence() {
+    let said = refused(&["--thread", "3"]);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("target-server: unexpected argument '--thread' found"), "{said}");
+}
