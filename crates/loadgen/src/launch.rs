@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use report::document::Instance;
 use serde::Deserialize;
-use supervise::{Exit, Group, Reason, Spec, Status};
+use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
 use tempfile::TempDir;
 
 use crate::machine;
@@ -60,6 +60,9 @@ pub struct Started {
     scratch: TempDir,
 }
 
+/// Name of the socket that the target serves.
+const HTTP: &str = "http";
+
 /// How the names of this process's scratch folders begin.
 pub fn scratch_prefix() -> String {
     format!("loadgen-{}-", std::process::id())
@@ -103,7 +106,8 @@ pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Re
     let scratch =
         tempfile::Builder::new().prefix(&scratch_prefix()).tempdir().map_err(LaunchError::Scratch)?;
     let has_database = embedded.has_database();
-    let mut spec = Spec::new(&program.path, (Ipv4Addr::LOCALHOST, 0).into());
+    let anywhere = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+    let mut spec = Spec::new(&program.path, vec![SocketSpec::together(HTTP, anywhere)]);
     spec.instances = embedded.instances;
     spec.env_remove.clone_from(&program.variables);
     spec.args.clone_from(&program.leading);
@@ -129,18 +133,21 @@ impl Running {
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::External => None,
-            Self::Started(started) => Some(started.group.address()),
+            Self::Started(started) => started.group.address(HTTP)?.tcp(),
         }
     }
 
     /// Looks after it. Gives a sentence for each instance that died since the last look.
     pub fn check(&mut self) -> Vec<String> {
         let Self::Started(started) = self else { return Vec::new() };
-        let exits = started.group.check();
-        exits
-            .iter()
-            .map(|exit| format!("instance {} died during the run: {}", exit.instance, exit.status))
-            .collect()
+        let told = |event| match event {
+            Event::Ended { exit, .. } => {
+                Some(format!("instance {} died during the run: {}", exit.instance, exit.status))
+            }
+            // Nothing is restarted in a run: what died is part of its result.
+            _ => None,
+        };
+        started.group.check().into_iter().filter_map(told).collect()
     }
 
     /// Whether nothing of it is left.
@@ -154,7 +161,7 @@ impl Running {
         let Started { group, has_database, scratch } = *started;
         let cpu: BTreeMap<u16, u64> = group
             .instances()
-            .iter()
+            .into_iter()
             .filter_map(|instance| Some((instance.number(), machine::process_cpu(instance.pid())?)))
             .collect();
         let exits = group.stop();
@@ -176,7 +183,9 @@ fn instance(exit: &Exit, cpu_ns: Option<u64>) -> Instance {
     let ended = match (exit.reason, exit.status) {
         (Reason::Asked, Status::Code(0)) => "stopped".to_owned(),
         (Reason::Asked, status) => format!("ended with {status} when it was stopped"),
-        (Reason::Killed, _) => "had to be killed when it was stopped".to_owned(),
+        (Reason::Killed | Reason::Late | Reason::Silent, _) => {
+            "had to be killed when it was stopped".to_owned()
+        }
         (Reason::Itself, status) => format!("died during the run: {status}"),
     };
     Instance {

@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use supervise::{Exit, Group, Reason, Spec, Status};
+use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
 
 use super::{Program, ServeError, guard, json, listener, say, serving};
 use crate::config::{self, Config};
@@ -21,6 +21,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much longer than its drain an instance may take to end before it is killed.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// Name of the socket that is served.
+const HTTP: &str = "http";
 
 /// How long a signal may go unnoticed at worst. Mostly it cuts the wait short.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -54,11 +57,20 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         handler?;
     }
     let mut group = supervise::start(&spec(config, program, cancel))?;
-    say(&serving(config, group.address()));
+    // It listens on the one address that was typed, with the port that was really taken.
+    let address = group.address(HTTP).and_then(|address| address.tcp()).unwrap_or(config.listen.address);
+    say(&serving(config, address));
     tell(&NotifyState::Ready);
     let known = watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
-    let ends = group.stop_unless(|| signals.pending().next().is_some());
+    group.terminate();
+    while group.running() > 0 {
+        if signals.pending().next().is_some() {
+            group.kill();
+        }
+        group.wait(LOOK_EVERY);
+    }
+    let ends = group.stop();
     let asked = |exit: &&Exit| exit.reason != Reason::Itself;
     ends.iter()
         .filter(|exit| !known.contains(&exit.instance) && !clean(exit))
@@ -71,7 +83,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 }
 
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mut spec = Spec::new(&program.path, config.listen.address);
+    let mut spec = Spec::new(&program.path, vec![SocketSpec::together(HTTP, Address::Tcp(config.listen.address))]);
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
@@ -87,9 +99,11 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
 fn watch(group: &mut Group, signals: &mut Signals, program: &Program) -> Vec<u16> {
     let mut reported = Vec::new();
     while group.running() > 0 && signals.pending().next().is_none() {
-        for exit in group.wait(LOOK_EVERY) {
-            report(&exit, program);
-            reported.push(exit.instance);
+        for event in group.wait(LOOK_EVERY) {
+            if let Event::Ended { exit, .. } = event {
+                report(&exit, program);
+                reported.push(exit.instance);
+            }
         }
     }
     reported
