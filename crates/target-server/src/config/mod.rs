@@ -5,6 +5,7 @@
 //! people. What nobody typed is as the profile has it.
 
 pub mod connections;
+pub mod endpoint;
 pub mod http;
 pub mod life;
 pub mod listen;
@@ -57,7 +58,8 @@ pub struct ServeArgs {
 }
 
 /// Settings that belong to one run and not to what is measured: where it listens, where files lie.
-pub const OF_A_RUN: [&str; 5] = ["listen", "instances", "database", "print-config", "inspect"];
+pub const OF_A_RUN: [&str; 7] =
+    ["listen", "reuse-port", "unix-mode", "instances", "database", "print-config", "inspect"];
 
 impl ServeArgs {
     /// What the words of a command line say, whatever the environment says.
@@ -118,7 +120,7 @@ impl Config {
         let profile = args.profile;
         Ok(Self {
             profile,
-            listen: Listen::resolve(&args.listen),
+            listen: Listen::resolve(&args.listen)?,
             connections: Connections::resolve(&args.connections, profile),
             http: Http::resolve(&args.http, profile),
             store: Store::resolve(&args.store, profile)?,

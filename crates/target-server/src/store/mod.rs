@@ -4,7 +4,6 @@ pub mod inspect;
 mod pool;
 mod sqlite;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ pub use pool::Pool;
 pub use sqlite::prepare;
 
 use crate::config::store::Store as Config;
+use crate::listener::Peer;
 use crate::stats::Stats;
 
 /// What is recorded of a request.
@@ -27,8 +27,8 @@ pub struct Row {
     pub uri: Uri,
     /// Length of its body in bytes, whether or not the request stated it.
     pub content_length: usize,
-    /// Address of the client without the port; absent when the application is called without a socket.
-    pub remote_addr: Option<IpAddr>,
+    /// Address of the client without the port, or `unix`; absent when the application is called without a socket.
+    pub remote_addr: Option<Peer>,
 }
 
 /// How careful SQLite is with the disk.
