@@ -234,9 +234,10 @@ impl Instance {
         }
     }
 
-    /// Asks the process to end. Only the process itself: how to end its helpers is its own business.
+    /// Asks the process to end, once: many servers take a second request as leave to drop what they are doing. Only the
+    /// process itself: how to end its helpers is its own business.
     pub(crate) fn ask(&mut self) {
-        if self.running() {
+        if self.running() && self.reason == Reason::Itself {
             self.reason = Reason::Asked;
             self.silent = None;
             self.send(Signal::TERM);
