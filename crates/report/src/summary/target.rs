@@ -68,15 +68,16 @@ impl Spent {
 mod tests {
     use super::*;
 
-    fn told(count: u64, mean_ns: f64, p99_ns: u64) -> Option<Box<Told>> {
+    fn told(count: u64, mean_ns: f64, p99_ns: u64) -> Box<Told> {
         let lock = ToldTime { count, mean_ns: Some(mean_ns), p99_ns: Some(p99_ns), ..ToldTime::default() };
-        Some(Box::new(Told { lock, commit: lock, transactions: count / 2, ..Told::default() }))
+        Box::new(Told { lock, commit: lock, transactions: count / 2, ..Told::default() })
     }
 
     #[test]
     fn means_are_weighted_and_percentiles_are_the_worst() {
         let instance = |told| Instance { told, ..Instance::default() };
-        let instances = vec![instance(told(300, 1e6, 5)), instance(told(100, 5e6, 9)), instance(None)];
+        let instances =
+            vec![instance(Some(told(300, 1e6, 5))), instance(Some(told(100, 5e6, 9))), instance(None)];
         let times = TargetTimes::of(&instances).unwrap();
         assert_eq!(
             (times.lock.count, times.lock.mean_ns, times.lock.worst_p99_ns),
