@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use supervise::child::INSTANCE;
+
 use super::{Program, ServeError, guard, json, listener, say, serving, variable};
 use crate::accept::{HEADER_TIMEOUT, Service};
 use crate::app::{App, app};
@@ -43,7 +45,10 @@ async fn live(config: &Config, stats: &Arc<Stats>) -> Result<End, ServeError> {
     let endpoints = listeners.http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
     // Only then, so that a server that cannot listen leaves no database behind.
     let store = Store::open(&config.store, stats)?;
-    say(&serving(config, &endpoints));
+    if variable(INSTANCE).is_none() {
+        // Of several, the parent says it.
+        say(&serving(config, &endpoints));
+    }
     let router = app(App { store: store.clone(), stats: Arc::clone(stats), max_body: config.http.max_body });
     let service = Service {
         router,
