@@ -125,7 +125,10 @@ def application(database):
             try:
                 database.record((time.time(), method, path, len(body), environ.get("REMOTE_ADDR")))
             except sqlite3.Error as error:
-                status, body = "500 Internal Server Error", f"the request could not be recorded: {error}\n".encode()
+                status, body = (
+                    "500 Internal Server Error",
+                    f"the request could not be recorded: {error}\n".encode(),
+                )
         start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
         return [body]
 
@@ -136,7 +139,9 @@ def passed_socket():
     """The listening socket that whoever started this process passed to it."""
     # LISTEN_PID tells whether it was meant for this process or for one further up.
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-        sys.exit("app.py: no listening socket was passed (LISTEN_PID, LISTEN_FDS=1); use `start`, beside this file")
+        sys.exit(
+            "app.py: no listening socket was passed (LISTEN_PID, LISTEN_FDS=1); use `start`, beside this file"
+        )
     return socket.socket(fileno=PASSED_SOCKET)
 
 
@@ -144,43 +149,76 @@ def arguments():
     """The options of one instance, to be parsed here or as a part of those of `start`."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
-        "--database", type=pathlib.Path, default=pathlib.Path("requests.db"), metavar="FILE",
-        help="SQLite file that keeps one row per request; created where it is missing [default: requests.db]")
+        "--database",
+        type=pathlib.Path,
+        default=pathlib.Path("requests.db"),
+        metavar="FILE",
+        help="SQLite file that keeps one row per request; created where it is missing [default: requests.db]",
+    )
     parser.add_argument("--no-database", action="store_true", help="record nothing")
     parser.add_argument(
-        "--synchronous", choices=["normal", "full", "off"], default="normal",
-        help="how careful SQLite is with the disk [default: normal]")
+        "--synchronous",
+        choices=["normal", "full", "off"],
+        default="normal",
+        help="how careful SQLite is with the disk [default: normal]",
+    )
     parser.add_argument(
-        "--busy-timeout", type=float, default=10.0, metavar="SECONDS",
-        help="how long a request waits for the database's write lock before it is answered with 500 [default: 10]")
+        "--busy-timeout",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long a request waits for the database's write lock before it is answered with 500 [default: 10]",
+    )
     parser.add_argument(
-        "--threads", type=int, default=4, metavar="N", help="threads of the application, per instance [default: 4]")
+        "--threads",
+        type=int,
+        default=4,
+        metavar="N",
+        help="threads of the application, per instance [default: 4]",
+    )
     parser.add_argument(
-        "--connection-limit", type=int, default=100, metavar="N",
-        help="waitress's limit per instance; two less than it fit, further ones wait unaccepted [default: 100]")
+        "--connection-limit",
+        type=int,
+        default=100,
+        metavar="N",
+        help="waitress's limit per instance; two less than it fit, further ones wait unaccepted [default: 100]",
+    )
     parser.add_argument(
-        "--backlog", type=int, default=1024, metavar="N",
-        help="length of the queue of connections not yet accepted, per instance [default: 1024]")
+        "--backlog",
+        type=int,
+        default=1024,
+        metavar="N",
+        help="length of the queue of connections not yet accepted, per instance [default: 1024]",
+    )
     parser.add_argument(
-        "--queue-warnings", action="store_true",
-        help="let waitress log each request that waits for a thread; under load that is every one, and costs a tenth or more")
+        "--queue-warnings",
+        action="store_true",
+        help="let waitress log each request that waits for a thread; under load that is every one, and costs a tenth or more",
+    )
     return parser
 
 
 def words(options):
     """Options of `arguments()` as words to be typed."""
     typed = [
-        f"--database={options.database}", f"--synchronous={options.synchronous}",
-        f"--busy-timeout={options.busy_timeout}", f"--threads={options.threads}",
-        f"--connection-limit={options.connection_limit}", f"--backlog={options.backlog}",
+        f"--database={options.database}",
+        f"--synchronous={options.synchronous}",
+        f"--busy-timeout={options.busy_timeout}",
+        f"--threads={options.threads}",
+        f"--connection-limit={options.connection_limit}",
+        f"--backlog={options.backlog}",
     ]
     return typed + ["--no-database"] * options.no_database + ["--queue-warnings"] * options.queue_warnings
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description="One instance of the reference application, on a socket passed as descriptor 3.", parents=[arguments()])
-    parser.add_argument("--ready-fd", type=int, metavar="FD", help="write a line to this descriptor when serving")
+        description="One instance of the reference application, on a socket passed as descriptor 3.",
+        parents=[arguments()],
+    )
+    parser.add_argument(
+        "--ready-fd", type=int, metavar="FD", help="write a line to this descriptor when serving"
+    )
     options = parser.parse_args()
     listener = passed_socket()
 
@@ -197,8 +235,12 @@ def main():
     if not options.queue_warnings:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = waitress.create_server(
-        application(database), sockets=[listener], threads=options.threads, backlog=options.backlog,
-        connection_limit=options.connection_limit)
+        application(database),
+        sockets=[listener],
+        threads=options.threads,
+        backlog=options.backlog,
+        connection_limit=options.connection_limit,
+    )
     if options.ready_fd is not None:
         os.write(options.ready_fd, b"ready\n")
         os.close(options.ready_fd)
