@@ -80,6 +80,19 @@ pub trait Observer {
     fn end(&mut self);
 }
 
+/// Nobody looks on: a run goes on to its end.
+#[derive(Debug)]
+pub struct Nobody;
+
+impl Observer for Nobody {
+    fn begin(&mut self, _plan: &Plan) {}
+    fn seconds(&mut self, _seconds: &[Interval], _collector: &Collector) -> Attention {
+        Attention::Continue
+    }
+    fn note(&mut self, _note: &str) {}
+    fn end(&mut self) {}
+}
+
 /// What a run needs beside its plan.
 #[derive(Debug)]
 pub struct Context<'a> {

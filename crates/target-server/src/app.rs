@@ -1,6 +1,5 @@
 //! What is answered?
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,22 +12,9 @@ use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as _;
 
+use crate::accept::client::Client;
 use crate::stats::Stats;
 use crate::store::{Row, Store};
-
-/// The largest request body (413 beyond). waitress takes 1 GiB, but spills it to files; here bodies are held in memory.
-pub const BODY_LIMIT: usize = 64 * 1024 * 1024;
-
-/// Where a request came from. The accept loop attaches it to every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
-
-impl From<SocketAddr> for Peer {
-    /// The address alone, and an IPv4 address as one, also when it reached a dual-stack socket.
-    fn from(address: SocketAddr) -> Self {
-        Self(address.ip().to_canonical())
-    }
-}
 
 /// What the answers need.
 #[derive(Clone, Debug)]
@@ -37,6 +23,8 @@ pub struct App {
     pub store: Store,
     /// Where answers are counted.
     pub stats: Arc<Stats>,
+    /// The largest request body in bytes (413 beyond). waitress spills large ones to files; here they are held in memory.
+    pub max_body: usize,
 }
 
 /// One answer for every method and path: the row of the request is committed, then its body is echoed as `text/plain`.
@@ -60,27 +48,27 @@ async fn echo(State(app): State<App>, request: Request) -> Response {
 /// Reads the request whole, then keeps its row, and only then gives the body back.
 async fn keep(app: &App, request: Request) -> Result<Bytes, (StatusCode, String)> {
     let (head, body) = request.into_parts();
-    let body = read(body).await?;
+    let body = read(body, app.max_body).await?;
     let row = Row {
         method: head.method,
         uri: head.uri,
         content_length: body.len(),
-        remote_addr: head.extensions.get::<Peer>().map(|peer| peer.0),
+        remote_addr: head.extensions.get::<Client>().map(|client| client.peer),
     };
     app.store.keep(row).await.map_err(|reason| (StatusCode::INTERNAL_SERVER_ERROR, reason.to_string()))?;
     Ok(body)
 }
 
-async fn read(body: Body) -> Result<Bytes, (StatusCode, String)> {
+async fn read(body: Body, limit: usize) -> Result<Bytes, (StatusCode, String)> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
     let too_large =
-        || (StatusCode::PAYLOAD_TOO_LARGE, format!("the request body is larger than {BODY_LIMIT} bytes"));
-    if body.size_hint().lower() > BODY_LIMIT as u64 {
+        || (StatusCode::PAYLOAD_TOO_LARGE, format!("the request body is larger than {limit} bytes"));
+    if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    match Limited::new(body, BODY_LIMIT).collect().await {
+    match Limited::new(body, limit).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
         Err(error) => Err((StatusCode::BAD_REQUEST, format!("the request body is broken: {error}"))),
@@ -102,7 +90,7 @@ mod tests {
 
     fn plain_app() -> (Router, Arc<Stats>) {
         let stats = Arc::new(Stats::default());
-        (app(App { store: Store::None, stats: Arc::clone(&stats) }), stats)
+        (app(App { store: Store::None, stats: Arc::clone(&stats), max_body: 1000 }), stats)
     }
 
     async fn ask(router: Router, request: http::Request<Body>) -> (StatusCode, HeaderValue, Bytes) {
@@ -142,16 +130,10 @@ mod tests {
     #[tokio::test]
     async fn a_body_beyond_the_limit_is_refused() {
         let (router, stats) = plain_app();
-        let request = http::Request::new(Body::from(vec![b'x'; BODY_LIMIT + 1]));
+        let request = http::Request::new(Body::from(vec![b'x'; 1001]));
         let (status, _, body) = ask(router, request).await;
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(body, "the request body is larger than 67108864 bytes\n");
+        assert_eq!(body, "the request body is larger than 1000 bytes\n");
         assert_eq!((stats.counts().answered, stats.counts().errors), (1, 1));
-    }
-
-    #[test]
-    fn a_mapped_address_is_recorded_as_the_address_it_is() {
-        let mapped: SocketAddr = "[::ffff:192.0.2.7]:4711".parse().unwrap();
-        assert_eq!(Peer::from(mapped), Peer("192.0.2.7".parse().unwrap()));
     }
 }

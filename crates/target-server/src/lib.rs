@@ -6,7 +6,8 @@
 //!
 //! | room | question |
 //! |---|---|
-//! | [`cli`] | what can be typed, what does the shell see? |
+//! | [`cli`] | what does the shell see? |
+//! | [`config`] | what may be typed, and what is meant by it? |
 //! | [`listener`] | where do connections come from? |
 //! | [`accept`] | how are they taken, bounded and drained? |
 //! | [`app`] | what is answered? |
@@ -18,11 +19,13 @@ pub mod accept;
 pub mod app;
 pub mod cli;
 mod clock;
+pub mod config;
 pub mod lifecycle;
 pub mod listener;
 pub mod stats;
 pub mod store;
 
-pub use cli::{Program, ServeArgs};
+pub use cli::Program;
+pub use config::ServeArgs;
 pub use stats::Counts;
 pub use store::inspect::Inspection;

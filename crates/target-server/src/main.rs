@@ -16,5 +16,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    cli::main(&Arguments::parse().serve, &Program::current(Vec::new()))
+    let program = Program::current(Vec::new());
+    match Arguments::try_parse() {
+        Ok(arguments) => cli::main(&arguments.serve, &program),
+        Err(message) => cli::misspelt(&message, &program),
+    }
 }

@@ -85,5 +85,9 @@ fn dispatch(arguments: Arguments) -> ExitCode {
 /// How a target that is part of this program is started: as `loadgen serve`.
 fn this_program() -> anyhow::Result<crate::launch::Program> {
     let path = std::env::current_exe()?;
-    Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")] })
+    #[cfg(feature = "serve")]
+    let variables = target_server::config::variables();
+    #[cfg(not(feature = "serve"))]
+    let variables = Vec::new();
+    Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables })
 }

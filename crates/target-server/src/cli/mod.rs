@@ -1,6 +1,5 @@
 //! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
 
-mod args;
 mod one;
 mod several;
 
@@ -9,8 +8,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use args::{ServeArgs, StoreKind};
-
+use crate::config::endpoint::Endpoint;
+use crate::config::{Config, ConfigError, ServeArgs};
 use crate::listener::{self, ListenError};
 use crate::store::{StoreError, inspect};
 
@@ -19,7 +18,7 @@ use crate::store::{StoreError, inspect};
 pub struct Program {
     /// The program.
     pub path: PathBuf,
-    /// What is typed between the program and the arguments of [`ServeArgs`], such as `serve`.
+    /// What is typed between the program and the arguments of [`crate::ServeArgs`], such as `serve`.
     pub leading: Vec<OsString>,
 }
 
@@ -48,6 +47,9 @@ impl Program {
 /// Why there is no server. Nothing has listened for anybody yet.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// What was typed cannot be meant.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// No socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -73,23 +75,44 @@ pub enum ServeError {
 ///
 /// `program` is how several instances are started: this program again, with one instance.
 pub fn main(args: &ServeArgs, program: &Program) -> ExitCode {
-    let done = if args.inspect {
-        inspect::inspect(&args.database).map_err(ServeError::from).map(|found| {
-            say(&json(&found));
-            true
-        })
-    } else if args.instances.get() == 1 {
-        one::serve(args, program)
-    } else {
-        several::serve(args, program)
-    };
-    match done {
+    match run(args, program) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             program.complain(&error.to_string());
             ExitCode::from(2)
         }
+    }
+}
+
+/// What the shell shall see of a command line that could not be read: one sentence and 2. Help and version come this way
+/// too, and are no error.
+pub fn misspelt(message: &clap::Error, program: &Program) -> ExitCode {
+    if !message.use_stderr() {
+        let _ = message.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = message.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    program
+        .complain(&format!("{}; --help shows what there is", line.strip_prefix("error: ").unwrap_or(&line)));
+    ExitCode::from(2)
+}
+
+fn run(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
+    if args.inspect {
+        say(&json(&inspect::inspect(&args.inspected())?));
+        return Ok(true);
+    }
+    let config = Config::resolve(args)?;
+    if args.print_config {
+        say(&format!("{:#}", config.settings().to_json()));
+        return Ok(true);
+    }
+    match config.listen.instances.get() {
+        1 => one::serve(&config, program),
+        _ => several::serve(&config, program),
     }
 }
 
@@ -104,23 +127,29 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 /// The line that tells that the server serves, where and how.
-fn serving(args: &ServeArgs, address: std::net::SocketAddr) -> String {
-    let instances = match args.instances.get() {
+fn serving(config: &Config, endpoints: &[Endpoint]) -> String {
+    let places: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
+    let instances = match config.listen.instances.get() {
         1 => "1 instance".into(),
         several => format!("{several} instances"),
     };
-    let store = match args.store {
-        StoreKind::None => "store none".into(),
-        StoreKind::Pool => format!("store pool, database {}", args.database.display()),
+    let store = match config.store.database() {
+        None => "store none".into(),
+        Some(database) => format!("store {}, database {}", config.store.name(), database.path.display()),
     };
-    format!("serving on http://{address}/ ({instances}, {store})")
+    format!("serving on {} ({instances}, {store})", places.join(" and "))
+}
+
+/// A variable of the environment, if it is set to text.
+#[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Ties this process to the supervisor that started it, if one did.
 fn guard() -> Result<(), ServeError> {
-    #[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
-    let parent = std::env::var(supervise::child::PARENT_PID);
-    match parent.ok().and_then(|text| text.parse().ok()) {
+    let parent = variable(supervise::child::PARENT_PID);
+    match parent.and_then(|text| text.parse().ok()) {
         Some(parent) => Ok(supervise::child::die_with_parent(parent)?),
         None => Ok(()),
     }

@@ -2,27 +2,30 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
-
-use super::{Program, ServeArgs, ServeError, StoreKind, guard, json, listener, say, serving};
+use super::{Program, ServeError, guard, json, listener, say, serving, variable};
 use crate::accept::{HEADER_TIMEOUT, Service};
 use crate::app::{App, app};
+use crate::config::Config;
 use crate::lifecycle::{self, End, Signals};
+use crate::listener::Listener;
 use crate::stats::Stats;
 use crate::store::Store;
 
 /// Serves until told to stop; true when the end was clean.
-pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
+pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     lifecycle::raise_open_files();
     let stats = Arc::new(Stats::default());
     // One thread takes, reads and answers; the database has its own. More cores are used by more instances.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(live(args, &stats))?;
+    let end = runtime.block_on(live(config, &stats))?;
     match end {
         End::Drained => {}
         End::TooSlow => {
-            program.complain(&format!("requests were cut off: not finished within {:?}", args.drain_timeout));
+            program.complain(&format!(
+                "requests were cut off: not finished within {:?}",
+                config.life.drain_timeout
+            ));
         }
         End::Impatient => program.complain("requests were cut off by a second signal"),
     }
@@ -32,22 +35,22 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     Ok(end == End::Drained)
 }
 
-async fn live(args: &ServeArgs, stats: &Arc<Stats>) -> Result<End, ServeError> {
+async fn live(config: &Config, stats: &Arc<Stats>) -> Result<End, ServeError> {
     // Before anything listens, so that no signal finds us unprepared.
     let mut signals = Signals::catch()?;
-    let listener = TcpListener::from_std(listener::obtain(args.listen, args.backlog)?)?;
+    let names = variable("LISTEN_FDNAMES");
+    let listeners = listener::obtain(&config.listen.endpoints, config.listen.sockets, names.as_deref())?;
+    let endpoints = listeners.http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
     // Only then, so that a server that cannot listen leaves no database behind.
-    let store = match args.store {
-        StoreKind::None => Store::None,
-        StoreKind::Pool => Store::pool(&args.database(), args.threads, stats)?,
-    };
-    say(&serving(args, listener.local_addr()?));
-    let router = app(App { store: store.clone(), stats: Arc::clone(stats) });
+    let store = Store::open(&config.store, stats)?;
+    say(&serving(config, &endpoints));
+    let router = app(App { store: store.clone(), stats: Arc::clone(stats), max_body: config.http.max_body });
     let service = Service {
         router,
-        max_connections: args.max_connections,
+        max_connections: config.connections.max,
+        max_headers: config.http.max_headers.into(),
         header_timeout: HEADER_TIMEOUT,
         stats: Arc::clone(stats),
     };
-    Ok(lifecycle::live(listener, service, &store, &mut signals, args.drain_timeout).await)
+    Ok(lifecycle::live(listeners.http, service, &store, &mut signals, config.life.drain_timeout).await)
 }

@@ -1,5 +1,6 @@
 //! Several servers on one port: processes that run this program again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -8,9 +9,11 @@ use sd_notify::NotifyState;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use supervise::{Exit, Group, Reason, Spec, Status};
+use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
 
-use super::{Program, ServeArgs, ServeError, StoreKind, guard, json, listener, say, serving};
+use super::{Program, ServeError, guard, json, listener, say, serving};
+use crate::config::endpoint::Endpoint;
+use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
 use crate::stats::Counts;
 use crate::store;
@@ -20,6 +23,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much longer than its drain an instance may take to end before it is killed.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// Name of the socket that is served.
+const HTTP: &str = "http";
 
 /// How long a signal may go unnoticed at worst. Mostly it cuts the wait short.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -34,17 +40,17 @@ struct Totals {
 }
 
 /// Serves until told to stop; true when every instance lived until then and ended cleanly.
-pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
+pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     raise_open_files();
     if listener::passed() {
         return Err(ServeError::PassedToSeveral);
     }
     // Before there is a database: a server that cannot listen leaves none behind.
-    listener::check(args.listen)?;
-    if args.store == StoreKind::Pool {
+    listener::check(&config.listen.endpoints, config.listen.sockets)?;
+    if let Some(database) = config.store.database() {
         // The instances would find out too, but one clear sentence is better than several.
-        store::prepare(&args.database())?;
+        store::prepare(database)?;
     }
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let cancel = Arc::new(AtomicBool::new(false));
@@ -52,12 +58,22 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     for handler in handlers {
         handler?;
     }
-    let mut group = supervise::start(&spec(args, program, cancel))?;
-    say(&serving(args, group.address()));
+    let address = config.listen.shared()?;
+    let mut group = supervise::start(&spec(config, address, program, cancel))?;
+    // It listens on the one address that was typed, with the port that was really taken.
+    let address = group.address(HTTP).and_then(|address| address.tcp()).unwrap_or(address);
+    say(&serving(config, &[Endpoint::Tcp(address)]));
     tell(&NotifyState::Ready);
     let known = watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
-    let ends = group.stop_unless(|| signals.pending().next().is_some());
+    group.terminate();
+    while group.running() > 0 {
+        if signals.pending().next().is_some() {
+            group.kill();
+        }
+        group.wait(LOOK_EVERY);
+    }
+    let ends = group.stop();
     let asked = |exit: &&Exit| exit.reason != Reason::Itself;
     ends.iter()
         .filter(|exit| !known.contains(&exit.instance) && !clean(exit))
@@ -69,13 +85,15 @@ pub(super) fn serve(args: &ServeArgs, program: &Program) -> Result<bool, ServeEr
     Ok(ends.iter().all(clean))
 }
 
-fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mut spec = Spec::new(&program.path, args.listen);
-    spec.instances = args.instances;
-    spec.args = program.leading.iter().cloned().chain(args.for_one_instance()).collect();
-    spec.backlog = args.backlog;
+fn spec(config: &Config, address: SocketAddr, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
+    let mut spec = Spec::new(&program.path, vec![SocketSpec::together(HTTP, Address::Tcp(address))]);
+    spec.instances = config.listen.instances;
+    spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
+    // Everything is in the arguments; what was meant for this process would be meant twice.
+    spec.env_remove = config::variables();
+    spec.backlog = config.listen.sockets.backlog;
     spec.ready_timeout = READY_TIMEOUT;
-    spec.stop_timeout = args.drain_timeout + STOP_MARGIN;
+    spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
     spec.cancel = cancel;
     spec
 }
@@ -84,9 +102,11 @@ fn spec(args: &ServeArgs, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
 fn watch(group: &mut Group, signals: &mut Signals, program: &Program) -> Vec<u16> {
     let mut reported = Vec::new();
     while group.running() > 0 && signals.pending().next().is_none() {
-        for exit in group.wait(LOOK_EVERY) {
-            report(&exit, program);
-            reported.push(exit.instance);
+        for event in group.wait(LOOK_EVERY) {
+            if let Event::Ended { exit, .. } = event {
+                report(&exit, program);
+                reported.push(exit.instance);
+            }
         }
     }
     reported

@@ -4,7 +4,6 @@ pub mod inspect;
 mod pool;
 mod sqlite;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,8 @@ use http::{Method, Uri};
 pub use pool::Pool;
 pub use sqlite::prepare;
 
+use crate::config::store::Store as Config;
+use crate::listener::Peer;
 use crate::stats::Stats;
 
 /// What is recorded of a request.
@@ -26,8 +27,8 @@ pub struct Row {
     pub uri: Uri,
     /// Length of its body in bytes, whether or not the request stated it.
     pub content_length: usize,
-    /// Address of the client without the port; absent when the application is called without a socket.
-    pub remote_addr: Option<IpAddr>,
+    /// Address of the client without the port, or `unix`; absent when the application is called without a socket.
+    pub remote_addr: Option<Peer>,
 }
 
 /// How careful SQLite is with the disk.
@@ -53,7 +54,7 @@ impl Synchronous {
 }
 
 /// The database and how it is used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Database {
     /// Its file.
     pub path: PathBuf,
@@ -122,11 +123,18 @@ pub enum Store {
 }
 
 impl Store {
-    /// The database, written by `threads` threads. Its schema is created where it is missing.
+    /// The store as it is configured. The schema of its database is created where it is missing.
     ///
     /// # Errors
     /// When the database cannot be opened, written or used with write-ahead logging.
-    pub fn pool(database: &Database, threads: u16, stats: &Arc<Stats>) -> Result<Self, StoreError> {
+    pub fn open(config: &Config, stats: &Arc<Stats>) -> Result<Self, StoreError> {
+        match config {
+            Config::None => Ok(Self::None),
+            Config::Pool { database, threads } => Self::pool(database, *threads, stats),
+        }
+    }
+
+    fn pool(database: &Database, threads: u16, stats: &Arc<Stats>) -> Result<Self, StoreError> {
         prepare(database)?;
         Ok(Self::Pool(Arc::new(Pool::start(database, threads, stats)?)))
     }

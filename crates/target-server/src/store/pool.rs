@@ -128,7 +128,8 @@ mod tests {
 
     fn row(uri: &str) -> Row {
         let uri = uri.parse().unwrap();
-        Row { method: http::Method::POST, uri, content_length: 5, remote_addr: Some([192, 0, 2, 1].into()) }
+        let peer = std::net::IpAddr::from([192, 0, 2, 1]);
+        Row { method: http::Method::POST, uri, content_length: 5, remote_addr: Some(peer.into()) }
     }
 
     #[tokio::test]

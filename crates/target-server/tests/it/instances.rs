@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use supervise::Spec;
+use supervise::{Address, SocketSpec, Spec};
 
 use crate::helper::{Client, PATIENCE, PROGRAM, Server, finish, get, post, run, runs, send_signal, until};
 
 fn group(instances: u16, database: &std::path::Path) -> supervise::Group {
-    let mut spec = Spec::new(PROGRAM, "127.0.0.1:0".parse().unwrap());
+    let http = SocketSpec::together("http", Address::Tcp("127.0.0.1:0".parse().unwrap()));
+    let mut spec = Spec::new(PROGRAM, vec![http]);
     spec.instances = instances.try_into().unwrap();
     spec.args = vec!["--database".into(), database.into()];
     spec.ready_timeout = PATIENCE;
@@ -20,7 +21,7 @@ fn four_instances_record_every_answer_exactly_once() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("requests.db");
     let group = group(4, &database);
-    let address = group.address();
+    let address = group.address("http").unwrap().tcp().unwrap();
     std::thread::scope(|scope| {
         for worker in 0..16 {
             scope.spawn(move || {
