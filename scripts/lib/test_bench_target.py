@@ -87,6 +87,13 @@ class Machine(unittest.TestCase):
         self.assertEqual(machine.file_system("/proc/self"), "proc")
         self.assertNotIn(machine.file_system("/"), ("unknown", "proc"))
 
+    def test_a_busy_cpu_is_seen(self):
+        loop = [sys.executable, "-c", "while True: pass"]
+        with subprocess.Popen(loop, preexec_fn=processes.tied()) as busy:
+            share = machine.others_share(0.5)
+            busy.kill()
+        self.assertGreater(share, 0.5 / os.cpu_count())
+
     def test_a_page_takes_time_to_be_synced_and_leaves_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
             self.assertGreater(machine.sync_milliseconds(folder), 0)

@@ -32,6 +32,21 @@ def file_system(folder):
     return kind
 
 
+def others_share(seconds):
+    """The share of all CPUs that is used while this process sleeps: by others, when nothing of ours runs."""
+
+    def ticks():
+        # User, nice, system, idle, waiting for a disk, interrupts, soft interrupts, stolen by other guests.
+        line = pathlib.Path("/proc/stat").read_text().splitlines()[0]
+        every = [int(word) for word in line.split()[1:9]]
+        return sum(every), every[3] + every[4]
+
+    total, idle = ticks()
+    time.sleep(seconds)
+    total_then, idle_then = ticks()
+    return 1 - (idle_then - idle) / max(1, total_then - total)
+
+
 def sync_milliseconds(folder):
     """What fdatasync of an overwritten page takes there, at the median: a commit waits for it with synchronous full.
 

@@ -50,7 +50,7 @@ def prose(text):
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def how(settings, syncs):
+def how(settings, about):
     """Where, when and by what load."""
     tail = (
         f" ({settings.tail_seconds:g} s for the tail)"
@@ -61,7 +61,8 @@ def how(settings, syncs):
         f"{today()}, {machine.description()}. {settings.seconds:g} s per row and round{tail} after "
         f"{settings.warmup:g} s of warm-up; rounds: {settings.rounds}, in one interleaved run. Each round visits every row in a random order (seed "
         f"{settings.seed}), each time with a new server and an empty database on "
-        f"{machine.file_system(settings.folder)}, where fdatasync of a page takes {table.spread('{:.2f}', syncs)} ms. "
+        f"{machine.file_system(settings.folder)}, where fdatasync of a page takes {table.spread('{:.2f}', about['syncs'])} ms. "
+        f"Others had {table.spread('{:.0%}', about['others'])} of all CPUs in a second before each round. "
         f"Loaded by loadgen: POST with {len(rows.BODY)} bytes over {rows.CONNECTIONS} kept connections. Not 100, "
         "because waitress serves 98 and the others would wait for ever: what is measured is what was served, with the "
         "same load for all."
@@ -116,7 +117,7 @@ def page(settings, results, about):
         checked += " Those are listed above."
     parts = [
         "# What the target carries, and what a request costs it",
-        prose(how(settings, about["syncs"])),
+        prose(how(settings, about)),
         prose(reading),
     ]
     for part, title in TITLES.items():

@@ -1,5 +1,6 @@
 """The servers under load: how each is started, on which CPUs, and how it ends."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -192,11 +193,11 @@ def rows_in(row, program, folder):
         return None
     database = folder / "requests.db"
     if row.kind == "wsgi":
-        connection = sqlite3.connect(database)
         try:
-            return connection.execute("SELECT count(*) FROM requests").fetchone()[0]
-        finally:
-            connection.close()
+            with contextlib.closing(sqlite3.connect(database)) as connection:
+                return connection.execute("SELECT count(*) FROM requests").fetchone()[0]
+        except sqlite3.Error as error:
+            raise Unfit(f"its database cannot be read: {error}") from error
     command = [str(program), "serve", "--inspect", "--database", str(database)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment(), preexec_fn=processes.tied()

@@ -61,8 +61,9 @@ def load(row, server, settings, seed):
             preexec_fn=processes.tied(signal.SIGTERM, settings.cpus(row, "generator")),
         )
         try:
-            first = cpu_at(server, begun + settings.warmup + EDGE)
-            last = cpu_at(server, begun + settings.warmup + length - EDGE)
+            serving = server.family()
+            first = cpu_at(serving, begun + settings.warmup + EDGE)
+            last = cpu_at(serving, begun + settings.warmup + length - EDGE)
             generator.wait(LOAD_MARGIN)
         except subprocess.TimeoutExpired as error:
             raise Unfit(f"the load does not end within {LOAD_MARGIN} s after its time") from error
@@ -84,10 +85,10 @@ def load(row, server, settings, seed):
     return document, (last[1] - first[1]) / (last[0] - first[0])
 
 
-def cpu_at(server, moment):
-    """CPU seconds of all processes that serve, at a moment of the monotonic clock."""
+def cpu_at(serving, moment):
+    """CPU seconds of the processes that serve, at a moment of the monotonic clock."""
     time.sleep(max(0.0, moment - time.monotonic()))
-    return time.monotonic(), processes.cpu_seconds(server.family())
+    return time.monotonic(), processes.cpu_seconds(serving)
 
 
 def refuse_failures(document):
