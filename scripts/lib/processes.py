@@ -39,14 +39,15 @@ def tied(number=signal.SIGTERM, cpus=None):
 
 
 def stat(pid):
-    """Parent, user and system ticks of a process, or None when there is none. A zombie is none."""
+    """Parent, user and system ticks of a process, or None when there is none. A zombie without threads is none."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             # The name, in parentheses, may hold anything.
             fields = file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    if fields[0] in "ZX":
+    # The first thread may be a zombie while others still end, and what they all have open is open until then.
+    if fields[0] in "ZX" and int(fields[17]) <= 1:
         return None
     return int(fields[1]), int(fields[11]), int(fields[12])
 

@@ -29,7 +29,10 @@ WORDS = {
 }
 TITLES = {"shared": "On shared CPUs", "apart": "A CPU each", "tail": "The tail at one rate"}
 
-EXPECTED_WORDS = "The ratio is taken within each round, so that a slow phase of the machine meets both sides; its median is judged."
+EXPECTED_WORDS = (
+    "The ratio is taken within each round, so that a slow phase of the machine meets both sides. "
+    "Its median is what is judged."
+)
 
 # Columns of a line of prose.
 WIDTH = 120
@@ -52,20 +55,16 @@ def prose(text):
 
 def how(settings, about):
     """Where, when and by what load."""
-    tail = (
-        f" ({settings.tail_seconds:g} s for the tail)"
-        if any(row.part == "tail" for row in settings.rows)
-        else ""
-    )
+    tail = f" ({settings.tail_seconds:g} s for the tail)" if settings.has("tail") else ""
+    disk, syncs = machine.file_system(settings.folder), table.spread("{:.2f}", about["syncs"])
     return (
         f"{today()}, {machine.description()}. {settings.seconds:g} s per row and round{tail} after "
-        f"{settings.warmup:g} s of warm-up; rounds: {settings.rounds}, in one interleaved run. Each round visits every row in a random order (seed "
-        f"{settings.seed}), each time with a new server and an empty database on "
-        f"{machine.file_system(settings.folder)}, where fdatasync of a page takes {table.spread('{:.2f}', about['syncs'])} ms. "
-        f"Others had {table.spread('{:.0%}', about['others'])} of all CPUs in a second before each round. "
-        f"Loaded by loadgen: POST with {len(rows.BODY)} bytes over {rows.CONNECTIONS} kept connections. Not 100, "
-        "because waitress serves 98 and the others would wait for ever: what is measured is what was served, with the "
-        "same load for all."
+        f"{settings.warmup:g} s of warm-up; rounds: {settings.rounds}, in one interleaved run. Each round visits every "
+        f"row in a random order (seed {settings.seed}), each time with a new server and an empty database on {disk}, "
+        f"where fdatasync of a page takes {syncs} ms. Others had {table.spread('{:.0%}', about['others'])} of all CPUs "
+        f"in a second before each round. Loaded by loadgen: POST with {len(rows.BODY)} bytes over {rows.CONNECTIONS} "
+        "kept connections. Not 100, because waitress serves 98 and the others would wait for ever: what is measured is "
+        "what was served, with the same load for all."
     )
 
 

@@ -105,47 +105,28 @@ class Expectation:
 
 
 def expectations():
+    """What the target is held to. Of two rows that differ in one thing each."""
     found = [
-        Expectation(
-            "requests/s of pool to waitress, 4 instances",
-            "rate",
-            Row("shared", "pool", 4, "normal"),
-            Row("shared", "wsgi", 4, "normal"),
-            least=5,
-        ),
+        rate("pool to waitress", Row("shared", "pool", 4, "normal"), Row("shared", "wsgi", 4, "normal"), 5),
     ]
     for part, count in ("shared", 4), ("apart", 1):
-        where = f"{part}, {count} instance{'s' * (count > 1)}"
+        pool, group = (
+            {level: Row(part, kind, count, level) for level in ("normal", "full")}
+            for kind in ("pool", "group")
+        )
+        nginx = Row(part, "nginx", nginx_workers(part))
         found += [
-            Expectation(
-                f"requests/s of group to pool, {where}",
-                "rate",
-                Row(part, "group", count, "normal"),
-                Row(part, "pool", count, "normal"),
-                least=2,
-            ),
-            Expectation(
-                f"requests/s of group to pool, both full, {where}",
-                "rate",
-                Row(part, "group", count, "full"),
-                Row(part, "pool", count, "full"),
-                least=4,
-            ),
-            Expectation(
-                f"requests/s of none to nginx, {where}",
-                "rate",
-                Row(part, "none", count),
-                Row(part, "nginx", nginx_workers(part)),
-                least=0.7,
-            ),
+            rate("group to pool", group["normal"], pool["normal"], 2),
+            rate("group to pool, both full", group["full"], pool["full"], 4),
+            rate("none to nginx", Row(part, "none", count), nginx, 0.7),
         ]
-    found += [
-        Expectation(
-            "p99.9 of fixed:1ms to SQLite's own back-off, tail",
-            "p99.9",
-            Row("tail", "pool-1ms", 4, "normal"),
-            Row("tail", "pool", 4, "normal"),
-            most=0.5,
-        ),
+    fixed, own = (Row("tail", kind, 4, "normal") for kind in ("pool-1ms", "pool"))
+    return [
+        *found,
+        Expectation("p99.9 of fixed:1ms to SQLite's own back-off, tail", "p99.9", fixed, own, most=0.5),
     ]
-    return found
+
+
+def rate(what, row, of, least):
+    instances = f"{row.instances} instance{'s' * (row.instances > 1)}"
+    return Expectation(f"requests/s of {what}, {row.part}, {instances}", "rate", row, of, least=least)
