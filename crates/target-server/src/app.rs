@@ -8,13 +8,13 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as _;
 
 use crate::stats::Stats;
-use crate::store::{Row, Store};
+use crate::store::{KeepError, Row, Store};
 
 /// Where a request came from. The accept loop attaches it to every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct App {
 }
 
 /// One answer for every method and path: the row of the request is committed, then its body is echoed as `text/plain`.
-/// A request whose row could not be kept is answered 500 with the reason.
+/// A request whose row could not be kept is answered 500 with the reason, or 503 when too many wait already.
 pub fn app(app: App) -> Router {
     Router::new().fallback(echo).with_state(app)
 }
@@ -66,8 +66,16 @@ async fn keep(app: &App, request: Request) -> Result<Bytes, (StatusCode, String)
         content_length: body.len(),
         remote_addr: head.extensions.get::<Peer>().map(|peer| peer.0),
     };
-    app.store.keep(row).await.map_err(|reason| (StatusCode::INTERNAL_SERVER_ERROR, reason.to_string()))?;
+    app.store.keep(row).await.map_err(|reason| (status(&reason), reason.to_string()))?;
     Ok(body)
+}
+
+/// A full queue may have room a moment later; everything else is the server's fault.
+fn status(reason: &KeepError) -> StatusCode {
+    match reason {
+        KeepError::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, (StatusCode, String)> {
@@ -90,6 +98,9 @@ fn plain(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     response
 }
 

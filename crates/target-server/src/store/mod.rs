@@ -1,8 +1,12 @@
 //! How is a row kept? Plain synchronous code, on threads of its own.
 
+mod figures;
 pub mod inspect;
-mod pool;
+mod queue;
 mod sqlite;
+#[cfg(test)]
+mod tests;
+mod writers;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,9 +15,11 @@ use std::time::Duration;
 
 use http::{Method, Uri};
 
-pub use pool::Pool;
+pub use figures::{Batches, Figures};
 pub use sqlite::prepare;
+pub use writers::Writers;
 
+use self::writers::Crew;
 use crate::config::store::Store as Config;
 use crate::stats::Stats;
 
@@ -103,14 +109,36 @@ pub enum StoreError {
 }
 
 /// Why one row was not kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeepError {
-    /// The transaction failed and was rolled back.
+    /// The transaction failed and was rolled back. What SQLite said.
     #[error("the request could not be recorded: {0}")]
-    Failed(#[from] rusqlite::Error),
+    Failed(String),
+    /// As many as are allowed to wait, this many, wait for the database already. Trying again later may help.
+    #[error("the request could not be recorded: {0} others wait for the database already")]
+    Full(usize),
     /// The store has been closed or its thread died.
     #[error("the request could not be recorded: the store is closed")]
     Closed,
+}
+
+impl From<sqlite::Failure> for KeepError {
+    fn from(failure: sqlite::Failure) -> Self {
+        match failure {
+            sqlite::Failure::OfARow(error) | sqlite::Failure::OfAll(error) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Where the time of a row went. All of it is zero without a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Until a thread took it up, in time for the transaction that it is in.
+    pub queue: Duration,
+    /// From there until the transaction had the write lock.
+    pub lock: Duration,
+    /// From there until COMMIT returned. Rows that share a transaction share this and the time of the lock.
+    pub commit: Duration,
 }
 
 /// Where rows go.
@@ -118,35 +146,47 @@ pub enum KeepError {
 pub enum Store {
     /// Nowhere: requests are answered at once.
     None,
-    /// Into the database, one transaction per request, by a fixed number of threads.
-    Pool(Arc<Pool>),
+    /// Into the database.
+    Database(Arc<Writers>),
 }
 
 impl Store {
-    /// The store as it is configured. The schema of its database is created where it is missing.
+    /// The store as it is configured. The schema of its database is created where it is missing. Call it within the
+    /// runtime that asks for rows.
     ///
     /// # Errors
     /// When the database cannot be opened, written or used with write-ahead logging.
     pub fn open(config: &Config, stats: &Arc<Stats>) -> Result<Self, StoreError> {
-        match config {
-            Config::None => Ok(Self::None),
-            Config::Pool { database, threads } => Self::pool(database, *threads, stats),
-        }
+        let (database, crew) = match config {
+            Config::None => return Ok(Self::None),
+            Config::Pool { database, threads } => {
+                (database, Crew { name: config.name(), threads: *threads, batch_max: 1, queue_max: 0 })
+            }
+        };
+        Self::start(database, crew, stats)
     }
 
-    fn pool(database: &Database, threads: u16, stats: &Arc<Stats>) -> Result<Self, StoreError> {
+    fn start(database: &Database, crew: Crew, stats: &Arc<Stats>) -> Result<Self, StoreError> {
         prepare(database)?;
-        Ok(Self::Pool(Arc::new(Pool::start(database, threads, stats)?)))
+        Ok(Self::Database(Arc::new(Writers::start(database, crew, stats)?)))
     }
 
-    /// Returns after the row is committed.
+    /// Returns after the row is committed, with where the time went.
     ///
     /// # Errors
     /// When it was not; then there is no row.
-    pub async fn keep(&self, row: Row) -> Result<(), KeepError> {
+    pub async fn keep(&self, row: Row) -> Result<Kept, KeepError> {
         match self {
-            Self::None => Ok(()),
-            Self::Pool(pool) => pool.keep(row).await,
+            Self::None => Ok(Kept::default()),
+            Self::Database(writers) => writers.keep(row).await,
+        }
+    }
+
+    /// What the store knows of itself.
+    pub fn figures(&self) -> Figures {
+        match self {
+            Self::None => Figures { store: "none".to_owned(), ..Figures::default() },
+            Self::Database(writers) => writers.figures(),
         }
     }
 
@@ -154,7 +194,7 @@ impl Store {
     pub fn finish(&self) {
         match self {
             Self::None => {}
-            Self::Pool(pool) => pool.finish(),
+            Self::Database(writers) => writers.finish(),
         }
     }
 }

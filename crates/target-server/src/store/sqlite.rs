@@ -1,8 +1,10 @@
 //! One connection to the database, set up as every one is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 use super::{Database, Row, StoreError};
@@ -83,28 +85,142 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreErr
         .map_err(|source| StoreError::Refused { path: path.into(), source })
 }
 
-/// Commits the row in a transaction of its own. After an error nothing of it is left.
+/// How long the parts of a transaction took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spans {
+    /// Until it had the write lock.
+    pub(super) lock: Duration,
+    /// From there until it was committed.
+    pub(super) commit: Duration,
+}
+
+/// Why nothing of a transaction is left.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// One of its rows was not taken; the others may be.
+    OfARow(rusqlite::Error),
+    /// Whatever was in it would have failed.
+    OfAll(rusqlite::Error),
+}
+
+/// Commits the rows in one transaction. After an error nothing of it is left.
 ///
-/// It is stamped with the time at which a thread took it up: the wait in the queue is before, the wait for the write
-/// lock after.
-pub(super) fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
+/// They are stamped with the time at which a thread took them up, `taken` by the other clock: the wait in the queue is
+/// before, the wait for the write lock after.
+pub(super) fn insert<'a>(
+    connection: &Connection,
+    rows: impl Iterator<Item = &'a Row>,
+    taken: Instant,
+) -> Result<Spans, Failure> {
     let timestamp = clock::unix_seconds();
-    let path = row.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
-    let length = i64::try_from(row.content_length).unwrap_or(i64::MAX);
-    let client = row.remote_addr.map(|address| address.to_string());
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let written = connection
-        .prepare_cached(INSERT)
-        .and_then(|mut statement| {
-            statement.execute(params![timestamp, row.method.as_str(), path, length, client])
-        })
-        .and_then(|_| connection.prepare_cached("COMMIT")?.execute([]));
-    if let Err(error) = written {
+    let step = |sql| connection.prepare_cached(sql)?.execute([]);
+    step("BEGIN IMMEDIATE").map_err(Failure::OfAll)?;
+    let locked = clock::now();
+    let written = write(connection, rows, timestamp).map_err(of_a_row);
+    let written = written.and_then(|()| step("COMMIT").map_err(Failure::OfAll));
+    if let Err(failure) = written {
         // Some errors have rolled back by themselves; then there is nothing to do and this says so.
         let _ = connection.execute_batch("ROLLBACK");
-        return Err(error);
+        return Err(failure);
+    }
+    let lock = locked.saturating_duration_since(taken);
+    Ok(Spans { lock, commit: clock::now().saturating_duration_since(locked) })
+}
+
+fn write<'a>(
+    connection: &Connection,
+    rows: impl Iterator<Item = &'a Row>,
+    timestamp: f64,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(INSERT)?;
+    for row in rows {
+        let path = row.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+        let length = i64::try_from(row.content_length).unwrap_or(i64::MAX);
+        let client = row.remote_addr.map(|address| address.to_string());
+        statement.execute(params![timestamp, row.method.as_str(), path, length, client])?;
     }
     Ok(())
+}
+
+/// Whether the row was at fault, or the disk or the file, with which no other row would fare better.
+fn of_a_row(error: rusqlite::Error) -> Failure {
+    use ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
+        NotADatabase, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    match error.sqlite_error_code() {
+        Some(
+            CannotOpen
+            | DatabaseBusy
+            | DatabaseCorrupt
+            | DatabaseLocked
+            | DiskFull
+            | FileLockingProtocolFailed
+            | NotADatabase
+            | OutOfMemory
+            | PermissionDenied
+            | ReadOnly
+            | SystemIoFailure,
+        ) => Failure::OfAll(error),
+        _ => Failure::OfARow(error),
+    }
+}
+
+/// How a connection and the table really are.
+#[derive(Clone, Debug)]
+pub(super) struct SetUp {
+    pub(super) autoincrement: bool,
+    pub(super) pragmas: BTreeMap<String, serde_json::Value>,
+}
+
+/// What is read back: whatever bears upon speed and safety.
+const PRAGMAS: [&str; 11] = [
+    "journal_mode",
+    "synchronous",
+    "busy_timeout",
+    "wal_autocheckpoint",
+    "journal_size_limit",
+    "page_size",
+    "cache_size",
+    "temp_store",
+    "mmap_size",
+    "locking_mode",
+    "foreign_keys",
+];
+
+/// Reads back how a connection is set up, and how the table is made.
+pub(super) fn read_back(connection: &Connection, database: &Database) -> Result<SetUp, StoreError> {
+    let pragma = |name: &str| {
+        let value = connection.pragma_query_value(None, name, |row| row.get::<_, Value>(0))?;
+        let value = match value {
+            Value::Integer(number) => number.into(),
+            Value::Real(number) => number.into(),
+            Value::Text(text) => text.into(),
+            Value::Null | Value::Blob(_) => serde_json::Value::Null,
+        };
+        Ok((name.to_owned(), value))
+    };
+    let read = || -> rusqlite::Result<SetUp> {
+        Ok(SetUp {
+            autoincrement: autoincrements(connection)?,
+            pragmas: PRAGMAS.into_iter().map(pragma).collect::<rusqlite::Result<_>>()?,
+        })
+    };
+    read().map_err(refused(database))
+}
+
+/// Whether the ids of the table never return, as its own statement says.
+fn autoincrements(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'requests'";
+    let statement: String = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(statement.to_ascii_uppercase().contains("AUTOINCREMENT"))
+}
+
+/// Length of the write-ahead log's file, if there is one.
+pub(super) fn wal_bytes(path: &Path) -> Option<u64> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    std::fs::metadata(wal).ok().map(|file| file.len())
 }
 
 /// Asks for write-ahead logging and returns the mode the file is in now.
