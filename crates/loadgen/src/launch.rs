@@ -14,7 +14,6 @@ use supervise::{Exit, Group, Reason, Spec, Status};
 use tempfile::TempDir;
 
 use crate::machine;
-use crate::options::Store;
 use crate::plan::{Embedded, Target};
 
 /// How the program that a scenario's target is part of can be started.
@@ -103,13 +102,13 @@ pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Re
     }
     let scratch =
         tempfile::Builder::new().prefix(&scratch_prefix()).tempdir().map_err(LaunchError::Scratch)?;
-    let has_database = embedded.store != Store::None;
+    let has_database = embedded.has_database();
     let mut spec = Spec::new(&program.path, (Ipv4Addr::LOCALHOST, 0).into());
     spec.instances = embedded.instances;
     spec.env_remove.clone_from(&program.variables);
     spec.args.clone_from(&program.leading);
     spec.args.extend(arguments(embedded, has_database.then(|| database_in(scratch.path()))));
-    spec.backlog = embedded.backlog;
+    spec.backlog = embedded.backlog().unwrap_or(spec.backlog);
     spec.scratch = scratch.path().to_path_buf();
     spec.cancel = Arc::clone(cancel);
     let group = supervise::start(&spec)?;
@@ -121,9 +120,7 @@ fn arguments(embedded: &Embedded, database: Option<PathBuf>) -> Vec<OsString> {
     if let Some(database) = database {
         words.extend(["--database".into(), database.into()]);
     }
-    for (name, value) in embedded.settings() {
-        words.extend([format!("--{name}").into(), value.into()]);
-    }
+    words.extend(embedded.settings.iter().map(|(name, value)| format!("--{name}={value}").into()));
     words
 }
 

@@ -22,7 +22,7 @@ pub(crate) use self::request::masked;
 use self::request::{body, headers, is_token, method, parse_url, shown};
 pub use self::route::{Protocol, Route, TlsOptions};
 use self::target::MOST_INSTANCES;
-pub use self::target::{Embedded, Target};
+pub use self::target::{Embedded, Settle, Target};
 use crate::arrival;
 use crate::check::Watch;
 use crate::curl::{self, CurlError};
@@ -120,6 +120,8 @@ pub struct Surroundings {
     pub cpus: NonZeroUsize,
     /// A number that is another one each time, for schedules that were given none.
     pub seed: u64,
+    /// What knows the settings of the embedded server; absent in a program that was built without it.
+    pub settle: Option<Settle>,
 }
 
 /// Why there is no plan. Each message says what to do.
@@ -183,7 +185,9 @@ pub enum PlanError {
     #[error(
         "`{0}` is a setting of a target that is started; with a `url` nothing is, so leave one of them out"
     )]
-    NotStarted(&'static str),
+    NotStarted(String),
+    #[error("the target cannot be started like this: {0}")]
+    Setting(String),
 }
 
 impl Plan {
@@ -223,7 +227,7 @@ impl Plan {
             // The command names a server: nothing is started, as with a `url`.
             target.url = target.url.or(Some(url));
         }
-        let (target, url) = Target::resolve(target)?;
+        let (target, url) = Target::resolve(target, around)?;
         let load = Load::resolve(Some(url), load, around)?;
         if matches!(target, Target::Embedded(_)) && load.mix.as_ref().is_some_and(|mix| mix.leaves()) {
             return Err(PlanError::LeavesTarget);
@@ -282,8 +286,8 @@ impl Plan {
             Target::Embedded(target) => {
                 put("target.kind", "embedded".to_owned());
                 put("target.instances", target.instances.to_string());
-                for (name, value) in target.settings() {
-                    put(&format!("target.{}", name.replace('-', "_")), value);
+                for (name, value) in &target.settings {
+                    put(&format!("target.{}", name.replace('-', "_")), value.clone());
                 }
             }
         }

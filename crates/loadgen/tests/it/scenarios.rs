@@ -216,3 +216,51 @@ fn the_scenarios_of_the_repository_resolve() {
     assert!(seen >= 5);
     assert_eq!((place.names(), place.left_behind()), (vec![], vec![]), "a plan writes nothing");
 }
+
+#[test]
+fn a_target_takes_every_setting_of_the_server_and_the_plan_tells_all_of_them() {
+    let place = Place::new();
+    place.file("s.toml", "[target]\nprofile = \"waitress\"\nmax_connections = 7\n");
+    let ended = place.run(&["plan", "s.toml", "--target", "threads=3"]);
+    let said = ended.stdout;
+    for line in [
+        "target.profile = waitress",
+        "target.max_connections = 7",
+        "target.threads = 3",
+        "target.busy_timeout = 10s",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+    }
+    assert!(!said.contains("target.listen") && !said.contains("target.database"), "{said}");
+}
+
+#[test]
+fn a_setting_that_the_server_does_not_have_is_refused_with_the_nearest_one() {
+    let place = Place::new();
+    for (line, complaint) in [
+        ("thread = 3", "unexpected argument '--thread' found; a similar argument exists: '--threads'"),
+        ("threads = 0", "invalid value '0' for '--threads <N>': 0 is not in 1..=256"),
+        ("listen = \"127.0.0.1:1\"", "`listen` is chosen by loadgen itself"),
+        (
+            "store = \"none\"\nthreads = 4",
+            "--threads has no meaning with --store none; leave one of them out",
+        ),
+    ] {
+        place.file("s.toml", &format!("[target]\n{line}\n"));
+        let ended = place.run(&["run", "s.toml"]);
+        assert_eq!(ended.code, 2);
+        assert_eq!(
+            ended.stderr,
+            format!("loadgen: s.toml: the target cannot be started like this: {complaint}\n")
+        );
+    }
+}
+
+#[test]
+fn a_plan_does_not_depend_on_the_environment() {
+    let place = Place::new();
+    place.file("s.toml", "");
+    let mut command = place.command(&["plan", "s.toml"]);
+    let output = command.env("TARGET_THREADS", "9").output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("target.threads = 4\n"));
+}

@@ -15,7 +15,8 @@ pub mod value;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::builder::{OsStr, Resettable};
+use clap::{Args, FromArgMatches};
 
 use self::connections::{ConnectionArgs, Connections};
 use self::http::{Http, HttpArgs};
@@ -55,7 +56,20 @@ pub struct ServeArgs {
     pub inspect: bool,
 }
 
+/// Settings that belong to one run and not to what is measured: where it listens, where files lie.
+pub const OF_A_RUN: [&str; 5] = ["listen", "instances", "database", "print-config", "inspect"];
+
 impl ServeArgs {
+    /// What the words of a command line say, whatever the environment says.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn of_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let deaf = |arg: clap::Arg| arg.env(Resettable::<OsStr>::Reset);
+        let command = Self::augment_args(clap::Command::new("serve").no_binary_name(true)).mut_args(deaf);
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+
     /// The database that `--inspect` looks into.
     pub(crate) fn inspected(&self) -> PathBuf {
         store::path(&self.store)
@@ -145,6 +159,12 @@ impl Settings {
     /// One more, which may be no text.
     fn add_path(&mut self, name: &'static str, value: impl Into<OsString>) {
         self.0.push((name, value.into()));
+    }
+
+    /// Name and value of those that say what is measured, not where.
+    pub fn of_a_plan(self) -> impl Iterator<Item = (String, String)> {
+        let lasting = self.0.into_iter().filter(|(name, _)| !OF_A_RUN.contains(name));
+        lasting.map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
     }
 
     /// As words of a command line, those of which the name is wanted. Each is one word, whatever the value begins with.
