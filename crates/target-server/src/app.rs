@@ -1,6 +1,5 @@
 //! What is answered?
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,19 +12,9 @@ use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body as _;
 
+use crate::accept::client::Client;
 use crate::stats::Stats;
 use crate::store::{KeepError, Row, Store};
-
-/// Where a request came from. The accept loop attaches it to every request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub IpAddr);
-
-impl From<SocketAddr> for Peer {
-    /// The address alone, and an IPv4 address as one, also when it reached a dual-stack socket.
-    fn from(address: SocketAddr) -> Self {
-        Self(address.ip().to_canonical())
-    }
-}
 
 /// What the answers need.
 #[derive(Clone, Debug)]
@@ -64,7 +53,7 @@ async fn keep(app: &App, request: Request) -> Result<Bytes, (StatusCode, String)
         method: head.method,
         uri: head.uri,
         content_length: body.len(),
-        remote_addr: head.extensions.get::<Peer>().map(|peer| peer.0),
+        remote_addr: head.extensions.get::<Client>().map(|client| client.peer),
     };
     app.store.keep(row).await.map_err(|reason| (status(&reason), reason.to_string()))?;
     Ok(body)
@@ -157,11 +146,5 @@ mod tests {
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(body, "the request body is larger than 1000 bytes\n");
         assert_eq!((stats.counts().answered, stats.counts().errors), (1, 1));
-    }
-
-    #[test]
-    fn a_mapped_address_is_recorded_as_the_address_it_is() {
-        let mapped: SocketAddr = "[::ffff:192.0.2.7]:4711".parse().unwrap();
-        assert_eq!(Peer::from(mapped), Peer("192.0.2.7".parse().unwrap()));
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::accept::{Service, serve};
+use crate::listener::Listener;
 use crate::store::Store;
 
 /// How a server ended.
@@ -52,14 +52,14 @@ impl Signals {
 /// Serves until the first signal, then drains: stops accepting, finishes what is in flight, lets the store commit what
 /// it has. A second signal or the end of `drain_timeout` cuts the drain short.
 pub async fn live(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     service: Service,
     store: &Store,
     signals: &mut Signals,
     drain_timeout: Duration,
 ) -> End {
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve(listener, service, async {
+    let serving = serve(listeners, service, async {
         // A dropped sender means the same.
         let _ = stopped.await;
     });

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::config::endpoint::Endpoint;
 use crate::config::{Config, ConfigError, ServeArgs};
 use crate::listener::{self, ListenError};
 use crate::store::{StoreError, inspect};
@@ -126,7 +127,8 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 /// The line that tells that the server serves, where and how.
-fn serving(config: &Config, address: std::net::SocketAddr) -> String {
+fn serving(config: &Config, endpoints: &[Endpoint]) -> String {
+    let places: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
     let instances = match config.listen.instances.get() {
         1 => "1 instance".into(),
         several => format!("{several} instances"),
@@ -135,14 +137,19 @@ fn serving(config: &Config, address: std::net::SocketAddr) -> String {
         None => "store none".into(),
         Some(database) => format!("store {}, database {}", config.store.name(), database.path.display()),
     };
-    format!("serving on http://{address}/ ({instances}, {store})")
+    format!("serving on {} ({instances}, {store})", places.join(" and "))
+}
+
+/// A variable of the environment, if it is set to text.
+#[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Ties this process to the supervisor that started it, if one did.
 fn guard() -> Result<(), ServeError> {
-    #[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
-    let parent = std::env::var(supervise::child::PARENT_PID);
-    match parent.ok().and_then(|text| text.parse().ok()) {
+    let parent = variable(supervise::child::PARENT_PID);
+    match parent.and_then(|text| text.parse().ok()) {
         Some(parent) => Ok(supervise::child::die_with_parent(parent)?),
         None => Ok(()),
     }

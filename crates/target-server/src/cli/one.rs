@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
-
-use super::{Program, ServeError, guard, json, listener, say, serving};
+use super::{Program, ServeError, guard, json, listener, say, serving, variable};
 use crate::accept::{HEADER_TIMEOUT, Service};
 use crate::app::{App, app};
 use crate::config::Config;
 use crate::lifecycle::{self, End, Signals};
+use crate::listener::Listener;
 use crate::stats::Stats;
 use crate::store::Store;
 
@@ -39,10 +38,12 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 async fn live(config: &Config, stats: &Arc<Stats>) -> Result<End, ServeError> {
     // Before anything listens, so that no signal finds us unprepared.
     let mut signals = Signals::catch()?;
-    let listener = TcpListener::from_std(listener::obtain(config.listen.address, config.listen.backlog)?)?;
+    let names = variable("LISTEN_FDNAMES");
+    let listeners = listener::obtain(&config.listen.endpoints, config.listen.sockets, names.as_deref())?;
+    let endpoints = listeners.http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
     // Only then, so that a server that cannot listen leaves no database behind.
     let store = Store::open(&config.store, stats)?;
-    say(&serving(config, listener.local_addr()?));
+    say(&serving(config, &endpoints));
     let router = app(App { store: store.clone(), stats: Arc::clone(stats), max_body: config.http.max_body });
     let service = Service {
         router,
@@ -51,5 +52,5 @@ async fn live(config: &Config, stats: &Arc<Stats>) -> Result<End, ServeError> {
         header_timeout: HEADER_TIMEOUT,
         stats: Arc::clone(stats),
     };
-    Ok(lifecycle::live(listener, service, &store, &mut signals, config.life.drain_timeout).await)
+    Ok(lifecycle::live(listeners.http, service, &store, &mut signals, config.life.drain_timeout).await)
 }

@@ -1,5 +1,6 @@
 //! Several servers on one port: processes that run this program again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use signal_hook::iterator::Signals;
 use supervise::{Exit, Group, Reason, Spec, Status};
 
 use super::{Program, ServeError, guard, json, listener, say, serving};
+use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
 use crate::stats::Counts;
@@ -42,7 +44,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         return Err(ServeError::PassedToSeveral);
     }
     // Before there is a database: a server that cannot listen leaves none behind.
-    listener::check(config.listen.address)?;
+    listener::check(&config.listen.endpoints, config.listen.sockets)?;
     if let Some(database) = config.store.database() {
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
@@ -53,8 +55,8 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     for handler in handlers {
         handler?;
     }
-    let mut group = supervise::start(&spec(config, program, cancel))?;
-    say(&serving(config, group.address()));
+    let mut group = supervise::start(&spec(config, config.listen.shared()?, program, cancel))?;
+    say(&serving(config, &[Endpoint::Tcp(group.address())]));
     tell(&NotifyState::Ready);
     let known = watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
@@ -70,13 +72,13 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     Ok(ends.iter().all(clean))
 }
 
-fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mut spec = Spec::new(&program.path, config.listen.address);
+fn spec(config: &Config, address: SocketAddr, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
+    let mut spec = Spec::new(&program.path, address);
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
     spec.env_remove = config::variables();
-    spec.backlog = config.listen.backlog;
+    spec.backlog = config.listen.sockets.backlog;
     spec.ready_timeout = READY_TIMEOUT;
     spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
     spec.cancel = cancel;

@@ -5,6 +5,7 @@
 //! people. What nobody typed is as the profile has it.
 
 pub mod connections;
+pub mod endpoint;
 pub mod http;
 pub mod life;
 pub mod listen;
@@ -118,7 +119,7 @@ impl Config {
         let profile = args.profile;
         Ok(Self {
             profile,
-            listen: Listen::resolve(&args.listen),
+            listen: Listen::resolve(&args.listen)?,
             connections: Connections::resolve(&args.connections, profile),
             http: Http::resolve(&args.http, profile),
             store: Store::resolve(&args.store, profile)?,

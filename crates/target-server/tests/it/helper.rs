@@ -1,11 +1,14 @@
 //! A server process, and a client that sends exactly what it is told.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use socket2::Socket;
 use tempfile::TempDir;
 
 /// Upper bound of every wait; nothing waits that long unless it fails.
@@ -16,7 +19,10 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_target-server");
 /// A running server with a database of its own. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Server {
+    /// Where it serves first; `0.0.0.0:0` when that is a unix socket.
     pub(crate) address: SocketAddr,
+    /// Where it serves, as it tells.
+    pub(crate) places: String,
     pub(crate) folder: TempDir,
     process: Child,
     output: BufReader<ChildStdout>,
@@ -34,11 +40,15 @@ pub(crate) struct Ended {
 impl Server {
     /// Starts a server on a free port and waits for its line.
     pub(crate) fn start(flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("requests.db");
         let mut command = Command::new(PROGRAM);
         command.args(["--listen", "127.0.0.1:0"]).args(flags);
-        if !flags.contains(&"none") {
+        Self::launch(tempfile::tempdir().unwrap(), &mut command)
+    }
+
+    /// Starts a server as the command says, with a database in `folder`, and waits for its line.
+    pub(crate) fn launch(folder: TempDir, command: &mut Command) -> Self {
+        let database = folder.path().join("requests.db");
+        if !command.get_args().any(|arg| arg == "none") {
             command.arg("--database").arg(&database);
         }
         let mut process = command
@@ -52,10 +62,12 @@ impl Server {
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let address = line.strip_prefix("serving on http://").and_then(|rest| rest.split('/').next());
         let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
-        let address = address.unwrap_or_else(|| panic!("{line:?} {}", complaint())).parse().unwrap();
-        Self { address, folder, process, output }
+        let places = line.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
+        let places = places.unwrap_or_else(|| panic!("{line:?} {}", complaint())).to_owned();
+        let address = places.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+        let address = address.unwrap_or("0.0.0.0:0").parse().unwrap();
+        Self { address, places, folder, process, output }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -139,7 +151,7 @@ pub(crate) fn finish(command: &mut Command) -> Output {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Socket>,
 }
 
 /// One answer as it stood on the wire.
@@ -153,7 +165,16 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::new(TcpStream::connect(address).unwrap())
+    }
+
+    /// Through the unix socket at `path`.
+    pub(crate) fn connect_unix(path: &Path) -> Self {
+        Self::new(UnixStream::connect(path).unwrap())
+    }
+
+    fn new(stream: impl Into<Socket>) -> Self {
+        let stream = stream.into();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { stream: BufReader::new(stream) }
     }
@@ -210,7 +231,7 @@ impl Client {
     pub(crate) fn silent(&self) -> bool {
         let stream = self.stream.get_ref();
         stream.set_nonblocking(true).unwrap();
-        let outcome = stream.peek(&mut [0]);
+        let outcome = stream.peek(&mut [MaybeUninit::uninit()]);
         stream.set_nonblocking(false).unwrap();
         self.stream.buffer().is_empty()
             && outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)

@@ -8,6 +8,8 @@ mod instances;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod listening;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod shutdown;
