@@ -1,6 +1,7 @@
 //! How does it live and die?
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -10,6 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::accept::{Service, serve};
 use crate::listener::Listener;
+use crate::log::{Event, Level};
+use crate::phase::Phase;
 use crate::store::Store;
 
 /// How a server ended.
@@ -58,6 +61,8 @@ pub async fn live(
     signals: &mut Signals,
     drain_timeout: Duration,
 ) -> End {
+    let (log, phases, stats) =
+        (Arc::clone(&service.log), Arc::clone(&service.phases), Arc::clone(&service.stats));
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = serve(listeners, service, async {
         // A dropped sender means the same.
@@ -71,6 +76,10 @@ pub async fn live(
         () = &mut serving => {}
     }
     tell(&NotifyState::Stopping);
+    phases.enter(Phase::Draining);
+    let in_flight = stats.in_flight();
+    let sentence = format!("draining: {in_flight} requests in flight");
+    log.tell(Level::Info, Event::new("drain-begun", sentence).with("in_flight", in_flight));
     drop(stop);
     let store = store.clone();
     let drained = async {
@@ -78,12 +87,17 @@ pub async fn live(
         // A panic in there would only mean that there is nothing left to wait for.
         let _ = tokio::task::spawn_blocking(move || store.finish()).await;
     };
-    tokio::select! {
+    let end = tokio::select! {
         biased;
         () = drained => End::Drained,
         () = signals.next() => End::Impatient,
         () = tokio::time::sleep(drain_timeout) => End::TooSlow,
-    }
+    };
+    let in_flight = stats.in_flight();
+    let (level, how) = if end == End::Drained { (Level::Info, "drained") } else { (Level::Warn, "cut off") };
+    let sentence = format!("{how} with {in_flight} requests in flight");
+    log.tell(level, Event::new("drain-ended", sentence).with("in_flight", in_flight));
+    end
 }
 
 /// Tells the service manager, if there is one. It will notice by itself if it cannot be told.

@@ -17,6 +17,8 @@ use tokio::sync::{Semaphore, watch};
 use self::connection::Manners;
 use self::incoming::Incoming;
 use crate::listener::Listener;
+use crate::log::Log;
+use crate::phase::Phases;
 use crate::stats::Stats;
 
 /// What [`Service::header_timeout`] is unless a test needs another one: as long as waitress keeps an idle connection.
@@ -36,6 +38,10 @@ pub struct Service {
     pub header_timeout: Duration,
     /// Where connections are counted.
     pub stats: Arc<Stats>,
+    /// Where it is said that they are too many.
+    pub log: Arc<Log>,
+    /// Where it is known whether we drain.
+    pub phases: Arc<Phases>,
 }
 
 /// Accepts and serves connections until `stop` is ready, then lets every request in flight finish and returns when the
@@ -94,8 +100,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stats = Arc::default();
-        let service =
-            Service { router, max_connections: 0, max_headers: 100, header_timeout: HEADER_TIMEOUT, stats };
+        let service = Service {
+            router,
+            max_connections: 0,
+            max_headers: 100,
+            header_timeout: HEADER_TIMEOUT,
+            stats,
+            log: Arc::new(Log::silent()),
+            phases: Arc::default(),
+        };
         let serving = tokio::spawn(serve(vec![Listener::Tcp(listener)], service, std::future::pending()));
         let outcome = async |path: &str| {
             let mut client = TcpStream::connect(address).await.unwrap();

@@ -11,10 +11,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use supervise::{Exit, Group, Reason, Spec, Status};
 
-use super::{Program, ServeError, guard, json, listener, say, serving};
+use super::{Program, ServeError, guard, listener, logger, serving, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
+use crate::log::Level;
 use crate::stats::Counts;
 use crate::store;
 
@@ -49,6 +50,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
     }
+    let log = logger(config, None)?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let cancel = Arc::new(AtomicBool::new(false));
     let handlers = [SIGTERM, SIGINT].map(|signal| signal_hook::flag::register(signal, Arc::clone(&cancel)));
@@ -56,7 +58,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         handler?;
     }
     let mut group = supervise::start(&spec(config, config.listen.shared()?, program, cancel))?;
-    say(&serving(config, &[Endpoint::Tcp(group.address())]));
+    log.say(Level::Info, serving(config, &[Endpoint::Tcp(group.address())], None));
     tell(&NotifyState::Ready);
     let known = watch(&mut group, &mut signals, program);
     tell(&NotifyState::Stopping);
@@ -68,7 +70,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     if ends.iter().filter(asked).count() == 0 {
         program.complain("all instances have ended by themselves");
     }
-    say(&json(&totals(&ends)));
+    log.finish(stopped(&totals(&ends)));
     Ok(ends.iter().all(clean))
 }
 

@@ -4,8 +4,10 @@
 //! optional), what is meant (final: nothing is defaulted later), and how that is typed again, for other instances and for
 //! people. What nobody typed is as the profile has it.
 
+pub mod admin;
 pub mod connections;
 pub mod endpoint;
+pub mod faults;
 pub mod http;
 pub mod life;
 pub mod listen;
@@ -19,7 +21,9 @@ use std::path::PathBuf;
 use clap::builder::{OsStr, Resettable};
 use clap::{Args, FromArgMatches};
 
+use self::admin::{Admin, AdminArgs};
 use self::connections::{ConnectionArgs, Connections};
+use self::faults::{FaultArgs, Faults};
 use self::http::{Http, HttpArgs};
 use self::life::{Life, LifeArgs};
 use self::listen::{Listen, ListenArgs};
@@ -48,6 +52,12 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) life: LifeArgs,
 
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
+
     /// Print the settings as JSON, spelled as on the command line, and exit
     #[arg(long)]
     pub print_config: bool,
@@ -58,7 +68,8 @@ pub struct ServeArgs {
 }
 
 /// Settings that belong to one run and not to what is measured: where it listens, where files lie.
-pub const OF_A_RUN: [&str; 5] = ["listen", "instances", "database", "print-config", "inspect"];
+pub const OF_A_RUN: [&str; 7] =
+    ["listen", "instances", "instance", "admin", "database", "print-config", "inspect"];
 
 impl ServeArgs {
     /// What the words of a command line say, whatever the environment says.
@@ -92,6 +103,10 @@ pub struct Config {
     pub store: Store,
     /// How it lives and dies.
     pub life: Life,
+    /// Who may look inside, and what is told.
+    pub admin: Admin,
+    /// How it misbehaves on purpose.
+    pub faults: Faults,
 }
 
 /// Why what was typed cannot be meant.
@@ -117,9 +132,12 @@ impl Config {
     /// When settings contradict each other, or one would be ignored.
     pub fn resolve(args: &ServeArgs) -> Result<Self, ConfigError> {
         let profile = args.profile;
+        let listen = Listen::resolve(&args.listen)?;
         Ok(Self {
             profile,
-            listen: Listen::resolve(&args.listen)?,
+            admin: Admin::resolve(&args.admin, listen.instances.get())?,
+            faults: Faults::resolve(&args.faults),
+            listen,
             connections: Connections::resolve(&args.connections, profile),
             http: Http::resolve(&args.http, profile),
             store: Store::resolve(&args.store, profile)?,
@@ -129,7 +147,7 @@ impl Config {
 
     /// Every setting by its flag's name, spelled as on the command line.
     pub fn settings(&self) -> Settings {
-        let Self { profile, listen, connections, http, store, life } = self;
+        let Self { profile, listen, connections, http, store, life, admin, faults } = self;
         let mut settings = Settings::default();
         settings.add("profile", profile);
         listen.tell(&mut settings);
@@ -137,6 +155,8 @@ impl Config {
         http.tell(&mut settings);
         store.tell(&mut settings);
         life.tell(&mut settings);
+        admin.tell(&mut settings);
+        faults.tell(&mut settings);
         settings
     }
 

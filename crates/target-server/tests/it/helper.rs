@@ -24,6 +24,8 @@ pub(crate) struct Server {
     /// Where it serves, as it tells.
     pub(crate) places: String,
     pub(crate) folder: TempDir,
+    /// Where the admin paths are served, as it is told.
+    pub(crate) admin: Option<String>,
     process: Child,
     output: BufReader<ChildStdout>,
 }
@@ -63,11 +65,15 @@ impl Server {
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
-        let places = line.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        let admin = event["admin"].as_str().map(ToOwned::to_owned);
+        // Events are objects, and sentences where that is asked for.
+        let sentence = event["message"].as_str().unwrap_or(&line);
+        let places = sentence.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
         let places = places.unwrap_or_else(|| panic!("{line:?} {}", complaint())).to_owned();
         let address = places.strip_prefix("http://").and_then(|rest| rest.split('/').next());
         let address = address.unwrap_or("0.0.0.0:0").parse().unwrap();
-        Self { address, places, folder, process, output }
+        Self { address, places, admin, folder, process, output }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
