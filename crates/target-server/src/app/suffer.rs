@@ -77,6 +77,9 @@ pub(super) fn give(
             underway.suffers(Kind::Size);
             content = Content::Filler(size);
         }
+        if status == StatusCode::NO_CONTENT {
+            content = Content::Filler(0);
+        }
     }
     if drawn.close {
         underway.suffers(Kind::Close);

@@ -16,7 +16,7 @@ use crate::stats::Underway;
 /// Of which made-up bodies are made.
 static FILLER: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
-/// In how many pieces a body drips, unless it has fewer bytes. Each is followed by the same pause but the last.
+/// In how many pieces a body drips at most. Before each there is the same pause.
 const PIECES: u64 = 10;
 
 /// What a body says.
@@ -95,14 +95,10 @@ impl Paced {
     /// All of `content` over this time, in pieces; at once when it is zero.
     pub(crate) fn new(content: Content, over: Duration, status: StatusCode, underway: Underway) -> Self {
         let drip = (!over.is_zero() && !content.is_empty()).then(|| {
-            let pieces = content.len().min(PIECES);
+            let piece = content.len().div_ceil(PIECES);
+            let pieces = content.len().div_ceil(piece);
             let pause = over / u32::try_from(pieces).unwrap_or(1);
-            Drip {
-                piece: content.len().div_ceil(pieces),
-                pause,
-                wait: Box::pin(clock::sleep(pause)),
-                left: 0,
-            }
+            Drip { piece, pause, wait: Box::pin(clock::sleep(pause)), left: 0 }
         });
         Self { content, missing: 0, drip, status, underway: Some(underway), client: None }
     }
