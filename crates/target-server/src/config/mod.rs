@@ -163,7 +163,9 @@ impl Config {
     /// The same as words to be typed, for one of several instances: it does not depend on the environment, and is given
     /// its sockets.
     pub(crate) fn for_one_instance(&self) -> Vec<OsString> {
-        self.settings().words(|name| !listen::OF_THE_PARENT.contains(&name))
+        let is_typed =
+            |name: &str| !listen::OF_THE_PARENT.contains(&name) && !self.store.is_mere_default(name);
+        self.settings().words(is_typed)
     }
 }
 
@@ -252,9 +254,11 @@ mod tests {
     }
 
     /// Command lines that set every setting there is, each to something else than any profile has.
-    const EVERYTHING: [&str; 3] = [
+    const EVERYTHING: [&str; 5] = [
         "--max-connections 97 --backlog 5 --drain-timeout 250ms",
         "--store pool --database x.db --threads 7 --synchronous full --busy-timeout 3m",
+        "--store group --batch-max 99 --queue-max 7 --busy fixed:3ms --autoincrement true",
+        "--store pool --checkpoint background --wal-max 3MiB --autoincrement false --busy sqlite",
         "--store none",
     ];
 
@@ -267,6 +271,44 @@ mod tests {
                 assert_eq!(resolve(meant.for_one_instance()).as_ref(), Ok(&meant), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn nothing_of_a_database_can_be_meant_without_one() {
+        for setting in [
+            "database x",
+            "threads 3",
+            "batch-max 3",
+            "queue-max 3",
+            "synchronous off",
+            "busy sqlite",
+            "busy-timeout 1s",
+            "checkpoint auto",
+            "wal-max 3MiB",
+            "autoincrement true",
+        ] {
+            let said = resolve(format!("--store none --{setting}").split(' ')).unwrap_err();
+            assert!(said.contains("has no meaning with --store none"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_profile_has_its_own_store() {
+        let of = |profile: &str| {
+            let told = resolve(["--profile", profile]).unwrap().settings().to_json();
+            ["store", "busy", "autoincrement", "checkpoint"].map(|name| told[name].to_string())
+        };
+        assert_eq!(of("plain"), ["\"pool\"", "\"sqlite\"", "\"true\"", "\"auto\""]);
+        assert_eq!(of("waitress"), of("plain"));
+        assert_eq!(of("fast"), ["\"group\"", "\"fixed:1ms\"", "\"false\"", "\"auto\""]);
+    }
+
+    #[test]
+    fn a_mere_default_is_not_demanded_of_the_instances() {
+        let words = |line: &str| resolve(line.split(' ')).unwrap().for_one_instance();
+        let typed = |words: &[OsString]| words.contains(&"--autoincrement=true".into());
+        assert!(!typed(&words("--store pool")));
+        assert!(typed(&words("--autoincrement true")));
     }
 
     #[test]
@@ -283,6 +325,16 @@ mod tests {
             (
                 "--store none --database x",
                 "--database has no meaning with --store none; leave one of them out",
+            ),
+            (
+                "--profile fast --threads 3",
+                "--threads has no meaning with --store group; leave one of them out",
+            ),
+            ("--batch-max 3", "--batch-max has no meaning with --store pool; leave one of them out"),
+            ("--wal-max 3MiB", "--wal-max has no meaning with --checkpoint auto; leave one of them out"),
+            (
+                "--checkpoint background --wal-max 1023KiB",
+                "--wal-max 1023KiB is too small; give 1MiB or more",
             ),
         ] {
             assert_eq!(resolve(line.split(' ')), Err(said.to_owned()));

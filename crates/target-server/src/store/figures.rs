@@ -1,9 +1,12 @@
 //! What does the store know of itself?
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
+
+use super::queue::lock;
 
 /// What the store of one instance did so far, and how its connections are set up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,9 +33,11 @@ pub struct Figures {
     pub busy_retries: Option<u64>,
     /// Checkpoints made by this instance. Absent where SQLite makes them within commits and does not tell.
     pub checkpoints: Option<u64>,
-    /// Times the write-ahead log could not be begun anew although it was larger than allowed, mostly because somebody read
-    /// for long. Absent where its size is left to SQLite.
-    pub wal_over_max: Option<u64>,
+    /// Background checkpoints that failed; as busy mostly because somebody read for so long that the write-ahead log could
+    /// not begin anew, and so grew beyond its bound. Absent as the above.
+    pub checkpoints_failed: Option<u64>,
+    /// Why the last of them failed. Absent when none did.
+    pub checkpoint_error: Option<String>,
     /// Length of the write-ahead log's file in bytes. SQLite uses it again from the start instead of shortening it.
     /// Absent without a database, or when the file is gone.
     pub wal_bytes: Option<u64>,
@@ -42,7 +47,8 @@ pub struct Figures {
     pub sqlite: Option<String>,
     /// Whether ids come from `AUTOINCREMENT`, as the table really is.
     pub autoincrement: Option<bool>,
-    /// Settings read back from a connection that writes, by their names and as SQLite spells them.
+    /// Settings read back from a connection that writes, by their names and as SQLite spells them. With a fixed pause
+    /// between attempts `busy_timeout` is 0 there, because SQLite's own is not used.
     pub pragmas: BTreeMap<String, serde_json::Value>,
 }
 
@@ -68,6 +74,9 @@ pub(super) struct Counters {
     refused: AtomicU64,
     batches: [AtomicU64; SIZES],
     wal_largest: AtomicU64,
+    checkpoints: AtomicU64,
+    checkpoints_failed: AtomicU64,
+    checkpoint_error: Mutex<Option<String>>,
 }
 
 impl Counters {
@@ -91,6 +100,15 @@ impl Counters {
         self.wal_largest.fetch_max(bytes, Ordering::Relaxed);
     }
 
+    pub(super) fn checkpoint(&self) {
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn checkpoint_failed(&self, error: &rusqlite::Error) {
+        self.checkpoints_failed.fetch_add(1, Ordering::Relaxed);
+        *lock(&self.checkpoint_error) = Some(error.to_string());
+    }
+
     /// What is counted here, and nothing else.
     pub(super) fn figures(&self) -> Figures {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -105,6 +123,9 @@ impl Counters {
             refused: load(&self.refused),
             transactions: transactions.iter().sum(),
             batches: batches.collect(),
+            checkpoints: Some(load(&self.checkpoints)),
+            checkpoints_failed: Some(load(&self.checkpoints_failed)),
+            checkpoint_error: lock(&self.checkpoint_error).clone(),
             wal_bytes_largest: load(&self.wal_largest),
             ..Figures::default()
         }

@@ -1,7 +1,10 @@
 //! How is a row kept? Plain synchronous code, on threads of its own.
 
+mod busy;
+mod checkpoint;
 mod figures;
 pub mod inspect;
+mod place;
 mod queue;
 mod sqlite;
 #[cfg(test)]
@@ -14,12 +17,13 @@ use std::time::Duration;
 
 use http::{Method, Uri};
 
+pub use busy::Busy;
 pub use figures::{Batches, Figures};
 pub use sqlite::prepare;
 pub use writers::Writers;
 
 use self::writers::Crew;
-use crate::config::store::Store as Config;
+use crate::config::store::{Store as Config, Writers as Kind};
 use crate::listener::Peer;
 use crate::stats::Stats;
 
@@ -66,8 +70,35 @@ pub struct Database {
     pub path: PathBuf,
     /// How careful with the disk.
     pub synchronous: Synchronous,
-    /// How long a transaction waits for the write lock before it fails.
+    /// How the write lock is waited for,
+    pub busy: Busy,
+    /// and for how long before the transaction fails.
     pub busy_timeout: Duration,
+    /// Who moves the write-ahead log into the database.
+    pub checkpoints: Checkpoints,
+    /// Whether ids never return.
+    pub autoincrement: Autoincrement,
+}
+
+/// Who moves the write-ahead log into the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoints {
+    /// SQLite, within whichever commit finds 1000 pages in it.
+    Auto,
+    /// A thread of each instance.
+    Background {
+        /// Bytes that the log stays below, as long as nobody reads for long.
+        wal_max: u64,
+    },
+}
+
+/// Whether the ids of the table never return, even after its last row is deleted: `AUTOINCREMENT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Autoincrement {
+    /// Whether a new table is made so.
+    pub wanted: bool,
+    /// Whether a table that is otherwise is refused.
+    pub demanded: bool,
 }
 
 /// Why the database cannot be used.
@@ -101,8 +132,21 @@ pub enum StoreError {
         mode: String,
     },
     /// Older versions can corrupt a database that several processes write and checkpoint.
-    #[error("SQLite {0} can corrupt a database shared by several instances; at least 3.51.3 is needed")]
+    #[error(
+        "SQLite {0} can corrupt a database shared by several instances; at least 3.51.3 is needed, and not 3.52.0"
+    )]
     OldSqlite(&'static str),
+    /// The table is not made as it is demanded.
+    #[error(
+        "the table in the database {} was made {} AUTOINCREMENT; leave out --autoincrement, or choose another file",
+        path.display(), if *is { "with" } else { "without" }
+    )]
+    Autoincrement {
+        /// The file.
+        path: PathBuf,
+        /// How it is made.
+        is: bool,
+    },
     /// A worker thread could not be started.
     #[error("cannot start a thread for the database: {0}")]
     Thread(std::io::Error),
@@ -117,17 +161,15 @@ pub enum KeepError {
     /// As many as are allowed to wait, this many, wait for the database already. Trying again later may help.
     #[error("the request could not be recorded: {0} others wait for the database already")]
     Full(usize),
+    /// The file was deleted or replaced. What is committed now is committed to a file that has no name any more.
+    #[error(
+        "the request could not be recorded: the database {} was deleted or replaced; start the server anew",
+        .0.display()
+    )]
+    Gone(PathBuf),
     /// The store has been closed or its thread died.
     #[error("the request could not be recorded: the store is closed")]
     Closed,
-}
-
-impl From<sqlite::Failure> for KeepError {
-    fn from(failure: sqlite::Failure) -> Self {
-        match failure {
-            sqlite::Failure::OfARow(error) | sqlite::Failure::OfAll(error) => Self::Failed(error.to_string()),
-        }
-    }
 }
 
 /// Where the time of a row went. All of it is zero without a database.
@@ -157,12 +199,12 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened, written or used with write-ahead logging.
     pub fn open(config: &Config, stats: &Arc<Stats>) -> Result<Self, StoreError> {
-        let (database, crew) = match config {
-            Config::None => return Ok(Self::None),
-            Config::Pool { database, threads } => {
-                (database, Crew { name: config.name(), threads: *threads, batch_max: 1, queue_max: 0 })
-            }
+        let Config::Database { database, writers, queue_max } = config else { return Ok(Self::None) };
+        let (threads, batch_max) = match *writers {
+            Kind::Pool { threads } => (threads, 1),
+            Kind::Group { batch_max } => (1, batch_max as usize),
         };
+        let crew = Crew { name: config.name(), threads, batch_max, queue_max: *queue_max as usize };
         Self::start(database, crew, stats)
     }
 

@@ -1,15 +1,19 @@
 //! Threads that write, each with its own connection: one transaction for whatever a thread takes up at a time.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::busy::Retries;
+use super::checkpoint::Log;
 use super::figures::{Counters, Figures};
+use super::place::Place;
 use super::queue::{Job, Queue, lock};
 use super::sqlite::{self, Failure, SetUp};
-use super::{Database, KeepError, Kept, Row, StoreError};
+use super::{Busy, Checkpoints, Database, KeepError, Kept, Row, StoreError};
 use crate::clock;
 use crate::stats::Stats;
 
@@ -18,6 +22,8 @@ use crate::stats::Stats;
 pub struct Writers {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    checkpoints: Mutex<Option<JoinHandle<()>>>,
+    busy: Busy,
     set_up: SetUp,
 }
 
@@ -36,10 +42,13 @@ pub(super) struct Crew {
 
 #[derive(Debug)]
 struct Shared {
-    database: Database,
+    place: Place,
     crew: Crew,
     queue: Queue,
     counters: Counters,
+    retries: Retries,
+    /// Absent where SQLite makes the checkpoints.
+    log: Option<Arc<Log>>,
     stats: Arc<Stats>,
 }
 
@@ -49,27 +58,48 @@ type Answers = Vec<(oneshot::Sender<Result<Kept, KeepError>>, Result<Kept, KeepE
 impl Writers {
     /// Opens connections to a prepared database and starts their threads. Call it within the runtime that asks for rows.
     pub(super) fn start(database: &Database, crew: Crew, stats: &Arc<Stats>) -> Result<Self, StoreError> {
-        let shared = Arc::new(Shared {
-            database: database.clone(),
-            crew,
-            queue: Queue::new(crew.queue_max),
-            counters: Counters::default(),
-            stats: Arc::clone(stats),
-        });
-        let set_up = sqlite::read_back(&sqlite::connect(database)?, database)?;
-        let writers = Self { shared: Arc::clone(&shared), threads: Mutex::default(), set_up };
+        let retries = Retries::default();
+        let connect = |_| sqlite::connect(database, &retries);
+        let mut connections = (0..crew.threads).map(connect).collect::<Result<Vec<_>, _>>()?;
+        let set_up = sqlite::read_back(&connections[0], database)?;
+        let log = match database.checkpoints {
+            Checkpoints::Auto => None,
+            Checkpoints::Background { wal_max } => Some(Arc::new(Log::new(wal_max, set_up.page_size()))),
+        };
+        if let Some(log) = &log {
+            connections.iter_mut().try_for_each(|connection| sqlite::watch(connection, database, log))?;
+        }
+        let (queue, counters) = (Queue::new(crew.queue_max), Counters::default());
+        let (place, stats) = (Place::of(&database.path), Arc::clone(stats));
+        let writers = Self {
+            shared: Arc::new(Shared { place, crew, queue, counters, retries, log, stats }),
+            threads: Mutex::default(),
+            checkpoints: Mutex::default(),
+            busy: database.busy,
+            set_up,
+        };
+        writers.spawn(connections, database)?;
+        Ok(writers)
+    }
+
+    fn spawn(&self, connections: Vec<Connection>, database: &Database) -> Result<(), StoreError> {
         let (answers, given) = mpsc::unbounded_channel();
         tokio::spawn(answer(given));
-        for number in 1..=crew.threads {
-            let connection = sqlite::connect(database)?;
-            let (shared, answers) = (Arc::clone(&shared), answers.clone());
-            let thread = std::thread::Builder::new()
-                .name(format!("store-{number}"))
-                .spawn(move || shared.work(&connection, &answers))
-                .map_err(StoreError::Thread)?;
-            lock(&writers.threads).push(thread);
+        for (number, connection) in (1..).zip(connections) {
+            let (shared, answers) = (Arc::clone(&self.shared), answers.clone());
+            let name = format!("store-{number}");
+            lock(&self.threads).push(thread(name, move || shared.work(&connection, &answers))?);
         }
-        Ok(writers)
+        if self.shared.log.is_some() {
+            let (connection, shared) = (sqlite::connect_checkpointer(database)?, Arc::clone(&self.shared));
+            let work = move || {
+                if let Some(log) = &shared.log {
+                    log.work(&connection, &shared.counters);
+                }
+            };
+            *lock(&self.checkpoints) = Some(thread("checkpoints".to_owned(), work)?);
+        }
+        Ok(())
     }
 
     pub(super) async fn keep(&self, row: Row) -> Result<Kept, KeepError> {
@@ -84,16 +114,26 @@ impl Writers {
 
     pub(super) fn finish(&self) {
         self.shared.queue.close();
-        for thread in lock(&self.threads).drain(..) {
-            // A thread that panicked has nothing left to say here.
-            let _ = thread.join();
-        }
+        let writing: Vec<_> = lock(&self.threads).drain(..).collect();
+        // A thread that panicked has nothing left to say here.
+        writing.into_iter().for_each(|thread| drop(thread.join()));
+        self.shared.log.iter().for_each(|log| log.stop());
+        let checkpoints = lock(&self.checkpoints).take();
+        checkpoints.into_iter().for_each(|thread| drop(thread.join()));
+    }
+
+    /// The database's file.
+    #[cfg(test)]
+    pub(super) fn path(&self) -> &std::path::Path {
+        self.shared.place.path()
     }
 
     pub(super) fn figures(&self) -> Figures {
-        let Shared { database, crew, queue, counters, .. } = &*self.shared;
-        let wal_bytes = sqlite::wal_bytes(&database.path);
+        let Shared { place, crew, queue, counters, retries, log, .. } = &*self.shared;
+        let wal_bytes = sqlite::wal_bytes(place.path());
         counters.wal_seen(wal_bytes.unwrap_or(0));
+        let figures = counters.figures();
+        let is_counted = self.busy != Busy::Sqlite;
         let (queue, queue_longest) = queue.lengths();
         Figures {
             store: crew.name.to_owned(),
@@ -104,7 +144,10 @@ impl Writers {
             sqlite: Some(rusqlite::version().to_owned()),
             autoincrement: Some(self.set_up.autoincrement),
             pragmas: self.set_up.pragmas.clone(),
-            ..counters.figures()
+            busy_retries: is_counted.then(|| retries.load(Ordering::Relaxed)),
+            checkpoints: figures.checkpoints.filter(|_| log.is_some()),
+            checkpoints_failed: figures.checkpoints_failed.filter(|_| log.is_some()),
+            ..figures
         }
     }
 }
@@ -112,7 +155,12 @@ impl Writers {
 impl Drop for Writers {
     fn drop(&mut self) {
         self.shared.queue.close();
+        self.shared.log.iter().for_each(|log| log.stop());
     }
+}
+
+fn thread(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new().name(name).spawn(work).map_err(StoreError::Thread)
 }
 
 /// Gives answers to those who wait, on the thread on which they wait. Threads that write wake up that one thread once for
@@ -142,7 +190,7 @@ impl Shared {
     /// only the guilty fail.
     fn keep(&self, connection: &Connection, batch: &[Job]) -> Vec<Result<Kept, KeepError>> {
         match self.transact(connection, batch) {
-            Err(Failure::OfARow(_)) if batch.len() > 1 => {
+            Err(failure) if failure.is_of_a_row && batch.len() > 1 => {
                 let alone = |job| self.transact(connection, std::slice::from_ref(job));
                 batch.iter().flat_map(|job| self.outcomes(std::slice::from_ref(job), alone(job))).collect()
             }
@@ -153,7 +201,11 @@ impl Shared {
     /// One transaction with all of them.
     fn transact(&self, connection: &Connection, batch: &[Job]) -> Result<Vec<Kept>, Failure> {
         let taken = clock::now();
+        self.log.iter().for_each(|log| log.pass());
         let spans = sqlite::insert(connection, batch.iter().map(|job| &job.row), taken)?;
+        if !self.place.is_kept() {
+            return Err(Failure::of_all(KeepError::Gone(self.place.path().into())));
+        }
         let kept = |job: &Job| Kept {
             queue: taken.saturating_duration_since(job.since),
             lock: spans.lock,
@@ -172,8 +224,7 @@ impl Shared {
             }
             Err(failure) => {
                 self.counters.failed(batch.len());
-                let error = KeepError::from(failure);
-                batch.iter().map(|_| Err(error.clone())).collect()
+                batch.iter().map(|_| Err(failure.error.clone())).collect()
             }
         }
     }
