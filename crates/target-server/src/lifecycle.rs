@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
@@ -10,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::accept::{Service, serve};
+use crate::config::life::Life;
 use crate::listener::Listener;
 use crate::log::{Event, Level};
 use crate::phase::Phase;
@@ -53,21 +53,22 @@ impl Signals {
 }
 
 /// Serves until the first signal, then drains: stops accepting, finishes what is in flight, lets the store commit what
-/// it has. A second signal or the end of `drain_timeout` cuts the drain short.
+/// it has. A second signal or the end of [`Life::drain_timeout`] cuts the drain short.
 pub async fn live(
     listeners: Vec<Listener>,
     service: Service,
     store: &Store,
     signals: &mut Signals,
-    drain_timeout: Duration,
+    life: &Life,
 ) -> End {
     let (log, phases, stats) =
         (Arc::clone(&service.log), Arc::clone(&service.phases), Arc::clone(&service.stats));
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve(listeners, service, async {
+    let told = async {
         // A dropped sender means the same.
         let _ = stopped.await;
-    });
+    };
+    let serving = serve(listeners, service, told, life.drain_idle);
     tokio::pin!(serving);
     tell(&NotifyState::Ready);
     tokio::select! {
@@ -91,7 +92,7 @@ pub async fn live(
         biased;
         () = drained => End::Drained,
         () = signals.next() => End::Impatient,
-        () = tokio::time::sleep(drain_timeout) => End::TooSlow,
+        () = tokio::time::sleep(life.drain_timeout) => End::TooSlow,
     };
     let in_flight = stats.in_flight();
     let (level, how) = if end == End::Drained { (Level::Info, "drained") } else { (Level::Warn, "cut off") };

@@ -94,11 +94,11 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     if let Some(admin) = app.admin.as_ref().filter(|_| Admin::is_reserved(request.uri().path())) {
         return admin.answer(request).await;
     }
-    let mut underway = app.stats.begin();
+    let client: Option<Client> = request.extensions().get().cloned();
+    let mut underway = app.stats.begin(client.clone());
     let own = if app.mischief.allowed { faults::asked(&request) } else { Ok(None) };
     let wanted = Wanted::of(&app.told, request.headers());
-    let (mut head, body) = request.into_parts();
-    let client = head.extensions.remove();
+    let (head, body) = request.into_parts();
     let asked = Asked { method: head.method, uri: head.uri, client, wanted };
     let body = read(body, app.max_body).await;
     let own = match own {

@@ -6,14 +6,14 @@ use http::HeaderValue;
 use supervise::child::PARENT_PID;
 
 use super::{Program, ServeError, guard, listener, logger, serving, stopped, variable};
-use crate::accept::{HEADER_TIMEOUT, Service};
+use crate::accept::{Notice, Notices, Service};
 use crate::admin::{self, Admin, Socket};
 use crate::app::{App, Told, app};
 use crate::config::Config;
 use crate::faults::Mischief;
 use crate::lifecycle::{self, End, Signals};
 use crate::listener::{Listener, Listeners};
-use crate::log::{Level, Log};
+use crate::log::{Event, Level, Log};
 use crate::phase::{Phase, Phases};
 use crate::stats::Stats;
 use crate::store::Store;
@@ -95,17 +95,25 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
         // Of several, the parent says it.
         instance.log.say(Level::Info, serving(config, &endpoints, operator_at.as_ref()));
     }
-    let service = Service {
-        router: app(application(config, instance, &store, &admin)),
-        max_connections: config.connections.max,
-        max_headers: config.http.max_headers.into(),
-        header_timeout: HEADER_TIMEOUT,
-        stats: Arc::clone(&instance.stats),
-        log: Arc::clone(&instance.log),
-        phases: Arc::clone(&instance.phases),
-    };
+    let router = app(application(config, instance, &store, &admin));
+    let mut service = Service::new(router, &config.connections, &config.http, Arc::clone(&instance.stats));
+    let log = Arc::clone(&instance.log);
+    service.notices = Notices::new(move |notice| log.tell(Level::Warn, event(notice)));
+    service.log = Arc::clone(&instance.log);
+    service.phases = Arc::clone(&instance.phases);
     instance.phases.enter(Phase::Serving);
-    Ok(lifecycle::live(http, service, &store, &mut signals, config.life.drain_timeout).await)
+    Ok(lifecycle::live(http, service, &store, &mut signals, &config.life).await)
+}
+
+/// Something that the accept loop noticed.
+fn event(notice: Notice) -> Event {
+    let sentence = notice.to_string();
+    match notice {
+        Notice::LimitReached { limit, .. } => Event::new("limit-reached", sentence).with("limit", limit),
+        Notice::LimitLeft { limit, turned_away } => {
+            Event::new("limit-left", sentence).with("limit", limit).with("turned_away", turned_away)
+        }
+    }
 }
 
 /// What is passed in, else what is typed: for the operator and for requests each by itself.

@@ -138,10 +138,10 @@ impl Config {
             admin: Admin::resolve(&args.admin, listen.instances.get())?,
             faults: Faults::resolve(&args.faults),
             listen,
-            connections: Connections::resolve(&args.connections, profile),
+            connections: Connections::resolve(&args.connections, profile)?,
             http: Http::resolve(&args.http, profile),
             store: Store::resolve(&args.store, profile)?,
-            life: Life::resolve(&args.life),
+            life: Life::resolve(&args.life)?,
         })
     }
 
@@ -254,8 +254,13 @@ mod tests {
     }
 
     /// Command lines that set every setting there is, each to something else than any profile has.
-    const EVERYTHING: [&str; 5] = [
-        "--max-connections 97 --backlog 5 --drain-timeout 250ms",
+    const EVERYTHING: [&str; 10] = [
+        "--max-connections 97 --overload reject --backlog 5 --drain-timeout 250ms --drain-idle 20ms",
+        "--header-timeout 7s --idle-timeout 8s --request-timeout 9s --keepalive-requests 3 --nodelay false",
+        "--max-body 1KiB --max-head 2KiB --max-headers 3 --title-case true --server x",
+        "--title-case false --server=",
+        "--admin 127.0.0.1:9 --admin-on-main true --instance x --instance-header true --server-timing true",
+        "--log-level debug --log-format plain --log-sample 9 --faults delay=1ms:5&close=2 --allow-faults true --seed 8",
         "--store pool --database x.db --threads 7 --synchronous full --busy-timeout 3m",
         "--store group --batch-max 99 --queue-max 7 --busy fixed:3ms --autoincrement true",
         "--store pool --checkpoint background --wal-max 3MiB --autoincrement false --busy sqlite",

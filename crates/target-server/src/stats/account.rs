@@ -69,7 +69,7 @@ pub struct Requests {
     pub unanswered: u64,
     /// The same by reason.
     pub unanswered_by_reason: BTreeMap<&'static str, u64>,
-    /// What was refused before it was a request, and is none of those above.
+    /// What was refused before it was a request (400, 414, 431), and is none of those above.
     pub refused: u64,
 }
 
@@ -154,7 +154,7 @@ impl Stats {
             by_status: by_status.filter(|(_, count)| *count > 0).collect(),
             unanswered: sum(&self.unanswered),
             unanswered_by_reason: by_reason.collect(),
-            refused: load(&self.refused),
+            refused: load(&self.closed[Closed::Refused as usize]),
         }
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use timing::{Buckets, Distribution, Timing};
 
+use crate::accept::client::Client;
 use crate::clock;
 use crate::faults;
 use crate::store::Kept;
@@ -33,7 +34,6 @@ pub struct Stats {
     open: AtomicU64,
     open_most: AtomicU64,
     closed: [AtomicU64; Closed::ALL.len()],
-    refused: AtomicU64,
     begun: AtomicU64,
     in_flight: AtomicU64,
     in_flight_most: AtomicU64,
@@ -158,6 +158,12 @@ pub struct Counts {
     /// Requests, answered or not, that suffered a fault.
     #[serde(default)]
     pub faulted: u64,
+    /// Connections on which something came that is no request, or too large a head (400, 414, 431).
+    #[serde(default)]
+    pub refused: u64,
+    /// Connections that were turned away beyond the limit.
+    #[serde(default)]
+    pub turned_away: u64,
 }
 
 fn add(counter: &AtomicU64) {
@@ -184,7 +190,6 @@ impl Default for Stats {
             open: AtomicU64::default(),
             open_most: AtomicU64::default(),
             closed: Default::default(),
-            refused: AtomicU64::default(),
             begun: AtomicU64::default(),
             in_flight: AtomicU64::default(),
             in_flight_most: AtomicU64::default(),
@@ -220,11 +225,6 @@ impl Stats {
         add(&self.accept_errors);
     }
 
-    /// Something was refused before it was a request.
-    pub(crate) fn refused(&self) {
-        add(&self.refused);
-    }
-
     pub(crate) fn row(&self) {
         add(&self.rows);
     }
@@ -237,7 +237,7 @@ impl Stats {
     }
 
     /// A request is under way from here on, until what is returned is answered or dropped.
-    pub(crate) fn begin(self: &Arc<Self>) -> Underway {
+    pub(crate) fn begin(self: &Arc<Self>, client: Option<Client>) -> Underway {
         let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.in_flight_most.fetch_max(in_flight, Ordering::Relaxed);
@@ -248,6 +248,7 @@ impl Stats {
             status: None,
             faulted: false,
             otherwise: Unanswered::Gone,
+            client,
         }
     }
 
@@ -258,7 +259,7 @@ impl Stats {
 
     /// Everything to zero, but what is open or under way.
     pub fn reset(&self) {
-        let counters = [&self.accepted, &self.accept_errors, &self.refused, &self.begun, &self.rows];
+        let counters = [&self.accepted, &self.accept_errors, &self.begun, &self.rows];
         let faults = [&self.faulted, &self.faulted_answered];
         let lists = self.closed.iter().chain(&*self.answered).chain(&self.unanswered).chain(&self.faults);
         counters
@@ -285,6 +286,8 @@ impl Stats {
             accept_errors: load(&self.accept_errors),
             unanswered: sum(&self.unanswered),
             faulted: load(&self.faulted),
+            refused: load(&self.closed[Closed::Refused as usize]),
+            turned_away: load(&self.closed[Closed::Limit as usize]),
         }
     }
 
@@ -303,6 +306,8 @@ pub(crate) struct Underway {
     status: Option<StatusCode>,
     faulted: bool,
     otherwise: Unanswered,
+    /// Who asks: it may be told by others that its time is over.
+    client: Option<Client>,
 }
 
 impl Underway {
@@ -333,12 +338,17 @@ impl Underway {
     /// Its answer has been handed over whole, with this status. Returns how long it took.
     pub(crate) fn answered(mut self, status: StatusCode) -> Duration {
         self.status = Some(status);
+        self.account(status)
+    }
+
+    fn account(&self, status: StatusCode) -> Duration {
         let time = self.age();
         self.stats.service.record(time);
         if self.faulted {
             self.stats.service_faulted.record(time);
             add(&self.stats.faulted_answered);
         }
+        add(&self.stats.answered[usize::from(status.as_u16()).min(STATUSES - 1)]);
         time
     }
 }
@@ -346,8 +356,11 @@ impl Underway {
 impl Drop for Underway {
     fn drop(&mut self) {
         self.stats.in_flight.fetch_sub(1, Ordering::Relaxed);
-        match self.status {
-            Some(status) => add(&self.stats.answered[usize::from(status.as_u16()).min(STATUSES - 1)]),
+        if self.status.is_some() {
+            return;
+        }
+        match self.client.as_ref().and_then(Client::refused) {
+            Some(status) => drop(self.account(status)),
             None => add(&self.stats.unanswered[self.otherwise as usize]),
         }
     }
@@ -365,6 +378,8 @@ impl std::ops::Add for Counts {
             accept_errors: self.accept_errors + other.accept_errors,
             unanswered: self.unanswered + other.unanswered,
             faulted: self.faulted + other.faulted,
+            refused: self.refused + other.refused,
+            turned_away: self.turned_away + other.turned_away,
         }
     }
 }
@@ -376,11 +391,11 @@ mod tests {
     #[test]
     fn the_account_balances_across_a_reset() {
         let stats = Arc::new(Stats::default());
-        let [first, second, third] = std::array::from_fn(|_| stats.begin());
+        let [first, second, third] = std::array::from_fn(|_| stats.begin(None));
         first.answered(StatusCode::OK);
         stats.reset();
         second.answered(StatusCode::SERVICE_UNAVAILABLE);
-        let mut fourth = stats.begin();
+        let mut fourth = stats.begin(None);
         fourth.suffers(faults::Kind::Delay);
         fourth.suffers(faults::Kind::Never);
         fourth.otherwise(Unanswered::Never);
