@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use report::assertion::Assertion;
 use serde::Deserialize;
 
 use crate::options::{LoadOptions, TargetOptions};
@@ -26,6 +27,9 @@ pub struct Scenario {
     /// How often.
     #[serde(default)]
     pub run: RunOptions,
+    /// What must hold of each run.
+    #[serde(default)]
+    pub assert: AssertOptions,
 }
 
 /// How a scenario is repeated.
@@ -34,6 +38,19 @@ pub struct Scenario {
 pub struct RunOptions {
     /// How many times, each with a fresh target and a document of its own.
     pub repeats: Option<NonZeroU32>,
+}
+
+/// What must hold of each run of a scenario.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssertOptions {
+    /// However long it is.
+    #[serde(default)]
+    pub always: Vec<Assertion>,
+    /// With the load and the target as the file has them, such as `timeouts == 12`. Not judged, and said so, where something
+    /// else was typed.
+    #[serde(default)]
+    pub as_written: Vec<Assertion>,
 }
 
 /// Why a scenario cannot be used.

@@ -15,10 +15,10 @@ use super::output;
 use super::record::{self, Recording, takes_stdout};
 use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
-use crate::plan::{Plan, Stop, Target, masked};
+use crate::plan::{Asserted, Plan, Stop, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context};
-use crate::scenario::{Scenario, is_folder_name};
+use crate::scenario::{AssertOptions, Scenario, is_folder_name};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     let RunCommand { scenarios, repeats, output: shown, strictness, record, results, machine, load, target } =
@@ -30,6 +30,7 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     let mut plans = Vec::new();
     for path in &scenarios {
         let (plan, times) = resolve(path, target.clone(), load.clone())?;
+        let plan = plan.asserting(strictness.assertions.iter().cloned());
         plans.extend(std::iter::repeat_n(plan, repeats.unwrap_or(times) as usize));
     }
     record::check(&shown, &record, plans.len())?;
@@ -77,10 +78,17 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
 pub(super) fn resolve(path: &Path, target: TargetOptions, load: LoadOptions) -> anyhow::Result<(Plan, u32)> {
     let scenario = Scenario::read(path)?;
     let repeats = scenario.run.repeats.map_or(1, std::num::NonZeroU32::get);
-    let load = load.over(scenario.load);
+    let load = load.over(scenario.load.clone());
+    let is_as_written = load == scenario.load && target == TargetOptions::default();
     let target = target.over(scenario.target);
     let plan = Plan::of_scenario(&scenario.name, target, load, surroundings())
         .with_context(|| format!("{}", path.display()))?;
+    let AssertOptions { always, as_written } = scenario.assert;
+    let mut plan = plan.asserting(always);
+    plan.assertions.extend(as_written.into_iter().map(|assertion| Asserted {
+        assertion,
+        skipped: (!is_as_written).then_some("it is for the load and the target as the file has them"),
+    }));
     Ok((plan, repeats))
 }
 

@@ -38,6 +38,10 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
         for (key, value) in plan.pairs() {
             let _ = writeln!(text, "{key} = {value}");
         }
+        for asserted in &plan.assertions {
+            let skipped = asserted.skipped.map(|why| format!(" (not judged: {why})")).unwrap_or_default();
+            let _ = writeln!(text, "assert {}{skipped}", asserted.assertion);
+        }
     }
     output::show(&text)?;
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
-use supervise::child::PARENT_PID;
+use supervise::child::INSTANCE;
 
 use super::{Program, ServeError, guard, listener, logger, serving, stopped, variable};
 use crate::accept::{Notice, Notices, Service};
@@ -17,9 +17,6 @@ use crate::log::{Event, Level, Log};
 use crate::phase::{Phase, Phases};
 use crate::stats::Stats;
 use crate::store::Store;
-
-/// What the parent of several instances calls this one.
-const INSTANCE: &str = "SUPERVISE_INSTANCE";
 
 /// What this process is from its first moment on.
 #[derive(Debug)]
@@ -69,7 +66,7 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     let mut signals = Signals::catch()?;
     let Listeners { http, admin: operator } = listeners(config)?;
     let endpoints = http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
-    let operator_at = operator.as_ref().map(Listener::endpoint).transpose()?;
+    let operator_at = operator.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
     let sockets = http.iter().zip(&endpoints).map(|(listener, at)| Socket::new(at.to_string(), listener));
     let admin = Arc::new(Admin {
         instance: instance.name.clone(),
@@ -91,9 +88,9 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     let store = opened.map_err(std::io::Error::other)??;
     // Nobody else sets it.
     let _ = admin.store.set(store.clone());
-    if variable(PARENT_PID).is_none() {
+    if variable(INSTANCE).is_none() {
         // Of several, the parent says it.
-        instance.log.say(Level::Info, serving(config, &endpoints, operator_at.as_ref()));
+        instance.log.say(Level::Info, serving(config, &endpoints, &operator_at));
     }
     let router = app(application(config, instance, &store, &admin));
     let mut service = Service::new(router, &config.connections, &config.http, Arc::clone(&instance.stats));

@@ -68,8 +68,17 @@ pub struct ServeArgs {
 }
 
 /// Settings that belong to one run and not to what is measured: where it listens, where files lie.
-pub const OF_A_RUN: [&str; 7] =
-    ["listen", "instances", "instance", "admin", "database", "print-config", "inspect"];
+pub const OF_A_RUN: [&str; 9] = [
+    "listen",
+    "reuse-port",
+    "unix-mode",
+    "instances",
+    "instance",
+    "admin",
+    "database",
+    "print-config",
+    "inspect",
+];
 
 impl ServeArgs {
     /// What the words of a command line say, whatever the environment says.

@@ -67,7 +67,7 @@ impl Server {
         output.read_line(&mut line).unwrap();
         let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
         let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let admin = event["admin"].as_str().map(ToOwned::to_owned);
+        let admin = event["admin"][0].as_str().map(ToOwned::to_owned);
         // Events are objects, and sentences where that is asked for.
         let sentence = event["message"].as_str().unwrap_or(&line);
         let places = sentence.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());

@@ -19,6 +19,7 @@ mod logs;
 mod prometheus;
 #[cfg(test)]
 mod refusals;
+mod rolling;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
