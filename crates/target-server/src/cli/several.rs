@@ -11,14 +11,18 @@ use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpe
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, guard, json, listener, say, serving};
+use super::{Program, ServeError, guard, listener, logger, serving, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
+use crate::log::Level;
 use crate::store;
 
 /// Name of the sockets that take requests.
 const HTTP: &str = "http";
+
+/// Name of the socket of each instance that takes an operator's.
+const ADMIN: &str = "admin";
 
 /// How long all instances may take to be ready: opening a database that others are recovering takes a while.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +46,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
     }
+    let log = logger(config, None)?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR2])?;
     let cancel = Arc::new(AtomicBool::new(false));
     let handlers = [SIGTERM, SIGINT].map(|signal| signal_hook::flag::register(signal, Arc::clone(&cancel)));
@@ -49,7 +54,9 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         handler?;
     }
     let group = supervise::start(&spec(config, program, cancel))?;
-    say(&serving(config, &endpoints(&group)));
+    let operator = (1..=config.listen.instances.get()).filter_map(|number| group.address_of(ADMIN, number));
+    let operator: Vec<Endpoint> = operator.map(endpoint).collect();
+    log.say(Level::Info, serving(config, &endpoints(&group), &operator));
     tell(&NotifyState::Ready);
     let tally = Tally::new(config.listen.instances);
     let mut parent = Parent { group, program, tally, forward: Forward::start(program)? };
@@ -61,21 +68,19 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let tally = parent.tally;
     // What the instances printed comes before what they did.
     parent.forward.finish();
-    say(&json(&tally.totals()));
+    log.finish(stopped(&tally.totals()));
     Ok(tally.is_clean())
 }
 
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let socket = |endpoint: &Endpoint| {
-        let at = match endpoint {
-            Endpoint::Tcp(address) => Address::Tcp(*address),
-            Endpoint::Unix(path) => Address::Unix(path.clone()),
-        };
-        let mut socket = SocketSpec::together(HTTP, at);
+    let requests = config.listen.endpoints.iter().map(|at| SocketSpec::together(HTTP, address(at)));
+    // Each instance by itself: it knows only what it did.
+    let operator = config.admin.endpoint.iter().map(|at| SocketSpec::apart(ADMIN, address(at)));
+    let with_mode = |mut socket: SocketSpec| {
         socket.mode = config.listen.sockets.unix_mode.0;
         socket
     };
-    let mut spec = Spec::new(&program.path, config.listen.endpoints.iter().map(socket).collect());
+    let mut spec = Spec::new(&program.path, requests.chain(operator).map(with_mode).collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
@@ -90,11 +95,21 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
 }
 
 fn endpoints(group: &Group) -> Vec<Endpoint> {
-    let endpoint = |address| match address {
+    group.addresses(HTTP, 1).into_iter().map(endpoint).collect()
+}
+
+fn endpoint(address: Address) -> Endpoint {
+    match address {
         Address::Tcp(address) => Endpoint::Tcp(address),
         Address::Unix(path) => Endpoint::Unix(path),
-    };
-    group.addresses(HTTP, 1).into_iter().map(endpoint).collect()
+    }
+}
+
+fn address(endpoint: &Endpoint) -> Address {
+    match endpoint {
+        Endpoint::Tcp(address) => Address::Tcp(*address),
+        Endpoint::Unix(path) => Address::Unix(path.clone()),
+    }
 }
 
 /// Who looks after the instances.
