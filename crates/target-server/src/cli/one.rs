@@ -64,6 +64,10 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     // Before anything listens, so that no signal finds us unprepared.
     let mut signals = Signals::catch()?;
+    if variable(INSTANCE).is_some() {
+        // It is passed on by the parent, whose terminal is none of ours.
+        lifecycle::outlive_hangups(&instance.log)?;
+    }
     let Listeners { http, admin: operator } = listeners(config)?;
     let endpoints = http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
     let operator_at = operator.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 use tempfile::TempDir;
 
@@ -122,6 +123,20 @@ impl Server {
     /// The lines of stdout, all of them once it has ended.
     pub(crate) fn printed(&self) -> Vec<String> {
         self.printed.clone()
+    }
+
+    /// The next line of stdout, once it is there.
+    pub(crate) fn next_line(&mut self) -> String {
+        let output = self.output.as_mut().unwrap();
+        if output.buffer().is_empty() {
+            let mut news = [PollFd::new(output.get_ref(), PollFlags::IN)];
+            let patience = Timespec::try_from(PATIENCE).unwrap();
+            assert_eq!(poll(&mut news, Some(&patience)), Ok(1), "waited in vain for a line");
+        }
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        self.printed.push(line.trim_end().to_owned());
+        line
     }
 
     /// Reads nothing of what it prints any more: its stdout is closed at our end.
