@@ -124,6 +124,30 @@ impl Server {
         self.printed.clone()
     }
 
+    /// Reads what it prints until a line contains this.
+    pub(crate) fn read_until(&mut self, words: &'static str) -> String {
+        let mut output = self.output.take().unwrap();
+        let (found, line) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = std::iter::from_fn(|| {
+                let mut line = String::new();
+                (output.read_line(&mut line).unwrap() > 0).then_some(line)
+            });
+            let mut read = Vec::new();
+            for line in lines {
+                read.push(line.trim_end().to_owned());
+                if line.contains(words) {
+                    break;
+                }
+            }
+            let _ = found.send((read, output));
+        });
+        let (read, output) = line.recv_timeout(PATIENCE).expect(words);
+        self.output = Some(output);
+        self.printed.extend(read);
+        self.printed.last().filter(|line| line.contains(words)).expect(words).clone()
+    }
+
     /// Reads nothing of what it prints any more: its stdout is closed at our end.
     pub(crate) fn stop_reading(&mut self) {
         self.output = None;
