@@ -57,6 +57,18 @@ impl Interrupt {
         self.signal.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// Does nothing for this long, or until a signal comes: then it returns `false`.
+    pub fn sleep(&self, pause: Duration) -> bool {
+        /// A signal goes unnoticed at most this long.
+        const STEP: Duration = Duration::from_millis(50);
+        let mut left = pause;
+        while self.signal().is_none() && !left.is_zero() {
+            std::thread::sleep(left.min(STEP));
+            left = left.saturating_sub(STEP);
+        }
+        self.signal().is_none()
+    }
+
     /// The first signal that came.
     pub fn signal(&self) -> Option<Signal> {
         match self.signal.load(Ordering::Relaxed) {

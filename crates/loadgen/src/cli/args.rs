@@ -12,6 +12,8 @@ use report::histogram::Percentile;
 
 use super::words::{Percentiles, Tag};
 use crate::options::{LoadOptions, TargetOptions};
+use crate::quantity::Span;
+use crate::scenario::Order;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -200,6 +202,14 @@ pub(super) struct RunCommand {
     /// How often each scenario is run, each time with a fresh target [default: as the scenario says, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) repeats: Option<u32>,
+
+    /// In which order several are run [default: interleaved]
+    #[arg(long, value_enum, value_name = "ORDER")]
+    pub(super) order: Option<Order>,
+
+    /// Pause before each run but the first, so that what the last one left behind is over
+    #[arg(long, value_name = "TIME")]
+    pub(super) cooldown: Option<Span>,
 
     #[command(flatten)]
     pub(super) output: OutputOptions,

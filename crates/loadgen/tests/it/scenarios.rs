@@ -291,3 +291,40 @@ fn assertions_are_judged_told_and_decide_the_exit_code() {
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("did you mean `timeouts`?"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_matrix_runs_every_combination_as_often_as_asked() {
+    let place = Place::new();
+    place.file(
+        "m.toml",
+        "[target]\nstore = \"none\"\n[load]\nrequests = 20\nconnections = 1\n[run]\nrepeats = 2\n\
+         [matrix]\n\"target.instances\" = [1, 2]\n\"load.connections\" = [1, 2]\n",
+    );
+    let plans = place.run(&["plan", "m.toml"]);
+    assert_eq!(plans.stdout.matches("\ntarget.instances = ").count(), 4, "{plans:?}");
+    assert!(plans.stdout.contains("; target.instances = 2, load.connections = 1)\n"), "{}", plans.stdout);
+    let ended = place.run(&["run", "m.toml", "--results", "results", "--cooldown", "10ms"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains(
+        "2/8 m: 20 requests, 2 connections, 1 instance; target.instances = 1, load.connections = 2\n"
+    ));
+    assert!(ended.stderr.contains("5/8 m: 20 requests, 1 connection, 1 instance;"), "{}", ended.stderr);
+    let mut runs: Vec<_> = place
+        .documents()
+        .into_iter()
+        .map(|run| (run.config["target.instances"].clone(), run.config["load.connections"].clone()))
+        .collect();
+    runs.sort();
+    let each = [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")];
+    let twice: Vec<_> = each
+        .iter()
+        .flat_map(|(i, c)| [((*i).to_owned(), (*c).to_owned()), ((*i).to_owned(), (*c).to_owned())])
+        .collect();
+    assert_eq!(runs, twice);
+    let sequential = place.run(&["run", "m.toml", "--results", "results", "--order", "sequential"]);
+    assert!(
+        sequential.stderr.contains("2/8 m: 20 requests, 1 connection, 1 instance;"),
+        "{}",
+        sequential.stderr
+    );
+}

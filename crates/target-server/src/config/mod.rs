@@ -280,11 +280,16 @@ mod tests {
 
     #[test]
     fn an_instance_means_what_its_parent_means() {
-        for profile in ["plain", "waitress", "fast"] {
-            for line in EVERYTHING {
-                let words = line.split(' ').chain(["--profile", profile]);
-                let Ok(meant) = resolve(words) else { continue };
-                assert_eq!(resolve(meant.for_one_instance()).as_ref(), Ok(&meant), "{line}");
+        for line in EVERYTHING {
+            // Some lines have no meaning with the store of some profile.
+            let all = ["plain", "waitress", "fast"];
+            let meanings = all.map(|profile| resolve(line.split(' ').chain(["--profile", profile])).ok());
+            assert!(meanings.iter().any(Option::is_some), "{line}");
+            for mut meant in meanings.into_iter().flatten() {
+                let instance = resolve(meant.for_one_instance());
+                // It is given its socket.
+                meant.admin.endpoint = None;
+                assert_eq!(instance, Ok(meant), "{line}");
             }
         }
     }

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::helper::{Client, Server, runs, until};
+use crate::helper::{Answer, Client, Server, runs, until};
 
 /// Asks for an answer on a connection of its own.
 const ONCE: &str = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nload";
+
+/// Asks on a connection that may carry more.
+const MORE: &str = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nload";
 
 /// What clients saw.
 #[derive(Debug, Default)]
@@ -14,17 +17,27 @@ struct Seen {
     lost: AtomicU64,
 }
 
-/// Keeps clients busy that connect for every request, while `meanwhile` happens.
-fn under_load(server: &Server, meanwhile: impl FnOnce(&Seen)) -> Seen {
+/// Keeps clients busy that send `request` again and again, each on the connection it has until an answer says that this is
+/// closed, while `meanwhile` happens.
+fn under_load(server: &Server, request: &str, meanwhile: impl FnOnce(&Seen)) -> Seen {
     let (seen, stop) = (Seen::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    let answer = Client::connect(server.address).try_ask(ONCE);
-                    let whole = answer.is_some_and(|answer| (answer.status, &*answer.body) == (200, "load"));
-                    let counter = if whole { &seen.answered } else { &seen.lost };
-                    counter.fetch_add(1, Ordering::Relaxed);
+                    let mut client = Client::connect(server.address);
+                    while !stop.load(Ordering::Relaxed) {
+                        let answer = client.try_ask(request);
+                        let whole = |answer: &Answer| (answer.status, &*answer.body) == (200, "load");
+                        let counter =
+                            if answer.as_ref().is_some_and(whole) { &seen.answered } else { &seen.lost };
+                        counter.fetch_add(1, Ordering::Relaxed);
+                        let closed =
+                            |answer: Answer| answer.headers.iter().any(|line| line == "connection: close");
+                        if answer.is_none_or(closed) {
+                            break;
+                        }
+                    }
                 }
             });
         }
@@ -48,11 +61,11 @@ fn said(server: &Server, words: &str) {
     until(words, || server.stderr().contains(words).then_some(()));
 }
 
-#[test]
-fn no_request_is_lost_while_every_instance_is_replaced() {
+/// Replaces all instances while clients send `request`.
+fn roll(request: &str) {
     let mut server = Server::start(&["--instances", "4"]);
     let old = server.children();
-    let seen = under_load(&server, |seen| {
+    let seen = under_load(&server, request, |seen| {
         server.signal("USR2");
         said(&server, "rolling restart: done");
         let so_far = seen.answered.load(Ordering::Relaxed);
@@ -70,6 +83,16 @@ fn no_request_is_lost_while_every_instance_is_replaced() {
     assert_eq!((&ended.counts["answered"], &ended.counts["rows"]), (&answered.into(), &answered.into()));
     assert_eq!((&ended.counts["processes"], &ended.counts["untold"]), (&8.into(), &0.into()));
     assert_eq!(server.rows(), answered);
+}
+
+#[test]
+fn no_request_on_a_connection_of_its_own_is_lost() {
+    roll(ONCE);
+}
+
+#[test]
+fn no_request_on_a_kept_connection_is_lost() {
+    roll(MORE);
 }
 
 #[test]
