@@ -67,7 +67,7 @@ impl Server {
         output.read_line(&mut line).unwrap();
         let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
         let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let admin = event["admin"].as_str().map(ToOwned::to_owned);
+        let admin = event["admin"][0].as_str().map(ToOwned::to_owned);
         // Events are objects, and sentences where that is asked for.
         let sentence = event["message"].as_str().unwrap_or(&line);
         let places = sentence.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
@@ -122,6 +122,30 @@ impl Server {
     /// The lines of stdout, all of them once it has ended.
     pub(crate) fn printed(&self) -> Vec<String> {
         self.printed.clone()
+    }
+
+    /// Reads what it prints until a line contains this.
+    pub(crate) fn read_until(&mut self, words: &'static str) -> String {
+        let mut output = self.output.take().unwrap();
+        let (found, line) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = std::iter::from_fn(|| {
+                let mut line = String::new();
+                (output.read_line(&mut line).unwrap() > 0).then_some(line)
+            });
+            let mut read = Vec::new();
+            for line in lines {
+                read.push(line.trim_end().to_owned());
+                if line.contains(words) {
+                    break;
+                }
+            }
+            let _ = found.send((read, output));
+        });
+        let (read, output) = line.recv_timeout(PATIENCE).expect(words);
+        self.output = Some(output);
+        self.printed.extend(read);
+        self.printed.last().filter(|line| line.contains(words)).expect(words).clone()
     }
 
     /// Reads nothing of what it prints any more: its stdout is closed at our end.
