@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::accept::{Service, serve};
 use crate::config::life::Life;
 use crate::listener::Listener;
-use crate::log::{Event, Level, Log};
+use crate::log::{Event, Level};
 use crate::phase::Phase;
 use crate::store::Store;
 
@@ -50,22 +50,6 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-/// Lets SIGHUP end nothing from now on, and says why nothing else happens: who sends it mostly wants settings to be read
-/// again. To be called inside a runtime.
-///
-/// # Errors
-/// When the kernel refuses.
-pub fn outlive_hangups(log: &Arc<Log>) -> io::Result<()> {
-    let (mut hangups, log) = (signal(SignalKind::hangup())?, Arc::clone(log));
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            let sentence = "SIGHUP changes nothing: settings are those of the start";
-            log.tell(Level::Info, Event::new("hangup", sentence));
-        }
-    });
-    Ok(())
 }
 
 /// Serves until the first signal, then drains: stops accepting, finishes what is in flight, lets the store commit what

@@ -1,6 +1,5 @@
 //! Several servers on one port: processes that run this program again, looked after by this one.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -61,9 +60,8 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     tell(&NotifyState::Ready);
     let tally = Tally::new(config.listen.instances);
     let forward = Forward::start(program)?;
-    let on_terminal = io::stdin().is_terminal() || io::stderr().is_terminal();
     let for_machines = (config.admin.log_format == Format::Json).then_some(&log);
-    let mut parent = Parent { group, program, log: for_machines, tally, forward, on_terminal };
+    let mut parent = Parent { group, program, log: for_machines, tally, forward };
     while !parent.hear(&mut signals) {
         parent.wait();
     }
@@ -124,8 +122,6 @@ struct Parent<'a> {
     log: Option<&'a Log>,
     tally: Tally,
     forward: Forward,
-    /// Whether SIGHUP means that the terminal has gone from which it was started.
-    on_terminal: bool,
 }
 
 impl Parent<'_> {
@@ -134,13 +130,12 @@ impl Parent<'_> {
         let mut stop = false;
         for signal in signals.pending() {
             match signal {
-                SIGHUP if !self.on_terminal => self.group.signal(Signal::HUP),
+                SIGHUP => self.group.signal(Signal::HUP),
                 SIGUSR2 => {
                     if let Err(refusal) = self.group.roll() {
                         self.program.complain(&refusal.to_string());
                     }
                 }
-                // SIGHUP included when it comes from a terminal that has gone.
                 _ => stop = true,
             }
         }

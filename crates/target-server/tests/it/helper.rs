@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 use tempfile::TempDir;
 
@@ -125,18 +124,28 @@ impl Server {
         self.printed.clone()
     }
 
-    /// The next line of stdout, once it is there.
-    pub(crate) fn next_line(&mut self) -> String {
-        let output = self.output.as_mut().unwrap();
-        if output.buffer().is_empty() {
-            let mut news = [PollFd::new(output.get_ref(), PollFlags::IN)];
-            let patience = Timespec::try_from(PATIENCE).unwrap();
-            assert_eq!(poll(&mut news, Some(&patience)), Ok(1), "waited in vain for a line");
-        }
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        self.printed.push(line.trim_end().to_owned());
-        line
+    /// Reads what it prints until a line contains this.
+    pub(crate) fn read_until(&mut self, words: &'static str) -> String {
+        let mut output = self.output.take().unwrap();
+        let (found, line) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = std::iter::from_fn(|| {
+                let mut line = String::new();
+                (output.read_line(&mut line).unwrap() > 0).then_some(line)
+            });
+            let mut read = Vec::new();
+            for line in lines {
+                read.push(line.trim_end().to_owned());
+                if line.contains(words) {
+                    break;
+                }
+            }
+            let _ = found.send((read, output));
+        });
+        let (read, output) = line.recv_timeout(PATIENCE).expect(words);
+        self.output = Some(output);
+        self.printed.extend(read);
+        self.printed.last().filter(|line| line.contains(words)).expect(words).clone()
     }
 
     /// Reads nothing of what it prints any more: its stdout is closed at our end.
