@@ -2,6 +2,8 @@
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod instances;
@@ -13,5 +15,7 @@ mod listening;
 mod refusals;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod timeouts;
 #[cfg(test)]
 mod wire;
