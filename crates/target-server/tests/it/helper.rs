@@ -274,6 +274,48 @@ impl Client {
         String::from_utf8(bytes).unwrap()
     }
 
+    /// Everything until the server closes.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut text = String::new();
+        self.stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// The length of the next answer's body, read in pieces of at most `piece` bytes with a pause before each.
+    pub(crate) fn slowly(&mut self, pause: Duration, piece: usize) -> usize {
+        let mut length = 0;
+        loop {
+            let line = self.line().unwrap().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            length = line.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
+        }
+        let mut read = 0;
+        let mut bytes = vec![0; piece];
+        while read < length {
+            std::thread::sleep(pause);
+            match self.stream.read(&mut bytes).unwrap() {
+                0 => break,
+                n => read += n,
+            }
+        }
+        read
+    }
+
+    /// Whether something has come within `time`, or the connection has ended.
+    pub(crate) fn hears(&mut self, time: Duration) -> bool {
+        self.stream.get_ref().set_read_timeout(Some(time)).unwrap();
+        let outcome = self.stream.fill_buf().map(<[u8]>::len);
+        self.stream.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        !outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Sends what the server may not take any more.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.get_mut().write_all(bytes).is_ok()
+    }
+
     /// Whether the server has closed, with nothing left to read.
     pub(crate) fn at_end(&mut self) -> bool {
         matches!(self.stream.read(&mut [0]), Ok(0))
