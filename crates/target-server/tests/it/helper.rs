@@ -34,9 +34,13 @@ pub(crate) struct Ended {
 impl Server {
     /// Starts a server on a free port and waits for its line.
     pub(crate) fn start(flags: &[&str]) -> Self {
+        Self::start_by(Command::new(PROGRAM), flags)
+    }
+
+    /// Starts a server by a command that runs the program in the end, with the words that follow.
+    pub(crate) fn start_by(mut command: Command, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("requests.db");
-        let mut command = Command::new(PROGRAM);
         command.args(["--listen", "127.0.0.1:0"]).args(flags);
         if !flags.contains(&"none") {
             command.arg("--database").arg(&database);
@@ -153,9 +157,14 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::try_connect(address).expect("a connection")
+    }
+
+    /// `None` when nobody listens.
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: BufReader::new(stream) }
+        Some(Self { stream: BufReader::new(stream) })
     }
 
     pub(crate) fn send(&mut self, bytes: &str) {

@@ -12,4 +12,6 @@ mod refusals;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod wire;
