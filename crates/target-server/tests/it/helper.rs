@@ -43,7 +43,11 @@ pub(crate) struct Ended {
 impl Server {
     /// Starts a server on a free port and waits for its line.
     pub(crate) fn start(flags: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
+        Self::start_by(Command::new(PROGRAM), flags)
+    }
+
+    /// Starts a server by a command that runs the program in the end, with the words that follow.
+    pub(crate) fn start_by(mut command: Command, flags: &[&str]) -> Self {
         command.args(["--listen", "127.0.0.1:0"]).args(flags);
         Self::launch(tempfile::tempdir().unwrap(), &mut command)
     }
@@ -210,7 +214,12 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        Self::new(TcpStream::connect(address).unwrap())
+        Self::try_connect(address).expect("a connection")
+    }
+
+    /// `None` when nobody listens.
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
+        Some(Self::new(TcpStream::connect(address).ok()?))
     }
 
     /// Through the unix socket at `path`.
