@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::answers::{CheckExample, CheckRecord, HeaderValues, Named, Warmup};
+pub use self::answers::{AssertionRecord, CheckExample, CheckRecord, HeaderValues, Named, Warmup};
 pub use self::target::{Instance, Told, ToldTime, Verification};
 use crate::histogram::Distribution;
 
@@ -127,6 +127,9 @@ pub struct Run {
     /// What was checked of the answers. Absent when nothing was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckRecord>,
+    /// What was asserted of it. Absent when nothing was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assertions: Vec<AssertionRecord>,
     /// Answers by the value of a header field. Absent when nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_values: Option<HeaderValues>,

@@ -86,7 +86,7 @@ impl fmt::Display for Exit {
         write!(f, "instance {instance} (process {pid}) ")?;
         match self.reason {
             Reason::Itself | Reason::Asked => write!(f, "ended with {status}"),
-            Reason::Killed => f.write_str("had to be killed: it did not end in time"),
+            Reason::Killed => f.write_str("had to be killed: it had not ended by then"),
             Reason::Late => f.write_str("had to be killed: it was not ready in time"),
             Reason::Silent => f.write_str("had to be killed: its watchdog messages stayed away"),
         }

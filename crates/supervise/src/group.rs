@@ -79,10 +79,15 @@ impl Group {
 
     /// Where the socket `name` of instance `number` (from 1) listens.
     pub fn address_of(&self, name: &str, number: u16) -> Option<Address> {
-        self.slots
-            .iter()
-            .any(|slot| slot.number == number)
-            .then(|| self.workshop.places.address(name, number))?
+        self.addresses(name, number).into_iter().next()
+    }
+
+    /// Where all sockets `name` of instance `number` (from 1) listen, in the order of [`Spec::sockets`].
+    pub fn addresses(&self, name: &str, number: u16) -> Vec<Address> {
+        if self.slots.iter().all(|slot| slot.number != number) {
+            return Vec::new();
+        }
+        self.workshop.places.addresses(name, number)
     }
 
     /// The instances in the order of their numbers, ended ones included. In a rolling restart, a successor is among them as
@@ -193,7 +198,9 @@ impl Group {
             self.phase = Phase::Stopping(Deadline::after(self.workshop.spec.stop_timeout));
         }
         self.extra = self.roll.take().and_then(Roll::into_extra).or(self.extra.take());
-        self.slots.iter_mut().for_each(Slot::close);
+        self.slots.iter_mut().for_each(Slot::end);
+        // With our copies open the kernel would go on queueing connections that nobody accepts.
+        self.workshop.places.release();
     }
 
     /// Does what is to be done by now, without waiting.

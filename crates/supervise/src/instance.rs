@@ -84,9 +84,9 @@ impl Instance {
         let stderr = Output::create(&birth.files.with_extension("err"))?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SET_LISTEN_PID]).arg(&spec.program).args(&spec.args);
-        spec.env_remove.iter().for_each(|name| {
+        for name in &spec.env_remove {
             command.env_remove(name);
-        });
+        }
         command.envs(spec.env.iter().map(|(name, value)| (name, value)));
         command.env("LISTEN_FDS", birth.sockets.len().to_string()).env("LISTEN_FDNAMES", birth.names);
         command.env("NOTIFY_SOCKET", inbox.path());
@@ -234,9 +234,10 @@ impl Instance {
         }
     }
 
-    /// Asks the process to end. Only the process itself: how to end its helpers is its own business.
+    /// Asks the process to end, once: many servers take a second request as leave to drop what they are doing. Only the
+    /// process itself: how to end its helpers is its own business.
     pub(crate) fn ask(&mut self) {
-        if self.running() {
+        if self.running() && self.reason == Reason::Itself {
             self.reason = Reason::Asked;
             self.silent = None;
             self.send(Signal::TERM);

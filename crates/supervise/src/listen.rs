@@ -54,10 +54,10 @@ impl Places {
         names.join(":")
     }
 
-    /// Where the socket `name` of instance `number` listens.
-    pub(crate) fn address(&self, name: &str, number: u16) -> Option<Address> {
-        let place = self.places.iter().find(|place| place.spec.name == name)?;
-        Some(place.sites.get(place.site_of(number))?.address())
+    /// Where the sockets `name` of instance `number` listen.
+    pub(crate) fn addresses(&self, name: &str, number: u16) -> Vec<Address> {
+        let named = self.places.iter().filter(|place| place.spec.name == name);
+        named.map(|place| place.sites[place.site_of(number)].address()).collect()
     }
 
     /// Listening sockets for one instance, in the order of [`Places::names`].

@@ -60,9 +60,11 @@ impl Output {
     /// waiting.
     pub(crate) fn lines(&mut self, room: usize) -> (Vec<String>, u64) {
         let length = self.length();
-        let lost = length.saturating_sub(self.read).saturating_sub(UNREAD_BYTES);
+        let mut lost = length.saturating_sub(self.read).saturating_sub(UNREAD_BYTES);
         if lost > 0 {
             self.read += lost;
+            // Its end is among what is left out.
+            lost += self.begun.len() as u64;
             self.begun.clear();
         }
         let wanted = (length - self.read).min(READ_BYTES).min(room as u64);

@@ -96,7 +96,13 @@ impl Slot {
         [self.due, self.awaited, self.current.silent_from()].into_iter().flatten()
     }
 
-    /// Nothing is started or awaited here any more: everything ends, or a rolling restart takes over.
+    /// Everything ends: nothing is started here any more, and nobody listens but the process.
+    pub(crate) fn end(&mut self) {
+        self.close();
+        self.kept = None;
+    }
+
+    /// Nothing is started or awaited here: a rolling restart takes over.
     pub(crate) fn close(&mut self) {
         (self.due, self.awaited) = (None, None);
     }

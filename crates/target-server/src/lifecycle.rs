@@ -1,7 +1,6 @@
 //! How does it live and die?
 
 use std::io;
-use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
@@ -9,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::accept::{Service, serve};
+use crate::config::life::Life;
 use crate::listener::Listener;
 use crate::store::Store;
 
@@ -50,19 +50,20 @@ impl Signals {
 }
 
 /// Serves until the first signal, then drains: stops accepting, finishes what is in flight, lets the store commit what
-/// it has. A second signal or the end of `drain_timeout` cuts the drain short.
+/// it has. A second signal or the end of [`Life::drain_timeout`] cuts the drain short.
 pub async fn live(
     listeners: Vec<Listener>,
     service: Service,
     store: &Store,
     signals: &mut Signals,
-    drain_timeout: Duration,
+    life: &Life,
 ) -> End {
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve(listeners, service, async {
+    let told = async {
         // A dropped sender means the same.
         let _ = stopped.await;
-    });
+    };
+    let serving = serve(listeners, service, told, life.drain_idle);
     tokio::pin!(serving);
     tell(&NotifyState::Ready);
     tokio::select! {
@@ -82,7 +83,7 @@ pub async fn live(
         biased;
         () = drained => End::Drained,
         () = signals.next() => End::Impatient,
-        () = tokio::time::sleep(drain_timeout) => End::TooSlow,
+        () = tokio::time::sleep(life.drain_timeout) => End::TooSlow,
     }
 }
 

@@ -12,6 +12,39 @@ pub struct Stats {
     rows: AtomicU64,
     errors: AtomicU64,
     accept_errors: AtomicU64,
+    closed: [AtomicU64; Closed::ALL.len()],
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// One of both sides was done with it.
+    Done,
+    /// No further request came in time.
+    IdleTimeout,
+    /// A request's head was not complete in time.
+    HeaderTimeout,
+    /// What came was no request, or too large a one.
+    Refused,
+    /// There were too many already.
+    Limit,
+    /// A fault ended it.
+    Fault,
+    /// It broke, or the client left in the middle.
+    Error,
+}
+
+impl Closed {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Self; 7] = [
+        Self::Done,
+        Self::IdleTimeout,
+        Self::HeaderTimeout,
+        Self::Refused,
+        Self::Limit,
+        Self::Fault,
+        Self::Error,
+    ];
 }
 
 /// What an instance did from start to end. Printed as the last line of its output.
@@ -28,6 +61,12 @@ pub struct Counts {
     /// Connections that could not be accepted at the first attempt, mostly for want of file descriptors.
     #[serde(default)]
     pub accept_errors: u64,
+    /// Connections on which something came that is no request, or too large a head (400, 414, 431).
+    #[serde(default)]
+    pub refused: u64,
+    /// Connections that were turned away beyond the limit.
+    #[serde(default)]
+    pub turned_away: u64,
 }
 
 impl Stats {
@@ -51,6 +90,11 @@ impl Stats {
         self.accept_errors.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A connection has ended.
+    pub(crate) fn closed(&self, why: Closed) {
+        self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The counters as they are now.
     pub fn counts(&self) -> Counts {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -60,6 +104,8 @@ impl Stats {
             rows: load(&self.rows),
             errors: load(&self.errors),
             accept_errors: load(&self.accept_errors),
+            refused: load(&self.closed[Closed::Refused as usize]),
+            turned_away: load(&self.closed[Closed::Limit as usize]),
         }
     }
 }
@@ -74,6 +120,8 @@ impl std::ops::Add for Counts {
             rows: self.rows + other.rows,
             errors: self.errors + other.errors,
             accept_errors: self.accept_errors + other.accept_errors,
+            refused: self.refused + other.refused,
+            turned_away: self.turned_away + other.turned_away,
         }
     }
 }

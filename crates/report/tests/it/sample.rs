@@ -117,6 +117,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         warmup: None,
         requests: Vec::new(),
         checks: Vec::new(),
+        assertions: Vec::new(),
         header_values: None,
         negotiated: None,
         same_machine: None,

@@ -137,8 +137,12 @@ fn nothing_is_restarted_unasked_nor_while_everything_ends() {
     assert_eq!(next_end(&mut group), (1, Next::Nothing));
 
     let mut group = start(&answerer(2)).unwrap();
+    let address = address(&group);
     group.terminate();
     assert_eq!(group.roll(), Err(RollError::Stopping));
+    // Nobody has been buried yet, and no copy of a socket is left in the group.
+    until("nobody listens any more", || TcpStream::connect(address).err());
+    assert_eq!(group.running(), 2);
     let ends = [next_end_of_each(&mut group)].concat();
     assert_eq!(ends, [(1, Next::Nothing), (2, Next::Nothing)]);
     assert!(group.wait(Duration::from_secs(3600)).is_empty(), "nothing runs, nothing is waited for");

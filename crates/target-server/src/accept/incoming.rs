@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::listener::{Listener, Peer, Stream};
@@ -41,6 +41,23 @@ impl Incoming {
                     }
                 }
             }
+        }
+    }
+
+    /// What has come already, without waiting.
+    pub(super) fn queued(&mut self) -> Option<(Stream, Peer)> {
+        let mut context = Context::from_waker(Waker::noop());
+        match self.poll(&mut context) {
+            Poll::Ready(Ok(connection)) => {
+                self.stats.accepted();
+                Some(connection)
+            }
+            // One that failed is no reason to miss those behind it, but who knows how many more will fail.
+            Poll::Ready(Err(_)) => {
+                self.stats.accept_error();
+                None
+            }
+            Poll::Pending => None,
         }
     }
 

@@ -1,7 +1,9 @@
 //! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
 
+mod forward;
 mod one;
 mod several;
+mod tally;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

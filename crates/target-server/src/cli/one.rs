@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use supervise::child::INSTANCE;
+
 use super::{Program, ServeError, guard, json, listener, say, serving, variable};
-use crate::accept::{HEADER_TIMEOUT, Service};
+use crate::accept::{Notices, Service};
 use crate::app::{App, app};
 use crate::config::Config;
 use crate::lifecycle::{self, End, Signals};
@@ -18,7 +20,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let stats = Arc::new(Stats::default());
     // One thread takes, reads and answers; the database has its own. More cores are used by more instances.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(live(config, &stats))?;
+    let end = runtime.block_on(live(config, program, &stats))?;
     match end {
         End::Drained => {}
         End::TooSlow => {
@@ -35,7 +37,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     Ok(end == End::Drained)
 }
 
-async fn live(config: &Config, stats: &Arc<Stats>) -> Result<End, ServeError> {
+async fn live(config: &Config, program: &Program, stats: &Arc<Stats>) -> Result<End, ServeError> {
     // Before anything listens, so that no signal finds us unprepared.
     let mut signals = Signals::catch()?;
     let names = variable("LISTEN_FDNAMES");
@@ -43,14 +45,13 @@ async fn live(config: &Config, stats: &Arc<Stats>) -> Result<End, ServeError> {
     let endpoints = listeners.http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
     // Only then, so that a server that cannot listen leaves no database behind.
     let store = Store::open(&config.store, stats)?;
-    say(&serving(config, &endpoints));
+    if variable(INSTANCE).is_none() {
+        // Of several, the parent says it.
+        say(&serving(config, &endpoints));
+    }
     let router = app(App { store: store.clone(), stats: Arc::clone(stats), max_body: config.http.max_body });
-    let service = Service {
-        router,
-        max_connections: config.connections.max,
-        max_headers: config.http.max_headers.into(),
-        header_timeout: HEADER_TIMEOUT,
-        stats: Arc::clone(stats),
-    };
-    Ok(lifecycle::live(listeners.http, service, &store, &mut signals, config.life.drain_timeout).await)
+    let mut service = Service::new(router, &config.connections, &config.http, Arc::clone(stats));
+    let program = program.clone();
+    service.notices = Notices::new(move |notice| program.complain(&notice.to_string()));
+    Ok(lifecycle::live(listeners.http, service, &store, &mut signals, &config.life).await)
 }

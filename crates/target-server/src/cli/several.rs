@@ -1,22 +1,24 @@
-//! Several servers on one port: processes that run this program again.
+//! Several servers on one port: processes that run this program again, looked after by this one.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
-use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
+use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpec, Spec};
 
+use super::forward::Forward;
+use super::tally::{Tally, clean};
 use super::{Program, ServeError, guard, json, listener, say, serving};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
-use crate::stats::Counts;
 use crate::store;
+
+/// Name of the sockets that take requests.
+const HTTP: &str = "http";
 
 /// How long all instances may take to be ready: opening a database that others are recovering takes a while.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,22 +26,10 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much longer than its drain an instance may take to end before it is killed.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
-/// Name of the socket that is served.
-const HTTP: &str = "http";
-
-/// How long a signal may go unnoticed at worst. Mostly it cuts the wait short.
+/// How long a signal, or a line that an instance has printed, may go unnoticed at worst. Mostly it cuts the wait short.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// What all instances did together, and each of them in the order of their numbers.
-#[derive(Debug, Serialize)]
-struct Totals {
-    #[serde(flatten)]
-    together: Counts,
-    /// Absent (null) for an instance that ended without telling.
-    instances: Vec<Option<Counts>>,
-}
-
-/// Serves until told to stop; true when every instance lived until then and ended cleanly.
+/// Serves until told to stop; true when every process lived until it was asked to end, and ended cleanly.
 pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     raise_open_files();
@@ -52,41 +42,40 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
     }
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR2])?;
     let cancel = Arc::new(AtomicBool::new(false));
     let handlers = [SIGTERM, SIGINT].map(|signal| signal_hook::flag::register(signal, Arc::clone(&cancel)));
     for handler in handlers {
         handler?;
     }
-    let address = config.listen.shared()?;
-    let mut group = supervise::start(&spec(config, address, program, cancel))?;
-    // It listens on the one address that was typed, with the port that was really taken.
-    let address = group.address(HTTP).and_then(|address| address.tcp()).unwrap_or(address);
-    say(&serving(config, &[Endpoint::Tcp(address)]));
+    let group = supervise::start(&spec(config, program, cancel))?;
+    say(&serving(config, &endpoints(&group)));
     tell(&NotifyState::Ready);
-    let known = watch(&mut group, &mut signals, program);
+    let tally = Tally::new(config.listen.instances);
+    let mut parent = Parent { group, program, tally, forward: Forward::start(program)? };
+    while !parent.hear(&mut signals) {
+        parent.wait();
+    }
     tell(&NotifyState::Stopping);
-    group.terminate();
-    while group.running() > 0 {
-        if signals.pending().next().is_some() {
-            group.kill();
-        }
-        group.wait(LOOK_EVERY);
-    }
-    let ends = group.stop();
-    let asked = |exit: &&Exit| exit.reason != Reason::Itself;
-    ends.iter()
-        .filter(|exit| !known.contains(&exit.instance) && !clean(exit))
-        .for_each(|exit| report(exit, program));
-    if ends.iter().filter(asked).count() == 0 {
-        program.complain("all instances have ended by themselves");
-    }
-    say(&json(&totals(&ends)));
-    Ok(ends.iter().all(clean))
+    parent.stop(&mut signals);
+    let tally = parent.tally;
+    // What the instances printed comes before what they did.
+    parent.forward.finish();
+    say(&json(&tally.totals()));
+    Ok(tally.is_clean())
 }
 
-fn spec(config: &Config, address: SocketAddr, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mut spec = Spec::new(&program.path, vec![SocketSpec::together(HTTP, Address::Tcp(address))]);
+fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
+    let socket = |endpoint: &Endpoint| {
+        let at = match endpoint {
+            Endpoint::Tcp(address) => Address::Tcp(*address),
+            Endpoint::Unix(path) => Address::Unix(path.clone()),
+        };
+        let mut socket = SocketSpec::together(HTTP, at);
+        socket.mode = config.listen.sockets.unix_mode.0;
+        socket
+    };
+    let mut spec = Spec::new(&program.path, config.listen.endpoints.iter().map(socket).collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
@@ -94,45 +83,79 @@ fn spec(config: &Config, address: SocketAddr, program: &Program, cancel: Arc<Ato
     spec.backlog = config.listen.sockets.backlog;
     spec.ready_timeout = READY_TIMEOUT;
     spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
+    spec.restart = Restart::Always(Backoff::default());
+    spec.lines = true;
     spec.cancel = cancel;
     spec
 }
 
-/// Returns when a signal has come or no instance is left, with the numbers of those whose end was reported.
-fn watch(group: &mut Group, signals: &mut Signals, program: &Program) -> Vec<u16> {
-    let mut reported = Vec::new();
-    while group.running() > 0 && signals.pending().next().is_none() {
-        for event in group.wait(LOOK_EVERY) {
-            if let Event::Ended { exit, .. } = event {
-                report(&exit, program);
-                reported.push(exit.instance);
+fn endpoints(group: &Group) -> Vec<Endpoint> {
+    let endpoint = |address| match address {
+        Address::Tcp(address) => Endpoint::Tcp(address),
+        Address::Unix(path) => Endpoint::Unix(path),
+    };
+    group.addresses(HTTP, 1).into_iter().map(endpoint).collect()
+}
+
+/// Who looks after the instances.
+struct Parent<'a> {
+    group: Group,
+    program: &'a Program,
+    tally: Tally,
+    forward: Forward,
+}
+
+impl Parent<'_> {
+    /// Does what signals ask for; true when they ask to stop.
+    fn hear(&mut self, signals: &mut Signals) -> bool {
+        let mut stop = false;
+        for signal in signals.pending() {
+            match signal {
+                SIGHUP => self.group.signal(Signal::HUP),
+                SIGUSR2 => {
+                    if let Err(refusal) = self.group.roll() {
+                        self.program.complain(&refusal.to_string());
+                    }
+                }
+                _ => stop = true,
             }
         }
+        stop
     }
-    reported
-}
 
-/// Whether an instance lived until it was asked to end, and obeyed with everything answered.
-fn clean(exit: &Exit) -> bool {
-    exit.status == Status::Code(0) && exit.reason == Reason::Asked
-}
+    /// Looks after the instances until something has happened or it is time to look for signals.
+    fn wait(&mut self) {
+        for event in self.group.wait(LOOK_EVERY) {
+            self.note(&event);
+        }
+        self.forward.take(self.group.lines());
+    }
 
-fn report(exit: &Exit, program: &Program) {
-    let words = match exit.stderr.as_str() {
-        "" => String::new(),
-        words => format!("; it said:\n{words}"),
-    };
-    program.complain(&format!(
-        "instance {} (process {}) ended with {}{words}",
-        exit.instance, exit.pid, exit.status
-    ));
-}
+    fn note(&mut self, event: &Event) {
+        let mut sentence = event.to_string();
+        if let Event::Ended { exit, next } = event {
+            let told = self.tally.add(exit);
+            // An end that was wanted, and went well, is not worth a word.
+            if matches!(next, Next::Nothing | Next::Replaced) && (clean(exit) || !exit.was_ready) {
+                return;
+            }
+            if exit.was_ready && !told {
+                sentence.push_str("; what it did is missing from the totals");
+            }
+        }
+        self.program.complain(&sentence);
+    }
 
-fn totals(ends: &[Exit]) -> Totals {
-    let instances: Vec<Option<Counts>> = ends
-        .iter()
-        .map(|exit| exit.stdout.lines().last().and_then(|line| serde_json::from_str(line).ok()))
-        .collect();
-    let together = instances.iter().flatten().fold(Counts::default(), |sum, counts| sum + *counts);
-    Totals { together, instances }
+    /// Stops all instances; a second signal kills them.
+    fn stop(&mut self, signals: &mut Signals) {
+        self.group.terminate();
+        while self.group.running() > 0 {
+            self.wait();
+            if self.hear(signals) {
+                self.group.kill();
+            }
+        }
+        // Those that were killed just now.
+        self.wait();
+    }
 }

@@ -121,10 +121,10 @@ impl Config {
         Ok(Self {
             profile,
             listen: Listen::resolve(&args.listen)?,
-            connections: Connections::resolve(&args.connections, profile),
+            connections: Connections::resolve(&args.connections, profile)?,
             http: Http::resolve(&args.http, profile),
             store: Store::resolve(&args.store, profile)?,
-            life: Life::resolve(&args.life),
+            life: Life::resolve(&args.life)?,
         })
     }
 
@@ -233,8 +233,11 @@ mod tests {
     }
 
     /// Command lines that set every setting there is, each to something else than any profile has.
-    const EVERYTHING: [&str; 3] = [
-        "--max-connections 97 --backlog 5 --drain-timeout 250ms",
+    const EVERYTHING: [&str; 6] = [
+        "--max-connections 97 --overload reject --backlog 5 --drain-timeout 250ms --drain-idle 20ms",
+        "--header-timeout 7s --idle-timeout 8s --request-timeout 9s --keepalive-requests 3 --nodelay false",
+        "--max-body 1KiB --max-head 2KiB --max-headers 3 --title-case true --server x",
+        "--title-case false --server=",
         "--store pool --database x.db --threads 7 --synchronous full --busy-timeout 3m",
         "--store none",
     ];

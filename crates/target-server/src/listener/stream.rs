@@ -1,6 +1,7 @@
 //! One connection, TCP or unix.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,6 +25,18 @@ impl Stream {
         if let Self::Tcp(stream) = self {
             // A connection that refuses is as good as closed.
             let _ = stream.set_nodelay(nodelay);
+        }
+    }
+
+    /// How many bytes, one at most, could be read at this moment; 0 at the end. They stay unread.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when none has come; else what is wrong with the connection.
+    pub(crate) fn peek(&self) -> io::Result<usize> {
+        let mut byte = [MaybeUninit::uninit()];
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
+            Self::Unix(stream) => SockRef::from(stream).peek(&mut byte),
         }
     }
 

@@ -11,6 +11,7 @@ mod limits;
 mod listening;
 #[cfg(test)]
 mod refusals;
+mod rolling;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]

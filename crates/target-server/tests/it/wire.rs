@@ -23,7 +23,9 @@ fn requests_are_echoed_and_recorded() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(
         ended.counts,
-        serde_json::json!({"accepted": 1, "answered": 2, "rows": 2, "errors": 0, "accept_errors": 0})
+        serde_json::json!({
+            "accepted": 1, "answered": 2, "rows": 2, "errors": 0, "accept_errors": 0, "refused": 0, "turned_away": 0
+        })
     );
     assert_eq!(ended.stderr, "");
 }
