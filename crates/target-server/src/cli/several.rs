@@ -11,14 +11,18 @@ use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpe
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, guard, json, listener, say, serving};
+use super::{Program, ServeError, guard, listener, logger, serving, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
+use crate::log::Level;
 use crate::store;
 
 /// Name of the sockets that take requests.
 const HTTP: &str = "http";
+
+/// Name of the socket at which an operator asks one instance.
+const ADMIN: &str = "admin";
 
 /// How long all instances may take to be ready: opening a database that others are recovering takes a while.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +46,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
     }
+    let log = logger(config, None)?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR2])?;
     let cancel = Arc::new(AtomicBool::new(false));
     let handlers = [SIGTERM, SIGINT].map(|signal| signal_hook::flag::register(signal, Arc::clone(&cancel)));
@@ -49,7 +54,8 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         handler?;
     }
     let group = supervise::start(&spec(config, program, cancel))?;
-    say(&serving(config, &endpoints(&group)));
+    let admin = endpoints(&group, ADMIN).into_iter().next();
+    log.say(Level::Info, serving(config, &endpoints(&group, HTTP), admin.as_ref()));
     tell(&NotifyState::Ready);
     let tally = Tally::new(config.listen.instances);
     let mut parent = Parent { group, program, tally, forward: Forward::start(program)? };
@@ -61,21 +67,17 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let tally = parent.tally;
     // What the instances printed comes before what they did.
     parent.forward.finish();
-    say(&json(&tally.totals()));
+    log.finish(stopped(&tally.totals()));
     Ok(tally.is_clean())
 }
 
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let socket = |endpoint: &Endpoint| {
-        let at = match endpoint {
-            Endpoint::Tcp(address) => Address::Tcp(*address),
-            Endpoint::Unix(path) => Address::Unix(path.clone()),
-        };
-        let mut socket = SocketSpec::together(HTTP, at);
-        socket.mode = config.listen.sockets.unix_mode.0;
-        socket
-    };
-    let mut spec = Spec::new(&program.path, config.listen.endpoints.iter().map(socket).collect());
+    let mode = config.listen.sockets.unix_mode.0;
+    let http = |endpoint| SocketSpec { mode, ..SocketSpec::together(HTTP, address(endpoint)) };
+    // Each instance is asked by itself: on a place that all share, anybody might answer.
+    let admin = |endpoint| SocketSpec { mode, ..SocketSpec::apart(ADMIN, address(endpoint)) };
+    let sockets = config.listen.endpoints.iter().map(http).chain(config.admin.endpoint.iter().map(admin));
+    let mut spec = Spec::new(&program.path, sockets.collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
@@ -89,12 +91,20 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     spec
 }
 
-fn endpoints(group: &Group) -> Vec<Endpoint> {
+fn address(endpoint: &Endpoint) -> Address {
+    match endpoint {
+        Endpoint::Tcp(address) => Address::Tcp(*address),
+        Endpoint::Unix(path) => Address::Unix(path.clone()),
+    }
+}
+
+/// Where the sockets of this name of the first instance listen.
+fn endpoints(group: &Group, name: &str) -> Vec<Endpoint> {
     let endpoint = |address| match address {
         Address::Tcp(address) => Endpoint::Tcp(address),
         Address::Unix(path) => Endpoint::Unix(path),
     };
-    group.addresses(HTTP, 1).into_iter().map(endpoint).collect()
+    group.addresses(name, 1).into_iter().map(endpoint).collect()
 }
 
 /// Who looks after the instances.

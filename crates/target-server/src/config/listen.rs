@@ -10,7 +10,7 @@ use super::value::Mode;
 use super::{ConfigError, Settings, refuse_unless};
 
 /// Settings that concern the parent of several instances alone: it listens and starts them.
-pub(super) const OF_THE_PARENT: [&str; 4] = ["listen", "instances", "reuse-port", "unix-mode"];
+pub(super) const OF_THE_PARENT: [&str; 5] = ["listen", "instances", "reuse-port", "unix-mode", "admin"];
 
 /// Settings that can be given several times.
 pub(super) const REPEATED: [&str; 1] = ["listen"];
