@@ -15,15 +15,12 @@ use report::units;
 
 use crate::arrival::Arrival;
 use crate::clock::{Nanos, RealTimer, SECOND, Timer as _, nanos};
-use crate::collector::Collector;
-use crate::fleet::Attention;
 use crate::launch::Program;
 use crate::machine;
 use crate::options::LoadOptions;
 use crate::plan::{Plan, Surroundings};
 use crate::quantity::{Rate, Span, Timeout};
-use crate::recorder::Interval;
-use crate::run::{self, Context, Interrupt, Observer, Signal};
+use crate::run::{self, Context, Interrupt, Nobody, Signal};
 use crate::truth::{ByPath, Findings, Truth};
 
 const MS: Nanos = SECOND / 1000;
@@ -116,18 +113,6 @@ pub struct Floor {
     pub lag_ns: [Nanos; 2],
     /// How late a thread that sleeps a millisecond wakes: 99th percentile and the latest, in nanoseconds.
     pub pause_ns: [Nanos; 2],
-}
-
-/// Nobody looks on.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn begin(&mut self, _plan: &Plan) {}
-    fn seconds(&mut self, _seconds: &[Interval], _collector: &Collector) -> Attention {
-        Attention::Continue
-    }
-    fn note(&mut self, _note: &str) {}
-    fn end(&mut self) {}
 }
 
 /// A run and what the server says about it.

@@ -1,15 +1,18 @@
 //! How does it live and die?
 
 use std::io;
-use std::time::Duration;
+use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::accept::{Service, serve};
+use crate::config::life::Life;
+use crate::listener::Listener;
+use crate::log::{Event, Level};
+use crate::phase::Phase;
 use crate::store::Store;
 
 /// How a server ended.
@@ -50,19 +53,22 @@ impl Signals {
 }
 
 /// Serves until the first signal, then drains: stops accepting, finishes what is in flight, lets the store commit what
-/// it has. A second signal or the end of `drain_timeout` cuts the drain short.
+/// it has. A second signal or the end of [`Life::drain_timeout`] cuts the drain short.
 pub async fn live(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     service: Service,
     store: &Store,
     signals: &mut Signals,
-    drain_timeout: Duration,
+    life: &Life,
 ) -> End {
+    let (log, phases, stats) =
+        (Arc::clone(&service.log), Arc::clone(&service.phases), Arc::clone(&service.stats));
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve(listener, service, async {
+    let told = async {
         // A dropped sender means the same.
         let _ = stopped.await;
-    });
+    };
+    let serving = serve(listeners, service, told, life.drain_idle);
     tokio::pin!(serving);
     tell(&NotifyState::Ready);
     tokio::select! {
@@ -71,6 +77,10 @@ pub async fn live(
         () = &mut serving => {}
     }
     tell(&NotifyState::Stopping);
+    phases.enter(Phase::Draining);
+    let in_flight = stats.in_flight();
+    let sentence = format!("draining: {in_flight} requests in flight");
+    log.tell(Level::Info, Event::new("drain-begun", sentence).with("in_flight", in_flight));
     drop(stop);
     let store = store.clone();
     let drained = async {
@@ -78,12 +88,17 @@ pub async fn live(
         // A panic in there would only mean that there is nothing left to wait for.
         let _ = tokio::task::spawn_blocking(move || store.finish()).await;
     };
-    tokio::select! {
+    let end = tokio::select! {
         biased;
         () = drained => End::Drained,
         () = signals.next() => End::Impatient,
-        () = tokio::time::sleep(drain_timeout) => End::TooSlow,
-    }
+        () = tokio::time::sleep(life.drain_timeout) => End::TooSlow,
+    };
+    let in_flight = stats.in_flight();
+    let (level, how) = if end == End::Drained { (Level::Info, "drained") } else { (Level::Warn, "cut off") };
+    let sentence = format!("{how} with {in_flight} requests in flight");
+    log.tell(level, Event::new("drain-ended", sentence).with("in_flight", in_flight));
+    end
 }
 
 /// Tells the service manager, if there is one. It will notice by itself if it cannot be told.

@@ -33,6 +33,7 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
         );
         return show_exchange(&plan);
     }
+    plan = plan.asserting(strictness.assertions.iter().cloned());
     if let Some(name) = name {
         ensure!(
             is_folder_name(&name),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use report::assertion::Assertion;
 use url::Url;
 
 pub use self::mix::Mix;
@@ -49,6 +50,17 @@ pub struct Plan {
     pub target: Target,
     /// How it is loaded.
     pub load: Load,
+    /// What must hold of the run.
+    pub assertions: Vec<Asserted>,
+}
+
+/// One assertion of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asserted {
+    /// What must hold.
+    pub assertion: Assertion,
+    /// Why it is not judged, if it is not.
+    pub skipped: Option<&'static str>,
 }
 
 /// The engine that carries the requests.
@@ -208,7 +220,7 @@ impl Plan {
         }
         let url = url.as_deref().map(parse_url).transpose()?;
         let load = Load::resolve(url, options, around)?;
-        Ok(Self { name: "load".to_owned(), target: Target::External, load })
+        Ok(Self { name: "load".to_owned(), target: Target::External, load, assertions: Vec::new() })
     }
 
     /// The plan of a scenario.
@@ -232,7 +244,14 @@ impl Plan {
         if matches!(target, Target::Embedded(_)) && load.mix.as_ref().is_some_and(|mix| mix.leaves()) {
             return Err(PlanError::LeavesTarget);
         }
-        Ok(Self { name: name.to_owned(), target, load })
+        Ok(Self { name: name.to_owned(), target, load, assertions: Vec::new() })
+    }
+
+    /// The same with what must hold of the run.
+    #[must_use]
+    pub fn asserting(self, assertions: impl IntoIterator<Item = Assertion>) -> Self {
+        let asserted = assertions.into_iter().map(|assertion| Asserted { assertion, skipped: None });
+        Self { assertions: self.assertions.into_iter().chain(asserted).collect(), ..self }
     }
 
     /// The whole plan as flat pairs, secrets as `***`. This is what documents store and `loadgen plan` prints.

@@ -1,14 +1,16 @@
 //! Where connections come from.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 
 use clap::Args;
 
-use super::Settings;
+use super::endpoint::Endpoint;
+use super::value::Mode;
+use super::{ConfigError, Settings, refuse_unless};
 
 /// Settings that concern the parent of several instances alone: it listens and starts them.
-pub(super) const OF_THE_PARENT: [&str; 2] = ["listen", "instances"];
+pub(super) const OF_THE_PARENT: [&str; 5] = ["listen", "instances", "reuse-port", "unix-mode", "admin"];
 
 /// Settings that can be given several times.
 pub(super) const REPEATED: [&str; 1] = ["listen"];
@@ -20,17 +22,26 @@ const MAX_INSTANCES: u16 = 256;
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Listening")]
 pub struct ListenArgs {
-    /// Address and port to listen on [default: 127.0.0.1:8080]; port 0 chooses a free one
+    /// Where to listen: `ADDRESS:PORT`, `:PORT` (every IPv4 address) or `unix:PATH`; can be repeated [default: 127.0.0.1:8080]
     ///
-    /// A socket passed by a service manager (`LISTEN_FDS`) wins over this.
-    #[arg(long, value_name = "ADDRESS:PORT", env = "TARGET_LISTEN")]
-    pub listen: Option<SocketAddr>,
+    /// Several places may also be separated by commas. Port 0 chooses a free one. Sockets passed by a service manager
+    /// (`LISTEN_FDS`) win over this; where there are several, `LISTEN_FDNAMES` calls them `http` and `admin`.
+    #[arg(long, value_name = "PLACE", value_delimiter = ',', env = "TARGET_LISTEN")]
+    pub listen: Vec<Endpoint>,
+
+    /// Join those who already listen on the same port, who must allow it, instead of refusing to start
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "TARGET_REUSE_PORT")]
+    pub reuse_port: Option<bool>,
+
+    /// Who may connect to unix sockets, as an octal file mode [default: 600]
+    #[arg(long, value_name = "MODE", env = "TARGET_UNIX_MODE")]
+    pub unix_mode: Option<Mode>,
 
     /// Server processes that share the port and the database [default: 1]
     #[arg(long, value_name = "N", value_parser = instances, env = "TARGET_INSTANCES")]
     pub instances: Option<NonZeroU16>,
 
-    /// Length of each instance's queue of connections not yet accepted [default: 1024]
+    /// Length of each socket's queue of connections not yet accepted [default: 1024]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), env = "TARGET_BACKLOG")]
     pub backlog: Option<u16>,
 }
@@ -38,29 +49,78 @@ pub struct ListenArgs {
 /// What is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// Where, unless sockets are passed.
-    pub address: SocketAddr,
+    /// Where, unless sockets are passed: at least one place, none twice.
+    pub endpoints: Vec<Endpoint>,
     /// How many processes, 1 to 256.
     pub instances: NonZeroU16,
+    /// How sockets of our own are made.
+    pub sockets: Sockets,
+}
+
+/// How sockets of our own are made. Those that are passed in are taken as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sockets {
     /// Length of the kernel's queue of connections not yet accepted, for each socket (`net.core.somaxconn` caps it).
     pub backlog: u16,
+    /// Whether a port on which others listen already is joined (`SO_REUSEPORT`). Otherwise it is an error.
+    pub reuse_port: bool,
+    /// File mode of unix sockets.
+    pub unix_mode: Mode,
 }
 
 impl Listen {
-    pub(super) fn resolve(args: &ListenArgs) -> Self {
-        Self {
-            address: args.listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, 8080).into()),
+    pub(super) fn resolve(args: &ListenArgs) -> Result<Self, ConfigError> {
+        let endpoints = match args.listen.as_slice() {
+            [] => vec![Endpoint::Tcp((Ipv4Addr::LOCALHOST, 8080).into())],
+            several => several.to_vec(),
+        };
+        refuse_twice(&endpoints)?;
+        let has_unix = endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
+        let has_tcp = endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp(_)));
+        refuse_unless(has_unix, "unix-mode", args.unix_mode.as_ref(), "TCP alone")?;
+        refuse_unless(has_tcp, "reuse-port", args.reuse_port.as_ref(), "unix sockets alone")?;
+        let meant = Self {
+            endpoints,
             instances: args.instances.unwrap_or(NonZeroU16::MIN),
-            backlog: args.backlog.unwrap_or(1024),
+            sockets: Sockets {
+                backlog: args.backlog.unwrap_or(1024),
+                reuse_port: args.reuse_port.unwrap_or(false),
+                unix_mode: args.unix_mode.unwrap_or(Mode(0o600)),
+            },
+        };
+        if meant.instances.get() > 1 {
+            refuse_unless(false, "reuse-port", args.reuse_port.as_ref(), "--instances")?;
         }
+        Ok(meant)
     }
 
     pub(super) fn tell(&self, settings: &mut Settings) {
-        let Self { address, instances, backlog } = self;
-        settings.add("listen", address);
+        let Self { endpoints, instances, sockets: Sockets { backlog, reuse_port, unix_mode } } = self;
+        for endpoint in endpoints {
+            settings.add("listen", endpoint);
+        }
+        let unix = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Unix(_));
+        if !endpoints.iter().all(unix) {
+            settings.add("reuse-port", reuse_port);
+        }
+        if endpoints.iter().any(unix) {
+            settings.add("unix-mode", unix_mode);
+        }
         settings.add("instances", instances);
         settings.add("backlog", backlog);
     }
+}
+
+fn refuse_twice(endpoints: &[Endpoint]) -> Result<(), ConfigError> {
+    let free = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0);
+    for (n, endpoint) in endpoints.iter().enumerate() {
+        if endpoints[..n].contains(endpoint) && !free(endpoint) {
+            return Err(ConfigError::Contradiction(format!(
+                "--listen {endpoint} is given twice; leave one of them out"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn instances(text: &str) -> Result<NonZeroU16, String> {

@@ -4,7 +4,10 @@
 //! optional), what is meant (final: nothing is defaulted later), and how that is typed again, for other instances and for
 //! people. What nobody typed is as the profile has it.
 
+pub mod admin;
 pub mod connections;
+pub mod endpoint;
+pub mod faults;
 pub mod http;
 pub mod life;
 pub mod listen;
@@ -18,7 +21,9 @@ use std::path::PathBuf;
 use clap::builder::{OsStr, Resettable};
 use clap::{Args, FromArgMatches};
 
+use self::admin::{Admin, AdminArgs};
 use self::connections::{ConnectionArgs, Connections};
+use self::faults::{FaultArgs, Faults};
 use self::http::{Http, HttpArgs};
 use self::life::{Life, LifeArgs};
 use self::listen::{Listen, ListenArgs};
@@ -47,6 +52,12 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) life: LifeArgs,
 
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
+
     /// Print the settings as JSON, spelled as on the command line, and exit
     #[arg(long)]
     pub print_config: bool,
@@ -57,7 +68,17 @@ pub struct ServeArgs {
 }
 
 /// Settings that belong to one run and not to what is measured: where it listens, where files lie.
-pub const OF_A_RUN: [&str; 5] = ["listen", "instances", "database", "print-config", "inspect"];
+pub const OF_A_RUN: [&str; 9] = [
+    "listen",
+    "reuse-port",
+    "unix-mode",
+    "instances",
+    "instance",
+    "admin",
+    "database",
+    "print-config",
+    "inspect",
+];
 
 impl ServeArgs {
     /// What the words of a command line say, whatever the environment says.
@@ -91,6 +112,10 @@ pub struct Config {
     pub store: Store,
     /// How it lives and dies.
     pub life: Life,
+    /// Who may look inside, and what is told.
+    pub admin: Admin,
+    /// How it misbehaves on purpose.
+    pub faults: Faults,
 }
 
 /// Why what was typed cannot be meant.
@@ -116,19 +141,22 @@ impl Config {
     /// When settings contradict each other, or one would be ignored.
     pub fn resolve(args: &ServeArgs) -> Result<Self, ConfigError> {
         let profile = args.profile;
+        let listen = Listen::resolve(&args.listen)?;
         Ok(Self {
             profile,
-            listen: Listen::resolve(&args.listen),
-            connections: Connections::resolve(&args.connections, profile),
+            admin: Admin::resolve(&args.admin, listen.instances.get())?,
+            faults: Faults::resolve(&args.faults),
+            listen,
+            connections: Connections::resolve(&args.connections, profile)?,
             http: Http::resolve(&args.http, profile),
             store: Store::resolve(&args.store, profile)?,
-            life: Life::resolve(&args.life),
+            life: Life::resolve(&args.life)?,
         })
     }
 
     /// Every setting by its flag's name, spelled as on the command line.
     pub fn settings(&self) -> Settings {
-        let Self { profile, listen, connections, http, store, life } = self;
+        let Self { profile, listen, connections, http, store, life, admin, faults } = self;
         let mut settings = Settings::default();
         settings.add("profile", profile);
         listen.tell(&mut settings);
@@ -136,6 +164,8 @@ impl Config {
         http.tell(&mut settings);
         store.tell(&mut settings);
         life.tell(&mut settings);
+        admin.tell(&mut settings);
+        faults.tell(&mut settings);
         settings
     }
 
@@ -233,8 +263,13 @@ mod tests {
     }
 
     /// Command lines that set every setting there is, each to something else than any profile has.
-    const EVERYTHING: [&str; 5] = [
-        "--max-connections 97 --backlog 5 --drain-timeout 250ms",
+    const EVERYTHING: [&str; 10] = [
+        "--max-connections 97 --overload reject --backlog 5 --drain-timeout 250ms --drain-idle 20ms",
+        "--header-timeout 7s --idle-timeout 8s --request-timeout 9s --keepalive-requests 3 --nodelay false",
+        "--max-body 1KiB --max-head 2KiB --max-headers 3 --title-case true --server x",
+        "--title-case false --server=",
+        "--admin 127.0.0.1:9 --admin-on-main true --instance x --instance-header true --server-timing true",
+        "--log-level debug --log-format plain --log-sample 9 --faults delay=1ms:5&close=2 --allow-faults true --seed 8",
         "--store pool --database x.db --threads 7 --synchronous full --busy-timeout 3m",
         "--store group --batch-max 99 --queue-max 7 --busy fixed:3ms --autoincrement true",
         "--store pool --checkpoint background --wal-max 3MiB --autoincrement false --busy sqlite",
@@ -243,11 +278,16 @@ mod tests {
 
     #[test]
     fn an_instance_means_what_its_parent_means() {
-        for profile in ["plain", "waitress", "fast"] {
-            for line in EVERYTHING {
-                let words = line.split(' ').chain(["--profile", profile]);
-                let Ok(meant) = resolve(words) else { continue };
-                assert_eq!(resolve(meant.for_one_instance()).as_ref(), Ok(&meant), "{line}");
+        for line in EVERYTHING {
+            // Some lines have no meaning with the store of some profile.
+            let all = ["plain", "waitress", "fast"];
+            let meanings = all.map(|profile| resolve(line.split(' ').chain(["--profile", profile])).ok());
+            assert!(meanings.iter().any(Option::is_some), "{line}");
+            for mut meant in meanings.into_iter().flatten() {
+                let instance = resolve(meant.for_one_instance());
+                // It is given its socket.
+                meant.admin.endpoint = None;
+                assert_eq!(instance, Ok(meant), "{line}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How are times and sizes typed?
+//! How are times, sizes and file modes typed?
 
 use std::fmt;
 use std::str::FromStr;
@@ -79,6 +79,25 @@ impl fmt::Display for Size {
     }
 }
 
+/// Permissions of a file, in octal digits as `chmod` takes them: `777` at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl FromStr for Mode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
+        mode.map(Self).ok_or("not an octal file mode like 600 or 660")
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03o}", self.0)
+    }
+}
+
 /// The digits at the front, and the rest.
 fn split(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
@@ -113,6 +132,17 @@ mod tests {
         }
         for wrong in ["", "MiB", "1MB", "1.5MiB", "-1", "99999999999GiB"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        for (text, mode) in [("600", 0o600), ("000", 0), ("777", 0o777)] {
+            assert_eq!(text.parse(), Ok(Mode(mode)));
+            assert_eq!(Mode(mode).to_string(), text);
+        }
+        for wrong in ["", "+600", "-1", "8", "1777", "0o600", "u=rw"] {
+            assert!(wrong.parse::<Mode>().is_err(), "{wrong}");
         }
     }
 }

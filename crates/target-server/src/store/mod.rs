@@ -11,7 +11,6 @@ mod sqlite;
 mod tests;
 mod writers;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +24,7 @@ pub use writers::Writers;
 
 use self::writers::Crew;
 use crate::config::store::{Store as Config, Writers as Kind};
+use crate::listener::Peer;
 use crate::stats::Stats;
 
 /// What is recorded of a request.
@@ -37,8 +37,8 @@ pub struct Row {
     pub uri: Uri,
     /// Length of its body in bytes, whether or not the request stated it.
     pub content_length: usize,
-    /// Address of the client without the port; absent when the application is called without a socket.
-    pub remote_addr: Option<IpAddr>,
+    /// Address of the client without the port, or `unix`; absent when the application is called without a socket.
+    pub remote_addr: Option<Peer>,
 }
 
 /// How careful SQLite is with the disk.

@@ -1,11 +1,14 @@
 //! A server process, and a client that sends exactly what it is told.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use socket2::Socket;
 use tempfile::TempDir;
 
 /// Upper bound of every wait; nothing waits that long unless it fails.
@@ -16,10 +19,16 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_target-server");
 /// A running server with a database of its own. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Server {
+    /// Where it serves first; `0.0.0.0:0` when that is a unix socket.
     pub(crate) address: SocketAddr,
+    /// Where it serves, as it tells.
+    pub(crate) places: String,
     pub(crate) folder: TempDir,
+    /// Where the admin paths are served, as it is told.
+    pub(crate) admin: Option<String>,
     process: Child,
-    output: BufReader<ChildStdout>,
+    output: Option<BufReader<ChildStdout>>,
+    printed: Vec<String>,
 }
 
 /// How a server ended.
@@ -39,10 +48,14 @@ impl Server {
 
     /// Starts a server by a command that runs the program in the end, with the words that follow.
     pub(crate) fn start_by(mut command: Command, flags: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("requests.db");
         command.args(["--listen", "127.0.0.1:0"]).args(flags);
-        if !flags.contains(&"none") {
+        Self::launch(tempfile::tempdir().unwrap(), &mut command)
+    }
+
+    /// Starts a server as the command says, with a database in `folder`, and waits for its line.
+    pub(crate) fn launch(folder: TempDir, command: &mut Command) -> Self {
+        let database = folder.path().join("requests.db");
+        if !command.get_args().any(|arg| arg == "none") {
             command.arg("--database").arg(&database);
         }
         let mut process = command
@@ -56,10 +69,17 @@ impl Server {
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let address = line.strip_prefix("serving on http://").and_then(|rest| rest.split('/').next());
         let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
-        let address = address.unwrap_or_else(|| panic!("{line:?} {}", complaint())).parse().unwrap();
-        Self { address, folder, process, output }
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        let admin = event["admin"].as_str().map(ToOwned::to_owned);
+        // Events are objects, and sentences where that is asked for.
+        let sentence = event["message"].as_str().unwrap_or(&line);
+        let places = sentence.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
+        let places = places.unwrap_or_else(|| panic!("{line:?} {}", complaint())).to_owned();
+        let address = places.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+        let address = address.unwrap_or("0.0.0.0:0").parse().unwrap();
+        let printed = vec![line.trim_end().to_owned()];
+        Self { address, places, admin, folder, process, output: Some(output), printed }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -94,10 +114,23 @@ impl Server {
     pub(crate) fn wait(&mut self) -> Ended {
         let status = until("the server's end", || self.process.try_wait().unwrap());
         let mut rest = String::new();
-        self.output.read_to_string(&mut rest).unwrap();
+        self.output.iter_mut().for_each(|output| {
+            output.read_to_string(&mut rest).unwrap();
+        });
+        self.printed.extend(rest.lines().map(ToOwned::to_owned));
         let counts =
             rest.lines().last().map_or(serde_json::Value::Null, |line| serde_json::from_str(line).unwrap());
         Ended { code: status.code(), counts, stderr: self.stderr() }
+    }
+
+    /// The lines of stdout, all of them once it has ended.
+    pub(crate) fn printed(&self) -> Vec<String> {
+        self.printed.clone()
+    }
+
+    /// Reads nothing of what it prints any more: its stdout is closed at our end.
+    pub(crate) fn stop_reading(&mut self) {
+        self.output = None;
     }
 
     /// SIGTERM, then waits for its end.
@@ -143,7 +176,7 @@ pub(crate) fn finish(command: &mut Command) -> Output {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Socket>,
 }
 
 /// One answer as it stood on the wire.
@@ -162,9 +195,18 @@ impl Client {
 
     /// `None` when nobody listens.
     pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
-        let stream = TcpStream::connect(address).ok()?;
+        TcpStream::connect(address).ok().map(Self::new)
+    }
+
+    /// Through the unix socket at `path`.
+    pub(crate) fn connect_unix(path: &Path) -> Self {
+        Self::new(UnixStream::connect(path).unwrap())
+    }
+
+    fn new(stream: impl Into<Socket>) -> Self {
+        let stream = stream.into();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Some(Self { stream: BufReader::new(stream) })
+        Self { stream: BufReader::new(stream) }
     }
 
     pub(crate) fn send(&mut self, bytes: &str) {
@@ -210,6 +252,13 @@ impl Client {
         Some(Answer { status, headers, body: String::from_utf8(body).unwrap() })
     }
 
+    /// So many bytes.
+    pub(crate) fn read(&mut self, count: usize) -> String {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
     /// Whether the server has closed, with nothing left to read.
     pub(crate) fn at_end(&mut self) -> bool {
         matches!(self.stream.read(&mut [0]), Ok(0))
@@ -219,7 +268,7 @@ impl Client {
     pub(crate) fn silent(&self) -> bool {
         let stream = self.stream.get_ref();
         stream.set_nonblocking(true).unwrap();
-        let outcome = stream.peek(&mut [0]);
+        let outcome = stream.peek(&mut [MaybeUninit::uninit()]);
         stream.set_nonblocking(false).unwrap();
         self.stream.buffer().is_empty()
             && outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)

@@ -1,12 +1,9 @@
 //! What cannot be served is refused with a sentence and exit code 2, before anything listens.
 
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use command_fds::{CommandFdExt, FdMapping};
-
-use crate::helper::{Client, PROGRAM, Server, finish, get, run};
+use crate::helper::{PROGRAM, Server, finish, run};
 
 fn refused(flags: &[&str]) -> String {
     let output = run(flags);
@@ -98,75 +95,6 @@ fn an_inspection_of_nothing() {
     std::fs::write(&path, "").unwrap();
     let said = refused(&["--inspect", "--database", path.to_str().unwrap()]);
     assert!(said.contains("no such table: requests"), "{said}");
-}
-
-#[test]
-fn a_passed_socket_wins_over_the_address() {
-    let (passed, taken) =
-        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let address = passed.local_addr().unwrap();
-    let child = with_descriptor_3(passed.into())
-        .args(["--store", "none", "--listen", &taken.local_addr().unwrap().to_string()])
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _killed_in_the_end = Kill(child);
-    assert_eq!(Client::connect(address).ask(&get("/")).status, 200);
-}
-
-#[test]
-fn a_passed_socket_that_cannot_be_served() {
-    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    for socket in [OwnedFd::from(datagrams), OwnedFd::from(silent)] {
-        let output = finish(with_descriptor_3(socket).args(["--store", "none"]));
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(
-            said.starts_with(
-                "target-server: descriptor 3, passed by the service manager, cannot be served: "
-            ),
-            "{said}"
-        );
-    }
-}
-
-#[test]
-fn a_passed_socket_for_several_instances() {
-    let passed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let output = finish(with_descriptor_3(passed.into()).args(["--store", "none", "--instances", "2"]));
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("a socket passed by a service manager serves one instance"), "{said}");
-}
-
-#[test]
-fn a_socket_passed_to_somebody_else_is_left_alone() {
-    let passed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = passed.local_addr().unwrap();
-    let mut command = Command::new(PROGRAM);
-    command.fd_mappings(vec![FdMapping { parent_fd: passed.into(), child_fd: 3 }]).unwrap();
-    command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
-    command.args(["--store", "none", "--listen", &address.to_string()]);
-    let output = finish(&mut command);
-    assert!(String::from_utf8(output.stderr).unwrap().contains("address already in use"));
-}
-
-struct Kill(Child);
-
-impl Drop for Kill {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn with_descriptor_3(socket: OwnedFd) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", r#"LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@""#, PROGRAM]);
-    command.env("LISTEN_FDS", "1");
-    command.fd_mappings(vec![FdMapping { parent_fd: socket, child_fd: 3 }]).unwrap();
-    command
 }
 
 #[test]

@@ -75,7 +75,12 @@ pub(super) fn database(folder: &tempfile::TempDir) -> Database {
 
 fn row(uri: &str) -> Row {
     let uri = uri.parse().unwrap();
-    Row { method: http::Method::POST, uri, content_length: 5, remote_addr: Some([192, 0, 2, 1].into()) }
+    Row {
+        method: http::Method::POST,
+        uri,
+        content_length: 5,
+        remote_addr: Some(std::net::IpAddr::from([192, 0, 2, 1]).into()),
+    }
 }
 
 #[tokio::test]
