@@ -148,6 +148,10 @@ impl Writers {
         self.shared.place.path()
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.queue.lengths().0
+    }
+
     pub(super) fn figures(&self) -> Figures {
         let Shared { place, crew, queue, counters, retries, log, .. } = &*self.shared;
         let wal_bytes = sqlite::wal_bytes(place.path());

@@ -71,7 +71,7 @@ impl Server {
         output.read_line(&mut line).unwrap();
         let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
         let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let admin = event["admin"].as_str().map(ToOwned::to_owned);
+        let admin = event["admin"][0].as_str().map(ToOwned::to_owned);
         // Events are objects, and sentences where that is asked for.
         let sentence = event["message"].as_str().unwrap_or(&line);
         let places = sentence.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
@@ -126,6 +126,30 @@ impl Server {
     /// The lines of stdout, all of them once it has ended.
     pub(crate) fn printed(&self) -> Vec<String> {
         self.printed.clone()
+    }
+
+    /// Reads what it prints until a line contains this.
+    pub(crate) fn read_until(&mut self, words: &'static str) -> String {
+        let mut output = self.output.take().unwrap();
+        let (found, line) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = std::iter::from_fn(|| {
+                let mut line = String::new();
+                (output.read_line(&mut line).unwrap() > 0).then_some(line)
+            });
+            let mut read = Vec::new();
+            for line in lines {
+                read.push(line.trim_end().to_owned());
+                if line.contains(words) {
+                    break;
+                }
+            }
+            let _ = found.send((read, output));
+        });
+        let (read, output) = line.recv_timeout(PATIENCE).expect(words);
+        self.output = Some(output);
+        self.printed.extend(read);
+        self.printed.last().filter(|line| line.contains(words)).expect(words).clone()
     }
 
     /// Reads nothing of what it prints any more: its stdout is closed at our end.
@@ -257,6 +281,48 @@ impl Client {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
+    }
+
+    /// Everything until the server closes.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut text = String::new();
+        self.stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// The length of the next answer's body, read in pieces of at most `piece` bytes with a pause before each.
+    pub(crate) fn slowly(&mut self, pause: Duration, piece: usize) -> usize {
+        let mut length = 0;
+        loop {
+            let line = self.line().unwrap().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            length = line.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
+        }
+        let mut read = 0;
+        let mut bytes = vec![0; piece];
+        while read < length {
+            std::thread::sleep(pause);
+            match self.stream.read(&mut bytes).unwrap() {
+                0 => break,
+                n => read += n,
+            }
+        }
+        read
+    }
+
+    /// Whether something has come within `time`, or the connection has ended.
+    pub(crate) fn hears(&mut self, time: Duration) -> bool {
+        self.stream.get_ref().set_read_timeout(Some(time)).unwrap();
+        let outcome = self.stream.fill_buf().map(<[u8]>::len);
+        self.stream.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        !outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Sends what the server may not take any more.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.get_mut().write_all(bytes).is_ok()
     }
 
     /// Whether the server has closed, with nothing left to read.

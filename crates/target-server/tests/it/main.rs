@@ -6,6 +6,8 @@ mod admin;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod instances;
@@ -24,5 +26,7 @@ mod rolling;
 mod shutdown;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod timeouts;
 #[cfg(test)]
 mod wire;
