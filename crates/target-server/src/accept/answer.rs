@@ -49,7 +49,8 @@ impl Desk {
             None => self.ask(request, &line, has_body).await,
         };
         let last = self.keepalive_requests != 0 && number >= self.keepalive_requests;
-        if last || stage() != Stage::Serving {
+        // A body of which something is left stands in the way of the next request.
+        if last || line.body_left() || stage() != Stage::Serving {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(server) = &self.dress.server {

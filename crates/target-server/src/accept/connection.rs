@@ -25,6 +25,9 @@ use crate::stats::Closed;
 /// Bytes that hyper may read ahead on a connection, unless a head may be larger. This is its own default.
 const READ_AHEAD: usize = 8192 + 4096 * 100;
 
+/// Header lines that hyper takes when it is not told otherwise.
+const FREE_HEADERS: usize = 100;
+
 /// How connections are talked on, the same for all of them.
 #[derive(Clone, Debug)]
 pub(super) struct Manners {
@@ -53,10 +56,13 @@ impl Manners {
         // hyper's own timer would count from the end of the last answer on, so we keep the time ourselves. Its pipelined
         // flush would hold back an answer until the next request, half of which has come, is complete.
         http.header_read_timeout(None)
-            .max_headers(service.max_headers)
             .max_header_size(service.max_head)
             .max_buf_size(service.max_head.max(READ_AHEAD))
             .title_case_headers(service.dress.title_case);
+        // Only without a number of its own does hyper parse in memory that it need not prepare for every request.
+        if service.max_headers != FREE_HEADERS {
+            http.max_headers(service.max_headers);
+        }
         let desk = Desk {
             router: service.router.clone(),
             dress: service.dress.clone(),

@@ -43,7 +43,11 @@ pub(crate) struct Ended {
 impl Server {
     /// Starts a server on a free port and waits for its line.
     pub(crate) fn start(flags: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
+        Self::start_by(Command::new(PROGRAM), flags)
+    }
+
+    /// Starts a server by a command that runs the program in the end, with the words that follow.
+    pub(crate) fn start_by(mut command: Command, flags: &[&str]) -> Self {
         command.args(["--listen", "127.0.0.1:0"]).args(flags);
         Self::launch(tempfile::tempdir().unwrap(), &mut command)
     }
@@ -210,7 +214,12 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        Self::new(TcpStream::connect(address).unwrap())
+        Self::try_connect(address).expect("a connection")
+    }
+
+    /// `None` when nobody listens.
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
+        Some(Self::new(TcpStream::connect(address).ok()?))
     }
 
     /// Through the unix socket at `path`.
@@ -272,6 +281,48 @@ impl Client {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
+    }
+
+    /// Everything until the server closes.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut text = String::new();
+        self.stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// The length of the next answer's body, read in pieces of at most `piece` bytes with a pause before each.
+    pub(crate) fn slowly(&mut self, pause: Duration, piece: usize) -> usize {
+        let mut length = 0;
+        loop {
+            let line = self.line().unwrap().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            length = line.strip_prefix("content-length: ").map_or(length, |text| text.parse().unwrap());
+        }
+        let mut read = 0;
+        let mut bytes = vec![0; piece];
+        while read < length {
+            std::thread::sleep(pause);
+            match self.stream.read(&mut bytes).unwrap() {
+                0 => break,
+                n => read += n,
+            }
+        }
+        read
+    }
+
+    /// Whether something has come within `time`, or the connection has ended.
+    pub(crate) fn hears(&mut self, time: Duration) -> bool {
+        self.stream.get_ref().set_read_timeout(Some(time)).unwrap();
+        let outcome = self.stream.fill_buf().map(<[u8]>::len);
+        self.stream.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        !outcome.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Sends what the server may not take any more.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.get_mut().write_all(bytes).is_ok()
     }
 
     /// Whether the server has closed, with nothing left to read.

@@ -95,6 +95,20 @@ fn the_socket_for_the_operator_takes_no_requests() {
 }
 
 #[test]
+fn a_passed_socket_outlives_the_server() {
+    let passed = free();
+    let address = passed.local_addr().unwrap();
+    let mut first = launch(&mut with_sockets([passed.try_clone().unwrap().into()], Some("http")));
+    assert!(answers(&mut Client::connect(address)));
+    assert_eq!(first.stop().code, Some(0));
+    // Who comes meanwhile waits for the successor.
+    let mut early = Client::connect(address);
+    early.send(&get("/"));
+    let _second = launch(&mut with_sockets([passed.into()], Some("http")));
+    assert_eq!(early.answer().status, 200);
+}
+
+#[test]
 fn passed_sockets_that_cannot_be_served() {
     let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

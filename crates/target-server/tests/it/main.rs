@@ -6,6 +6,8 @@ mod admin;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod instances;
@@ -22,5 +24,9 @@ mod refusals;
 mod rolling;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod timeouts;
 #[cfg(test)]
 mod wire;

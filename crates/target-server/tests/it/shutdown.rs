@@ -2,8 +2,16 @@
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::helper::{Client, Server, get, post, until};
+
+const CLOSE: &str = "connection: close";
+
+/// Waits until new connections are refused.
+fn stopped_accepting(server: &Server) {
+    until("nothing listens any more", || TcpStream::connect(server.address).err());
+}
 
 /// A lock on the database that holds every request in flight for as long as the test wants.
 fn hold(server: &Server) -> rusqlite::Connection {
@@ -28,13 +36,14 @@ fn requests_in_flight_are_finished_and_idle_connections_closed() {
             client.send(&n.to_string());
         }
         server.signal(signal);
-        assert!(idle.at_end(), "an idle connection is closed at once");
-        until("nothing listens any more", || TcpStream::connect(server.address).err());
+        assert!(idle.at_end(), "an idle connection is closed soon");
+        stopped_accepting(&server);
         assert!(busy.iter().all(Client::silent));
         lock.execute_batch("ROLLBACK").unwrap();
         for (n, client) in busy.iter_mut().enumerate() {
             let answer = client.answer();
             assert_eq!((answer.status, answer.body), (200, n.to_string()));
+            assert!(answer.headers.contains(&CLOSE.to_owned()));
             assert!(client.at_end());
         }
         let ended = server.wait();
@@ -51,7 +60,7 @@ fn a_request_half_sent_is_finished() {
     client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
     assert_eq!(client.answer().status, 100);
     server.signal("TERM");
-    until("nothing listens any more", || TcpStream::connect(server.address).err());
+    stopped_accepting(&server);
     assert_eq!(client.ask("hi").body, "hi");
     assert!(client.at_end());
     assert_eq!(server.wait().code, Some(0));
@@ -71,7 +80,7 @@ fn a_request_whose_client_has_left_is_recorded_all_the_same() {
     drop(client);
     settle();
     server.signal("TERM");
-    until("nothing listens any more", || TcpStream::connect(server.address).err());
+    stopped_accepting(&server);
     lock.execute_batch("ROLLBACK").unwrap();
     let ended = server.wait();
     assert_eq!((ended.code, &ended.counts["rows"]), (Some(0), &1.into()));
@@ -87,7 +96,7 @@ fn a_second_signal_does_not_wait() {
     assert_eq!(client.answer().status, 100);
     client.send("x");
     server.signal("TERM");
-    until("nothing listens any more", || TcpStream::connect(server.address).err());
+    stopped_accepting(&server);
     server.signal("TERM");
     let ended = server.wait();
     assert_eq!(ended.code, Some(1));
@@ -112,7 +121,13 @@ fn the_drain_has_an_end() {
 
 #[test]
 fn under_load_every_answer_has_its_row() {
-    let mut server = Server::start(&[]);
+    for kind in ["pool", "group"] {
+        every_answer_has_its_row(&["--store", kind]);
+    }
+}
+
+fn every_answer_has_its_row(flags: &[&str]) {
+    let mut server = Server::start(flags);
     let answers = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -134,4 +149,106 @@ fn under_load_every_answer_has_its_row() {
     assert_eq!(ended.counts["rows"], answers);
     assert_eq!(ended.counts["answered"], answers);
     assert_eq!(server.rows(), answers);
+}
+
+#[test]
+fn an_idle_connection_may_bring_one_request_more() {
+    // As long as anybody may need, so that only the answers end it.
+    let flags = ["--store", "none", "--drain-idle", "50m", "--drain-timeout", "60m"];
+    let mut server = Server::start(&flags);
+    let [mut used, mut fresh] = [server.connect(), server.connect()];
+    assert_eq!(used.ask(&get("/")).status, 200);
+    // The fresh one has been accepted when a later one is answered.
+    assert_eq!(server.connect().ask(&get("/")).status, 200);
+    server.signal("TERM");
+    stopped_accepting(&server);
+    for client in [&mut used, &mut fresh] {
+        let answer = client.ask(&post("/", "last"));
+        assert_eq!((answer.status, &*answer.body), (200, "last"));
+        assert!(answer.headers.contains(&CLOSE.to_owned()), "{answer:?}");
+        assert!(client.at_end());
+    }
+    // Nobody is left, so nothing is waited for.
+    assert_eq!(server.wait().code, Some(0));
+}
+
+#[test]
+fn idle_connections_are_closed_when_their_time_is_over() {
+    for (idle, least) in [("0", 0), ("300ms", 300)] {
+        let mut server = Server::start(&["--store", "none", "--drain-idle", idle]);
+        let [mut used, mut fresh] = [server.connect(), server.connect()];
+        assert_eq!(used.ask(&get("/")).status, 200);
+        assert_eq!(server.connect().ask(&get("/")).status, 200);
+        server.signal("TERM");
+        stopped_accepting(&server);
+        assert!(!used.hears(Duration::from_millis(least / 2)) || least == 0);
+        assert!(used.at_end() && fresh.at_end());
+        assert_eq!(server.wait().code, Some(0));
+    }
+}
+
+#[test]
+fn a_head_half_sent_is_a_request_begun() {
+    let mut server = Server::start(&["--store", "none", "--drain-idle", "0"]);
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nHost:");
+    server.signal("TERM");
+    stopped_accepting(&server);
+    let answer = client.ask(" x\r\n\r\n");
+    assert_eq!(answer.status, 200);
+    assert!(answer.headers.contains(&CLOSE.to_owned()));
+    assert_eq!(server.wait().code, Some(0));
+}
+
+#[test]
+fn what_waits_in_the_queue_is_served() {
+    let mut server = Server::start(&["--store", "none"]);
+    let mut idle = server.connect();
+    assert_eq!(idle.ask(&get("/")).status, 200);
+    server.signal("STOP");
+    let mut queued: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    for client in &mut queued {
+        client.send(&get("/"));
+    }
+    server.signal("TERM");
+    server.signal("CONT");
+    for client in &mut queued {
+        assert_eq!(client.answer().status, 200);
+    }
+    drop(idle);
+    let ended = server.wait();
+    assert_eq!((ended.code, &ended.counts["answered"]), (Some(0), &21.into()));
+}
+
+#[test]
+fn under_load_with_a_drain_nobody_loses_a_request() {
+    let mut server = Server::start(&["--store", "none", "--drain-idle", "10s"]);
+    let answers = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut client = server.connect();
+                loop {
+                    let answer = client.try_ask(&post("/", "load")).expect("an answer to every request");
+                    assert_eq!(answer.status, 200);
+                    answers.fetch_add(1, Ordering::Relaxed);
+                    if answer.headers.contains(&CLOSE.to_owned()) {
+                        break;
+                    }
+                }
+            });
+        }
+        until("some load", || (answers.load(Ordering::Relaxed) > 500).then_some(()));
+        server.signal("TERM");
+    });
+    let ended = server.wait();
+    assert_eq!((ended.code, &ended.counts["answered"]), (Some(0), &answers.into_inner().into()));
+}
+
+#[test]
+fn a_drain_cannot_wait_longer_than_its_end() {
+    let output = crate::helper::run(&["--drain-idle", "2s", "--drain-timeout", "1s"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "target-server: --drain-idle 2s is longer than --drain-timeout 1s, which bounds it\n");
 }

@@ -105,6 +105,9 @@ fn many_headers_are_taken_and_too_many_refused() {
     };
     assert_eq!(server.connect().ask(&request(256)).status, 200);
     assert_eq!(server.connect().ask(&request(257)).status, 431);
+    let fast = Server::start(&["--profile", "fast", "--store", "none"]);
+    assert_eq!(fast.connect().ask(&request(100)).status, 200);
+    assert_eq!(fast.connect().ask(&request(101)).status, 431);
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! What requests, odd ones included, are answered: the golden table. The README of this crate shows it too.
+
+use crate::helper::{Client, Server, get};
+
+/// What follows a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// The connection takes another one.
+    Open,
+    /// It is closed.
+    Closed,
+}
+
+use Then::{Closed, Open};
+
+type Expected = (&'static [u16], Then);
+
+struct Case {
+    what: &'static str,
+    request: String,
+    plain: Expected,
+    waitress: Expected,
+}
+
+const HOST: &str = "Host: x\r\n";
+
+/// The same for both profiles.
+fn both(what: &'static str, request: &str, expected: Expected) -> Case {
+    let request = request.replace('|', "\r\n");
+    Case { what, request, plain: expected, waitress: expected }
+}
+
+fn lines(count: usize) -> String {
+    (1..count).map(|n| ["X", &n.to_string(), ": y\r\n"].concat()).collect()
+}
+
+fn requests() -> Vec<Case> {
+    let ok: Expected = (&[200], Open);
+    let last: Expected = (&[200], Closed);
+    let bad: Expected = (&[400], Closed);
+    vec![
+        both("HTTP/1.1", "POST / HTTP/1.1|Host: x|Content-Length: 2||hi", ok),
+        both("HTTP/1.1 with `Connection: close`", "GET / HTTP/1.1|Host: x|Connection: close||", last),
+        both("HTTP/1.0", "POST / HTTP/1.0|Content-Length: 2||hi", last),
+        both("HTTP/1.0 with `Connection: keep-alive`", "GET / HTTP/1.0|Connection: keep-alive||", ok),
+        both("no `Host`", "GET / HTTP/1.1||", ok),
+        both("`HEAD`", "HEAD / HTTP/1.1|Host: x||", ok),
+        both("a method in lower case (a token like others)", "get / HTTP/1.1|Host: x||", ok),
+        both("empty lines before a request", "||GET / HTTP/1.1|Host: x||", ok),
+        both("bare LF as line ends", "GET / HTTP/1.1\nHost: x\n\n", ok),
+        both(
+            "`Expect: 100-continue`",
+            "POST / HTTP/1.1|Host: x|Expect: 100-continue|Content-Length: 2||hi",
+            (&[100, 200], Open),
+        ),
+        both("chunked body", "POST / HTTP/1.1|Host: x|Transfer-Encoding: chunked||2|hi|0||", ok),
+        both("bad chunk size", "POST / HTTP/1.1|Host: x|Transfer-Encoding: chunked||x|", bad),
+        both(
+            "`Transfer-Encoding: gzip, chunked`",
+            "POST / HTTP/1.1|Host: x|Transfer-Encoding: gzip, chunked||0||",
+            (&[501], Closed),
+        ),
+        both("`Transfer-Encoding: gzip`", "POST / HTTP/1.1|Host: x|Transfer-Encoding: gzip||", bad),
+        both(
+            "chunked and `Content-Length` (chunked wins)",
+            "POST / HTTP/1.1|Host: x|Content-Length: 9|Transfer-Encoding: chunked||2|hi|0||",
+            last,
+        ),
+        both(
+            "the same `Content-Length` twice",
+            "POST / HTTP/1.1|Host: x|Content-Length: 2|Content-Length: 2||hi",
+            ok,
+        ),
+        both(
+            "two different `Content-Length`",
+            "POST / HTTP/1.1|Host: x|Content-Length: 2|Content-Length: 3||hi",
+            bad,
+        ),
+        both("a negative `Content-Length`", "POST / HTTP/1.1|Host: x|Content-Length: -1||", bad),
+        both("no version", "GET /||", bad),
+        both("HTTP/2.0 in the request line", "GET / HTTP/2.0|Host: x||", bad),
+        both("HTTP/2's first bytes", "PRI * HTTP/2.0||SM||", (&[], Closed)),
+        both("a header line that goes on in the next one", "GET / HTTP/1.1|Host: x|A: b| c||", bad),
+        both("a space before the colon", "GET / HTTP/1.1|Host : x||", bad),
+        both("garbage, as TLS", "\x16\x03\x01\x02||", bad),
+        both(
+            "a target of 70,000 bytes",
+            &format!("GET /{} HTTP/1.1|{HOST}|", "x".repeat(70_000)),
+            (&[414], Closed),
+        ),
+        both(
+            "a head of 270 KiB",
+            &format!("GET / HTTP/1.1|{HOST}A: {}||", "x".repeat(270 << 10)),
+            (&[431], Closed),
+        ),
+        Case {
+            what: "300 header lines",
+            request: format!("GET / HTTP/1.1\r\n{HOST}{}\r\n", lines(300)),
+            plain: (&[431], Closed),
+            waitress: ok,
+        },
+        both("1,025 header lines", &format!("GET / HTTP/1.1|{HOST}{}|", lines(1025)), (&[431], Closed)),
+        Case {
+            what: "`Content-Length` of 65 MiB",
+            request: format!("POST / HTTP/1.1\r\n{HOST}Content-Length: {}\r\n\r\n", 65 << 20),
+            plain: (&[413], Closed),
+            // It waits for the body.
+            waitress: (&[], Open),
+        },
+        both(
+            "`Content-Length` of more than 1 GiB",
+            &format!("POST / HTTP/1.1|{HOST}Content-Length: {}||", (1 << 30) + 1),
+            (&[413], Closed),
+        ),
+    ]
+}
+
+fn in_words((statuses, then): Expected) -> String {
+    let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+    match (statuses.as_slice(), then) {
+        ([], Closed) => "closed".into(),
+        ([], Open) => "waits for the body".into(),
+        (statuses, Open) => statuses.join(", then "),
+        (statuses, Closed) => format!("{}, closed", statuses.join(", then ")),
+    }
+}
+
+fn check(server: &Server, case: &Case, (statuses, then): Expected) {
+    let mut client = server.connect();
+    client.send(&case.request);
+    for status in statuses {
+        let answer = if case.request.starts_with("HEAD") { client.head() } else { client.answer() };
+        assert_eq!(answer.status, *status, "{}: {answer:?}", case.what);
+        if *status >= 400 {
+            assert!(answer.headers.contains(&"connection: close".into()), "{}: {answer:?}", case.what);
+        }
+    }
+    match then {
+        Closed => assert!(client.at_end(), "{}", case.what),
+        Open if statuses.is_empty() => assert!(client.silent(), "{}", case.what),
+        Open => assert_eq!(client.ask(&get("/")).status, 200, "{}", case.what),
+    }
+}
+
+#[test]
+fn every_request_has_its_answer() {
+    let plain = Server::start(&["--store", "none"]);
+    let waitress = Server::start(&["--store", "none", "--profile", "waitress"]);
+    for case in requests() {
+        check(&plain, &case, case.plain);
+        check(&waitress, &case, case.waitress);
+    }
+}
+
+#[test]
+fn the_readme_says_the_same() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let rows: String = requests()
+        .iter()
+        .map(|case| {
+            let (plain, waitress) = (in_words(case.plain), in_words(case.waitress));
+            format!(
+                "| {} | {plain} | {} |\n",
+                case.what,
+                if plain == waitress { "the same" } else { &waitress }
+            )
+        })
+        .collect();
+    let table = format!("| request | `plain`, `fast` | `waitress` |\n|---|---|---|\n{rows}");
+    assert!(readme.contains(&table), "README.md should have this table:\n{table}");
+}
+
+/// The bytes of an answer, without the value of the date.
+fn bytes(client: &mut Client, request: &str) -> String {
+    client.send(request);
+    let text = client.rest();
+    text.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date: ")).collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn answers_are_spelled_as_the_profile_has_it() {
+    let request = "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi";
+    let plain = Server::start(&["--store", "none"]);
+    assert_eq!(
+        bytes(&mut plain.connect(), request),
+        "HTTP/1.0 200 OK|content-type: text/plain|content-length: 2||hi"
+    );
+    let waitress = Server::start(&["--store", "none", "--profile", "waitress"]);
+    assert_eq!(
+        bytes(&mut waitress.connect(), request),
+        "HTTP/1.0 200 OK|Content-Type: text/plain|Content-Length: 2|Server: waitress-like||hi"
+    );
+    let mixed =
+        Server::start(&["--store", "none", "--profile", "waitress", "--title-case=false", "--server="]);
+    assert_eq!(bytes(&mut mixed.connect(), request), bytes(&mut plain.connect(), request));
+}
+
+#[test]
+fn refusals_of_the_application_have_a_sentence() {
+    let server = Server::start(&["--store", "none", "--max-body", "10"]);
+    let ask = |request: &str| server.connect().ask(&request.replace('|', "\r\n"));
+    let answer = ask("POST / HTTP/1.1|Host: x|Transfer-Encoding: gzip, chunked||0||");
+    assert_eq!((answer.status, &*answer.body), (501, "of transfer codings, only chunked is understood\n"));
+    let answer = ask("POST / HTTP/1.1|Host: x|Content-Length: 11||");
+    assert_eq!((answer.status, &*answer.body), (413, "the request body is larger than 10 bytes\n"));
+    let answer = ask("POST / HTTP/1.1|Host: x|Transfer-Encoding: chunked||6|123456|6|123456|0||");
+    assert_eq!((answer.status, &*answer.body), (413, "the request body is larger than 10 bytes\n"));
+}
