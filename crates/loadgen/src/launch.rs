@@ -1,5 +1,7 @@
 //! How does a target come up and go down?
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -8,13 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use report::document::Instance;
+use report::document::{Instance, Told};
 use serde::Deserialize;
-use supervise::{Exit, Group, Reason, Spec, Status};
+use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
 use tempfile::TempDir;
 
 use crate::machine;
-use crate::options::Store;
 use crate::plan::{Embedded, Target};
 
 /// How the program that a scenario's target is part of can be started.
@@ -61,6 +62,11 @@ pub struct Started {
     scratch: TempDir,
 }
 
+/// Name of the socket that the target serves.
+const HTTP: &str = "http";
+/// Name of the socket at which an instance tells of itself.
+const ADMIN: &str = "admin";
+
 /// How the names of this process's scratch folders begin.
 pub fn scratch_prefix() -> String {
     format!("loadgen-{}-", std::process::id())
@@ -103,13 +109,16 @@ pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Re
     }
     let scratch =
         tempfile::Builder::new().prefix(&scratch_prefix()).tempdir().map_err(LaunchError::Scratch)?;
-    let has_database = embedded.store != Store::None;
-    let mut spec = Spec::new(&program.path, (Ipv4Addr::LOCALHOST, 0).into());
+    let has_database = embedded.has_database();
+    let anywhere = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+    let admin = Address::Unix(scratch.path().join("admin-%i"));
+    let sockets = vec![SocketSpec::together(HTTP, anywhere), SocketSpec::apart(ADMIN, admin)];
+    let mut spec = Spec::new(&program.path, sockets);
     spec.instances = embedded.instances;
     spec.env_remove.clone_from(&program.variables);
     spec.args.clone_from(&program.leading);
     spec.args.extend(arguments(embedded, has_database.then(|| database_in(scratch.path()))));
-    spec.backlog = embedded.backlog;
+    spec.backlog = embedded.backlog().unwrap_or(spec.backlog);
     spec.scratch = scratch.path().to_path_buf();
     spec.cancel = Arc::clone(cancel);
     let group = supervise::start(&spec)?;
@@ -121,9 +130,7 @@ fn arguments(embedded: &Embedded, database: Option<PathBuf>) -> Vec<OsString> {
     if let Some(database) = database {
         words.extend(["--database".into(), database.into()]);
     }
-    for (name, value) in embedded.settings() {
-        words.extend([format!("--{name}").into(), value.into()]);
-    }
+    words.extend(embedded.settings.iter().map(|(name, value)| format!("--{name}={value}").into()));
     words
 }
 
@@ -132,18 +139,21 @@ impl Running {
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::External => None,
-            Self::Started(started) => Some(started.group.address()),
+            Self::Started(started) => started.group.address(HTTP)?.tcp(),
         }
     }
 
     /// Looks after it. Gives a sentence for each instance that died since the last look.
     pub fn check(&mut self) -> Vec<String> {
         let Self::Started(started) = self else { return Vec::new() };
-        let exits = started.group.check();
-        exits
-            .iter()
-            .map(|exit| format!("instance {} died during the run: {}", exit.instance, exit.status))
-            .collect()
+        let told = |event| match event {
+            Event::Ended { exit, .. } => {
+                Some(format!("instance {} died during the run: {}", exit.instance, exit.status))
+            }
+            // Nothing is restarted in a run: what died is part of its result.
+            _ => None,
+        };
+        started.group.check().into_iter().filter_map(told).collect()
     }
 
     /// Whether nothing of it is left.
@@ -155,15 +165,34 @@ impl Running {
     pub fn stop(self) -> Remains {
         let Self::Started(started) = self else { return Remains::default() };
         let Started { group, has_database, scratch } = *started;
-        let cpu: BTreeMap<u16, u64> = group
-            .instances()
-            .iter()
-            .filter_map(|instance| Some((instance.number(), machine::process_cpu(instance.pid())?)))
+        let numbers: Vec<(u16, u32)> =
+            group.instances().iter().map(|instance| (instance.number(), instance.pid())).collect();
+        let mut last: BTreeMap<u16, Last> = numbers
+            .into_iter()
+            .map(|(number, pid)| {
+                (number, Last { cpu_ns: machine::process_cpu(pid), told: told(&group, number) })
+            })
             .collect();
         let exits = group.stop();
-        let instances = exits.iter().map(|exit| instance(exit, cpu.get(&exit.instance).copied())).collect();
+        let instances = exits
+            .iter()
+            .map(|exit| instance(exit, last.remove(&exit.instance).unwrap_or_default()))
+            .collect();
         Remains { instances, database: has_database.then_some(Database { folder: scratch }) }
     }
+}
+
+/// What is known of an instance before it is stopped.
+#[derive(Debug, Default)]
+struct Last {
+    cpu_ns: Option<u64>,
+    told: Option<Box<Told>>,
+}
+
+fn told(group: &Group, number: u16) -> Option<Box<Told>> {
+    let socket = group.address_of(ADMIN, number)?;
+    let Address::Unix(path) = socket else { return None };
+    told::ask(&path).map(Box::new)
 }
 
 /// The line of figures that an instance of ours prints when it ends.
@@ -174,12 +203,14 @@ struct Figures {
     rows: u64,
 }
 
-fn instance(exit: &Exit, cpu_ns: Option<u64>) -> Instance {
+fn instance(exit: &Exit, last: Last) -> Instance {
     let figures: Option<Figures> = exit.stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
     let ended = match (exit.reason, exit.status) {
         (Reason::Asked, Status::Code(0)) => "stopped".to_owned(),
         (Reason::Asked, status) => format!("ended with {status} when it was stopped"),
-        (Reason::Killed, _) => "had to be killed when it was stopped".to_owned(),
+        (Reason::Killed | Reason::Late | Reason::Silent, _) => {
+            "had to be killed when it was stopped".to_owned()
+        }
         (Reason::Itself, status) => format!("died during the run: {status}"),
     };
     Instance {
@@ -188,6 +219,7 @@ fn instance(exit: &Exit, cpu_ns: Option<u64>) -> Instance {
         accepted: figures.as_ref().map(|figures| figures.accepted),
         answered: figures.as_ref().map(|figures| figures.answered),
         rows: figures.as_ref().map(|figures| figures.rows),
-        cpu_ns,
+        cpu_ns: last.cpu_ns,
+        told: last.told,
     }
 }

@@ -3,6 +3,8 @@
 //! An option is one field here, and thereby both a flag and a key. Precedence is said once, in [`LoadOptions::over`]
 //! and [`TargetOptions::over`]: command line over scenario over default.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -304,31 +306,8 @@ impl LoadOptions {
     }
 }
 
-/// How the embedded target records requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Store {
-    /// One SQLite transaction per request
-    Pool,
-    /// Not at all
-    None,
-}
-
-/// How careful the embedded target's SQLite is with the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Synchronous {
-    /// Survives a crash of the process
-    Normal,
-    /// Survives a power cut
-    Full,
-    /// Survives neither
-    Off,
-}
-
 /// The target that a scenario starts.
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
-#[serde(deny_unknown_fields)]
 #[command(next_help_heading = "Target")]
 pub struct TargetOptions {
     /// URL of a server that runs already; nothing is started then
@@ -343,45 +322,63 @@ pub struct TargetOptions {
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub instances: Option<NonZeroU16>,
 
-    /// How requests are recorded [default: pool]
-    #[arg(long, value_enum, value_name = "KIND")]
-    pub store: Option<Store>,
+    /// A setting of the started target, such as store=none; `loadgen serve --help` lists them. May be repeated
+    #[arg(long = "target", value_name = "NAME=VALUE", value_parser = setting)]
+    #[serde(skip)]
+    pub typed: Vec<(String, String)>,
 
-    /// Threads that write to the database, per instance [default: 4]
-    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
-    pub threads: Option<NonZeroU16>,
+    /// The same in a file: the flags of `loadgen serve` by name, with underscores for dashes.
+    #[arg(skip)]
+    #[serde(flatten)]
+    pub settings: BTreeMap<String, SettingValue>,
+}
 
-    /// Open connections per instance; further ones wait in the kernel's queue. 0 is no limit [default: 0]
-    #[arg(long, value_name = "N")]
-    pub max_connections: Option<u32>,
+/// The value of a setting, as a file may write it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum SettingValue {
+    /// `true`.
+    Switch(bool),
+    /// `4`.
+    Number(u64),
+    /// `"10s"`.
+    Text(String),
+}
 
-    /// Length of each instance's queue of connections not yet accepted [default: 1024]
-    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
-    pub backlog: Option<NonZeroU16>,
+impl fmt::Display for SettingValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch(value) => value.fmt(f),
+            Self::Number(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
+}
 
-    /// How careful SQLite is with the disk [default: normal]
-    #[arg(long, value_enum, value_name = "LEVEL")]
-    pub synchronous: Option<Synchronous>,
-
-    /// How long a request waits for the database's write lock [default: 10s]
-    #[arg(long, value_name = "TIME")]
-    pub busy_timeout: Option<Span>,
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("it is written NAME=VALUE, like store=none")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl TargetOptions {
     /// These options, and where one is not set that of `lower`.
     #[must_use]
     pub fn over(self, lower: Self) -> Self {
+        let mut settings = lower.settings();
+        settings.extend(self.settings());
         Self {
             url: self.url.or(lower.url),
             path: self.path.or(lower.path),
             instances: self.instances.or(lower.instances),
-            store: self.store.or(lower.store),
-            threads: self.threads.or(lower.threads),
-            max_connections: self.max_connections.or(lower.max_connections),
-            backlog: self.backlog.or(lower.backlog),
-            synchronous: self.synchronous.or(lower.synchronous),
-            busy_timeout: self.busy_timeout.or(lower.busy_timeout),
+            typed: settings.into_iter().collect(),
+            settings: BTreeMap::new(),
         }
+    }
+
+    /// All settings of the started target by the names of their flags; what was typed wins over the file.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let flag = |name: &str| name.replace('_', "-");
+        let written = self.settings.iter().map(|(name, value)| (flag(name), value.to_string()));
+        written.chain(self.typed.iter().map(|(name, value)| (flag(name), value.clone()))).collect()
     }
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use report::document::{
-    Account, Connections, Ended, Instance, Latencies, RUN_SCHEMA, Run, Verification, Warmup, Window, Worker,
+    Account, AssertionRecord, Connections, Ended, Instance, Latencies, RUN_SCHEMA, Run, Verification, Warmup,
+    Window, Worker,
 };
 use report::histogram::Histogram;
 
@@ -19,7 +20,7 @@ use crate::engine::http2::Http2;
 use crate::engine::reqwest::{Reqwest, ReqwestError};
 use crate::fleet::{self, Attention, Crew, FleetError, Outcome};
 use crate::launch::{self, LaunchError, Program, Running};
-use crate::plan::{EngineKind, Load, Model, Open, Plan, Stop, TlsOptions};
+use crate::plan::{Asserted, EngineKind, Load, Model, Open, Plan, Stop, TlsOptions};
 use crate::preflight::{self, PreflightError};
 use crate::recorder::Interval;
 use crate::rows::Feed;
@@ -56,6 +57,18 @@ impl Interrupt {
         self.signal.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// Does nothing for this long, or until a signal comes: then it returns `false`.
+    pub fn sleep(&self, pause: Duration) -> bool {
+        /// A signal goes unnoticed at most this long.
+        const STEP: Duration = Duration::from_millis(50);
+        let mut left = pause;
+        while self.signal().is_none() && !left.is_zero() {
+            std::thread::sleep(left.min(STEP));
+            left = left.saturating_sub(STEP);
+        }
+        self.signal().is_none()
+    }
+
     /// The first signal that came.
     pub fn signal(&self) -> Option<Signal> {
         match self.signal.load(Ordering::Relaxed) {
@@ -78,6 +91,19 @@ pub trait Observer {
     fn note(&mut self, note: &str);
     /// The load is over.
     fn end(&mut self);
+}
+
+/// Nobody looks on: a run goes on to its end.
+#[derive(Debug)]
+pub struct Nobody;
+
+impl Observer for Nobody {
+    fn begin(&mut self, _plan: &Plan) {}
+    fn seconds(&mut self, _seconds: &[Interval], _collector: &Collector) -> Attention {
+        Attention::Continue
+    }
+    fn note(&mut self, _note: &str) {}
+    fn end(&mut self) {}
 }
 
 /// What a run needs beside its plan.
@@ -183,7 +209,16 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
     (run.negotiated, run.same_machine) = (found.negotiated, found.same_machine);
+    run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, &run)).collect();
     Ok(run)
+}
+
+/// Holds the run against what was asserted of it. Of one that was cut short nothing was.
+fn judge(asserted: &Asserted, run: &Run) -> AssertionRecord {
+    match asserted.skipped.or((run.ended != Ended::Completed).then_some("the run was cut short")) {
+        Some(why) => asserted.assertion.skip(why),
+        None => asserted.assertion.judge(run),
+    }
 }
 
 /// What makes the connections. Files that it needs are read before anything is started.
@@ -440,6 +475,7 @@ impl Totals<'_> {
             warmup: self.warmup(),
             requests: tally.requests(self.source.names()),
             checks: tally.checks(&self.plan.load.watch),
+            assertions: Vec::new(),
             header_values: tally.header_values(&self.plan.load.watch),
             notes: Vec::new(),
         }

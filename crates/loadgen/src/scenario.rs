@@ -1,11 +1,18 @@
 //! What may a scenario file say? TOML; every key is optional, and an unknown one is refused with its place.
 
+mod matrix;
+mod order;
+
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use report::assertion::Assertion;
 use serde::Deserialize;
 
+pub use self::matrix::{MatrixError, Variant};
+pub use self::order::Order;
 use crate::options::{LoadOptions, TargetOptions};
+use crate::quantity::Span;
 
 /// A scenario as it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -26,6 +33,12 @@ pub struct Scenario {
     /// How often.
     #[serde(default)]
     pub run: RunOptions,
+    /// What must hold of each run.
+    #[serde(default)]
+    pub assert: AssertOptions,
+    /// Keys of this file with lists of values: each combination is a scenario of its own. The first key varies slowest.
+    #[serde(default)]
+    pub matrix: toml::Table,
 }
 
 /// How a scenario is repeated.
@@ -34,6 +47,23 @@ pub struct Scenario {
 pub struct RunOptions {
     /// How many times, each with a fresh target and a document of its own.
     pub repeats: Option<NonZeroU32>,
+    /// In which order, where there are several.
+    pub order: Option<Order>,
+    /// Pause before each run but the first.
+    pub cooldown: Option<Span>,
+}
+
+/// What must hold of each run of a scenario.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssertOptions {
+    /// However long it is.
+    #[serde(default)]
+    pub always: Vec<Assertion>,
+    /// With the load and the target as the file has them, such as `timeouts == 12`. Not judged, and said so, where something
+    /// else was typed.
+    #[serde(default)]
+    pub as_written: Vec<Assertion>,
 }
 
 /// Why a scenario cannot be used.
@@ -55,6 +85,14 @@ pub enum ScenarioError {
         /// What is wrong, and where.
         error: toml::de::Error,
     },
+    /// The matrix does not fit the file.
+    #[error("{}: {error}", path.display())]
+    Matrix {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: MatrixError,
+    },
     /// The name would not do as a folder.
     #[error(
         "{}: `{name}` is no name for results: use letters, digits, dots, dashes and underscores",
@@ -69,11 +107,11 @@ pub enum ScenarioError {
 }
 
 impl Scenario {
-    /// Reads a scenario file.
+    /// Reads a scenario file: one scenario for each combination of its matrix, and what is special about it.
     ///
     /// # Errors
     /// When it cannot be read, or does not say what a scenario may say.
-    pub fn read(path: &Path) -> Result<Self, ScenarioError> {
+    pub fn read(path: &Path) -> Result<Vec<(Self, Variant)>, ScenarioError> {
         let path_buf = || path.to_path_buf();
         let text =
             std::fs::read_to_string(path).map_err(|error| ScenarioError::Read { path: path_buf(), error })?;
@@ -85,7 +123,11 @@ impl Scenario {
         if !is_folder_name(&scenario.name) {
             return Err(ScenarioError::Name { path: path_buf(), name: scenario.name });
         }
-        Ok(scenario)
+        if scenario.matrix.is_empty() {
+            return Ok(vec![(scenario, Variant::default())]);
+        }
+        let variants = matrix::variants(&text, &scenario);
+        variants.map_err(|error| ScenarioError::Matrix { path: path_buf(), error })
     }
 }
 

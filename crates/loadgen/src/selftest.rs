@@ -15,15 +15,12 @@ use report::units;
 
 use crate::arrival::Arrival;
 use crate::clock::{Nanos, RealTimer, SECOND, Timer as _, nanos};
-use crate::collector::Collector;
-use crate::fleet::Attention;
 use crate::launch::Program;
 use crate::machine;
 use crate::options::LoadOptions;
 use crate::plan::{Plan, Surroundings};
 use crate::quantity::{Rate, Span, Timeout};
-use crate::recorder::Interval;
-use crate::run::{self, Context, Interrupt, Observer, Signal};
+use crate::run::{self, Context, Interrupt, Nobody, Signal};
 use crate::truth::{ByPath, Findings, Truth};
 
 const MS: Nanos = SECOND / 1000;
@@ -118,18 +115,6 @@ pub struct Floor {
     pub pause_ns: [Nanos; 2],
 }
 
-/// Nobody looks on.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn begin(&mut self, _plan: &Plan) {}
-    fn seconds(&mut self, _seconds: &[Interval], _collector: &Collector) -> Attention {
-        Attention::Continue
-    }
-    fn note(&mut self, _note: &str) {}
-    fn end(&mut self) {}
-}
-
 /// A run and what the server says about it.
 struct Sides {
     run: Run,
@@ -147,7 +132,7 @@ impl Bench {
         let script = ByPath::new(7, None).map_err(|error| error.to_string())?;
         let truth = Truth::start(move |turn| script.behaviour(turn))
             .map_err(|error| format!("the truth server does not start: {error}"))?;
-        let around = Surroundings { cpus: machine::cpus_allowed(), seed: 7 };
+        let around = Surroundings { cpus: machine::cpus_allowed(), seed: 7, settle: None };
         let plan =
             Plan::of_url(truth.url(path).as_str(), options, around).map_err(|error| error.to_string())?;
         let program = Program { path: PathBuf::new(), leading: Vec::new(), variables: Vec::new() };

@@ -4,13 +4,15 @@
 //! Units stand in field names. Times are nanoseconds since the run's time zero unless a name says otherwise.
 
 mod answers;
+mod target;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::answers::{CheckExample, CheckRecord, HeaderValues, Named, Warmup};
+pub use self::answers::{AssertionRecord, CheckExample, CheckRecord, HeaderValues, Named, Warmup};
+pub use self::target::{Instance, Told, ToldTime, Verification};
 use crate::histogram::Distribution;
 
 /// Schema name of a [`Run`]; the number rises when an old reader would misread a new document.
@@ -125,6 +127,9 @@ pub struct Run {
     /// What was checked of the answers. Absent when nothing was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckRecord>,
+    /// What was asserted of it. Absent when nothing was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assertions: Vec<AssertionRecord>,
     /// Answers by the value of a header field. Absent when nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_values: Option<HeaderValues>,
@@ -504,45 +509,6 @@ pub struct Generator {
     pub hiccup: Distribution,
     /// Of that lateness, what that thread spent ready to run and waiting for a CPU.
     pub hiccup_queue_ns: Option<u64>,
-}
-
-/// One server process of the target.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Instance {
-    /// Counted from 1.
-    pub number: u64,
-    /// How it ended, in words: `stopped`, `killed by signal 9 during the run`.
-    pub ended: String,
-    /// Connections it says it accepted.
-    pub accepted: Option<u64>,
-    /// Requests it says it answered.
-    pub answered: Option<u64>,
-    /// Rows it says it committed.
-    pub rows: Option<u64>,
-    /// CPU time it used, user and system.
-    pub cpu_ns: Option<u64>,
-}
-
-/// What the check of the target's database found after the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Verification {
-    /// Rows the run added to the database.
-    pub rows: u64,
-    /// Good answers that the generator counted, those of a warm-up included: at least so many rows must be there.
-    pub acknowledged: u64,
-    /// Requests that the generator sent, those of a warm-up included: at most so many rows may be there.
-    pub sent: u64,
-    /// What SQLite's `integrity_check` said; `ok` is good.
-    pub integrity: String,
-}
-
-impl Verification {
-    /// Whether the target kept what it acknowledged and nothing it was not sent.
-    pub fn holds(&self) -> bool {
-        self.acknowledged <= self.rows && self.rows <= self.sent && self.integrity == "ok"
-    }
 }
 
 /// Where something ran.

@@ -5,6 +5,7 @@
 //! [`summary`] derives the numbers, [`warning`] says what to distrust, [`verdict`] whether the generator was in the way,
 //! [`mod@format`] shows one run and [`compare`] sets many side by side.
 
+pub mod assertion;
 pub mod compare;
 pub mod document;
 pub mod format;

@@ -1,7 +1,10 @@
 //! What are the derived numbers? Computed here and nowhere else.
 
+mod target;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::target::{Spent, TargetTimes};
 use crate::document::{Document, FailureKind, Figures, Latencies, Named, Run};
 use crate::histogram::{Distribution, Histogram, Percentile};
 
@@ -68,6 +71,8 @@ pub struct Summary {
     pub instances: Option<u64>,
     /// The requests of a mix by name. Empty where there was none.
     pub requests: Vec<Request>,
+    /// Where the time went inside the target. `None` where its instances did not tell.
+    pub target: Option<TargetTimes>,
 }
 
 /// The requests of one name.
@@ -227,6 +232,7 @@ impl Summary {
             instances: number(&run.config, INSTANCES_KEY)
                 .or_else(|| u64::try_from(run.instances.len()).ok().filter(|&instances| instances > 0)),
             requests: run.requests.iter().map(|named| Request::of(named, further)).collect(),
+            target: TargetTimes::of(&run.instances),
         }
     }
 
@@ -259,6 +265,7 @@ impl Summary {
             connections: number(&figures.config, CONNECTIONS_KEY),
             instances: number(&figures.config, INSTANCES_KEY),
             requests: Vec::new(),
+            target: None,
         }
     }
 }

@@ -39,6 +39,12 @@ pub fn rate(per_second: f64) -> String {
     format!("{}.{tenths}", count(whole))
 }
 
+/// A mean of durations as a duration, cut to whole nanoseconds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "durations are not negative")]
+pub fn whole(ns: f64) -> u64 {
+    ns as u64
+}
+
 /// A duration in the unit that suits it, with up to four digits: `250 ns`, `13.4 us`, `162.6 ms`, `20 s`, `3,600 s`.
 pub fn nanos(ns: u64) -> String {
     const UNITS: [(&str, f64); 3] = [("us", 1e3), ("ms", 1e6), ("s", 1e9)];

@@ -7,6 +7,10 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 /// Name of the variable that tells an instance the process id of its supervisor.
 pub const PARENT_PID: &str = "SUPERVISE_PARENT_PID";
 
+/// Name of the variable that tells an instance its number in the group, from 1. A restarted one has the number of the one it
+/// replaces.
+pub const INSTANCE: &str = "SUPERVISE_INSTANCE";
+
 /// Why the parent-death signal could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {

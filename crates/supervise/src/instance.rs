@@ -1,96 +1,29 @@
 //! One server process.
 
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use socket2::Socket;
 
-use crate::child::PARENT_PID;
+use crate::child::{INSTANCE, PARENT_PID};
+use crate::clock::{Deadline, Moment};
+use crate::lines::{Line, Lines, Stream};
 use crate::notify::Inbox;
 use crate::output::Output;
-use crate::{Ready, Spec};
+use crate::{Exit, Ready, Reason, Spec, Status};
 
 /// The descriptor at which systemd's protocol starts to pass sockets.
 const FIRST_PASSED: i32 = 3;
 
 /// `LISTEN_PID` must be the server's own process id, known only after the fork. A shell sets it and becomes the server.
 const SET_LISTEN_PID: &str = r#"LISTEN_PID=$$; export LISTEN_PID; exec "$0" "$@""#;
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It exited with this code.
-    Code(i32),
-    /// This signal ended it.
-    Signal(i32),
-    /// Somebody else collected its status first.
-    Unknown,
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Code(code) => write!(f, "exit code {code}"),
-            Self::Signal(signal) => match signal_name(signal) {
-                Some(name) => write!(f, "signal {signal} ({name})"),
-                None => write!(f, "signal {signal}"),
-            },
-            Self::Unknown => f.write_str("an unknown status"),
-        }
-    }
-}
-
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match Signal::from_named_raw(signal)? {
-        Signal::HUP => "SIGHUP",
-        Signal::INT => "SIGINT",
-        Signal::QUIT => "SIGQUIT",
-        Signal::ILL => "SIGILL",
-        Signal::ABORT => "SIGABRT",
-        Signal::BUS => "SIGBUS",
-        Signal::FPE => "SIGFPE",
-        Signal::KILL => "SIGKILL",
-        Signal::SEGV => "SIGSEGV",
-        Signal::PIPE => "SIGPIPE",
-        Signal::TERM => "SIGTERM",
-        _ => return None,
-    })
-}
-
-/// Who wanted a process to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Nobody here: it ended during the run.
-    Itself,
-    /// It was asked with SIGTERM and obeyed in time.
-    Asked,
-    /// It was killed with SIGKILL, because it did not obey in time.
-    Killed,
-}
-
-/// The end of one instance.
-#[derive(Clone, Debug)]
-pub struct Exit {
-    /// Number of the instance, from 1.
-    pub instance: u16,
-    /// Process id it had.
-    pub pid: u32,
-    /// How it ended.
-    pub status: Status,
-    /// Who wanted it.
-    pub reason: Reason,
-    /// The last lines it printed to stdout (at most 20).
-    pub stdout: String,
-    /// The last lines it printed to stderr (at most 20).
-    pub stderr: String,
-}
 
 /// What an instance is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +34,19 @@ pub enum State {
     Ready,
     /// Ended in this way.
     Ended(Status),
+}
+
+/// What a new process is given beside what the specification says of all.
+#[derive(Debug)]
+pub(crate) struct Birth<'a> {
+    /// Number of the instance, from 1.
+    pub(crate) number: u16,
+    /// Its sockets, from descriptor 3 on.
+    pub(crate) sockets: Vec<Socket>,
+    /// Their names, with colons between them.
+    pub(crate) names: &'a str,
+    /// How its files shall begin: a path that nobody else in the group has.
+    pub(crate) files: &'a Path,
 }
 
 /// One server process of a group.
@@ -114,41 +60,70 @@ pub struct Instance {
     inbox: Inbox,
     stdout: Output,
     stderr: Output,
+    /// Whether somebody wants the lines it prints.
+    tells: bool,
     ready: bool,
+    status: Option<String>,
+    born: Moment,
+    /// How long it may be silent once it has begun to send watchdog messages.
+    watchdog: Option<Duration>,
+    /// When it must have sent the next one.
+    silent: Option<Deadline>,
+    /// Signals for when it is ready: before it catches them they could end it.
+    owed: Vec<Signal>,
     /// What it will have ended of, as far as anybody asked.
     reason: Reason,
     exit: Option<Exit>,
 }
 
 impl Instance {
-    /// Starts the process and gives it `listener`. The parent keeps no copy, so the socket closes with the process and
-    /// the kernel queues nothing for the dead.
-    pub(crate) fn spawn(spec: &Spec, number: u16, listener: Socket, scratch: &Path) -> io::Result<Self> {
-        let inbox = Inbox::create(scratch.join(format!("{number}.notify")))?;
-        let stdout = Output::create(&scratch.join(format!("{number}.out")))?;
-        let stderr = Output::create(&scratch.join(format!("{number}.err")))?;
+    /// Starts the process and gives it its sockets.
+    pub(crate) fn spawn(spec: &Spec, birth: Birth<'_>) -> io::Result<Self> {
+        let inbox = Inbox::create(birth.files.with_extension("notify"))?;
+        let stdout = Output::create(&birth.files.with_extension("out"))?;
+        let stderr = Output::create(&birth.files.with_extension("err"))?;
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SET_LISTEN_PID]).arg(&spec.program).args(&spec.args);
-        spec.env_remove.iter().for_each(|name| {
+        for name in &spec.env_remove {
             command.env_remove(name);
-        });
+        }
         command.envs(spec.env.iter().map(|(name, value)| (name, value)));
-        command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "http").env("NOTIFY_SOCKET", inbox.path());
-        command.env(PARENT_PID, std::process::id().to_string());
+        command.env("LISTEN_FDS", birth.sockets.len().to_string()).env("LISTEN_FDNAMES", birth.names);
+        command.env("NOTIFY_SOCKET", inbox.path());
+        command.env(PARENT_PID, std::process::id().to_string()).env(INSTANCE, birth.number.to_string());
         // Those of our own supervisor, if there is one, are not meant for our children.
         command.env_remove("LISTEN_PIDFDID").env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
+        if let Some(watchdog) = spec.watchdog {
+            command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
+        }
         command.stdin(Stdio::null()).stdout(stdout.writer()?).stderr(stderr.writer()?);
         // Its own group: Ctrl-C in a terminal reaches the parent, who decides.
         command.process_group(0);
-        let mapping = FdMapping { parent_fd: listener.into(), child_fd: FIRST_PASSED };
-        command.fd_mappings(vec![mapping]).map_err(io::Error::other)?;
+        let map = |(child_fd, socket): (i32, Socket)| FdMapping { parent_fd: socket.into(), child_fd };
+        command
+            .fd_mappings((FIRST_PASSED..).zip(birth.sockets).map(map).collect())
+            .map_err(io::Error::other)?;
         let child = command.spawn()?;
         let pid = Pid::from_child(&child);
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty());
-        let ready = spec.ready == Ready::Started;
-        let reason = Reason::Itself;
-        let pidfd = pidfd.inspect_err(|_| kill_group(pid))?;
-        Ok(Self { number, pid, child, pidfd, inbox, stdout, stderr, ready, reason, exit: None })
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| kill_group(pid))?;
+        Ok(Self {
+            number: birth.number,
+            pid,
+            child,
+            pidfd,
+            inbox,
+            stdout,
+            stderr,
+            tells: spec.lines,
+            ready: spec.ready == Ready::Started,
+            status: None,
+            born: Moment::now(),
+            watchdog: spec.watchdog,
+            silent: None,
+            owed: Vec::new(),
+            reason: Reason::Itself,
+            exit: None,
+        })
     }
 
     /// Number of the instance in its group, from 1.
@@ -170,6 +145,11 @@ impl Instance {
         }
     }
 
+    /// How it last described itself (`STATUS=`), if it ever did.
+    pub fn description(&self) -> Option<&str> {
+        self.status.as_deref()
+    }
+
     pub(crate) fn running(&self) -> bool {
         self.exit.is_none()
     }
@@ -178,9 +158,19 @@ impl Instance {
         self.exit.as_ref()
     }
 
+    /// How long ago it was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.born.age()
+    }
+
     /// The last lines of stderr so far.
     pub(crate) fn complaint(&self) -> String {
         self.stderr.tail()
+    }
+
+    /// When it must have sent its next watchdog message.
+    pub(crate) fn silent_from(&self) -> Option<Deadline> {
+        self.silent.filter(|_| self.running())
     }
 
     /// What to wait on for news of this instance.
@@ -191,48 +181,99 @@ impl Instance {
         end.into_iter().chain(word)
     }
 
-    /// Reads its messages and tells whether it is ready by now. To be called all its life long: a full inbox would
-    /// block the process that writes to it.
-    pub(crate) fn hear(&mut self) -> bool {
-        self.ready |= self.inbox.ready();
-        self.ready
-    }
-
-    /// Looks, without waiting, whether the process has ended since the last look.
-    pub(crate) fn look(&mut self) -> Option<&Exit> {
+    /// Looks, without waiting, what it has said and printed and whether it has ended: true the first time it is found ended.
+    /// To be called all its life long: a full inbox would block the process that writes to it.
+    pub(crate) fn look(&mut self, lines: &mut Lines) -> bool {
         if !self.running() {
-            return None;
+            return false;
         }
         self.hear();
-        self.stdout.trim();
-        self.stderr.trim();
+        self.read(lines, Output::lines);
         let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        match rustix::process::waitid(WaitId::Pid(self.pid), peek) {
-            Ok(None) | Err(rustix::io::Errno::INTR) => None,
-            Ok(Some(_)) | Err(_) => Some(self.bury()),
+        let lives = matches!(
+            rustix::process::waitid(WaitId::Pid(self.pid), peek),
+            Ok(None) | Err(rustix::io::Errno::INTR)
+        );
+        if lives && self.silent.is_some_and(Deadline::over) {
+            self.reason = Reason::Silent;
+            return self.bury(lines);
+        }
+        !lives && self.bury(lines)
+    }
+
+    fn hear(&mut self) {
+        let heard = self.inbox.hear();
+        self.status = heard.status.or(self.status.take());
+        if heard.alive && self.reason == Reason::Itself {
+            self.silent = self.watchdog.map(Deadline::after);
+        }
+        if heard.stopping {
+            self.silent = None;
+        }
+        self.ready |= heard.ready;
+        if self.ready {
+            for signal in std::mem::take(&mut self.owed) {
+                self.send(signal);
+            }
         }
     }
 
-    /// Asks the process to end. Only the process itself: how to end its helpers is its own business.
+    fn read(&mut self, lines: &mut Lines, how: impl Fn(&mut Output, usize) -> (Vec<String>, u64)) {
+        let (instance, pid) = (self.number, self.child.id());
+        for (stream, output) in [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)] {
+            if self.tells {
+                let (texts, lost) = how(output, lines.room());
+                lines.lost += lost;
+                for text in texts {
+                    lines.add(Line { instance, pid, stream, text });
+                }
+            } else {
+                output.skip();
+            }
+            output.trim();
+        }
+    }
+
+    /// Asks the process to end, once: many servers take a second request as leave to drop what they are doing. Only the
+    /// process itself: how to end its helpers is its own business.
     pub(crate) fn ask(&mut self) {
-        if self.running() {
+        if self.running() && self.reason == Reason::Itself {
             self.reason = Reason::Asked;
-            // It may have ended meanwhile; the next look will tell.
-            let _ = rustix::process::kill_process(self.pid, Signal::TERM);
+            self.silent = None;
+            self.send(Signal::TERM);
         }
     }
 
-    /// Kills the process and its helpers, and waits for its end.
-    pub(crate) fn kill(&mut self) {
-        if self.look().is_none() && self.running() {
-            self.reason = Reason::Killed;
-            self.bury();
+    /// Sends it a signal once it is ready.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        if self.ready {
+            self.send(signal);
+        } else if !self.owed.contains(&signal) {
+            self.owed.push(signal);
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        if self.running() {
+            // It may have ended meanwhile; the next look will tell.
+            let _ = rustix::process::kill_process(self.pid, signal);
+        }
+    }
+
+    /// Kills the process and its helpers for `reason`, and waits for its end. True unless its end was found before.
+    pub(crate) fn kill(&mut self, reason: Reason, lines: &mut Lines) -> bool {
+        if self.look(lines) {
+            return true;
+        }
+        self.running() && {
+            self.reason = reason;
+            self.bury(lines)
         }
     }
 
     /// Kills what is left of the process group, then collects the status. In this order: until it is collected, the
     /// process id, and with it the group's, cannot belong to anybody else.
-    fn bury(&mut self) -> &Exit {
+    fn bury(&mut self, lines: &mut Lines) -> bool {
         kill_group(self.pid);
         let status = match self.child.wait() {
             Err(_) => Status::Unknown,
@@ -242,20 +283,25 @@ impl Instance {
                 (None, None) => Status::Unknown,
             },
         };
-        self.exit.insert(Exit {
+        // What it said and printed between the last look and its end.
+        self.hear();
+        self.read(lines, Output::rest);
+        self.exit = Some(Exit {
             instance: self.number,
             pid: self.child.id(),
             status,
             reason: self.reason,
+            was_ready: self.ready,
             stdout: self.stdout.tail(),
             stderr: self.stderr.tail(),
-        })
+        });
+        true
     }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        self.kill();
+        self.kill(Reason::Killed, &mut Lines::default());
     }
 }
 

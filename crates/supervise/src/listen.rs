@@ -1,57 +1,232 @@
-//! Several listening sockets on one port.
+//! Listening sockets, bound before anybody is started.
 
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::{Spec, StartError};
+use crate::{Address, Sharing, SocketSpec, Spec, StartError};
 
-/// The sockets of a group.
+/// Everywhere a group listens. The addresses stay the group's own while instances come and go.
 #[derive(Debug)]
-pub(crate) struct Bound {
-    /// The address with the port that was really taken.
-    pub(crate) address: SocketAddr,
-    /// Bound but not listening: keeps the port ours while instances come and go, and is never given connections.
-    pub(crate) reservation: Socket,
-    /// One listening socket per instance.
-    pub(crate) listeners: Vec<Socket>,
+pub(crate) struct Places {
+    places: Vec<Place>,
+    backlog: i32,
 }
 
-/// Binds one listening socket per instance. All of them listen before any instance is started, so the kernel spreads
-/// connections over all of them from the first one on.
-pub(crate) fn bind(spec: &Spec) -> Result<Bound, StartError> {
-    let wanted = spec.listen;
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => StartError::InUse { address: wanted },
-        _ => StartError::Listen { address: wanted, source },
-    };
+/// One socket as it was wanted.
+#[derive(Debug)]
+struct Place {
+    spec: SocketSpec,
+    /// One for all instances, or one for each in the order of their numbers.
+    sites: Vec<Site>,
+}
+
+/// One address.
+#[derive(Debug)]
+enum Site {
+    /// The reservation is bound but does not listen: it keeps the port ours and is never given connections.
+    Tcp { address: SocketAddr, _reservation: Socket },
+    /// The file is there once somebody listens. The listener is kept where instances share it.
+    Unix { path: PathBuf, file: Option<SocketFile>, shared: Option<Socket> },
+}
+
+impl Places {
+    /// Takes all addresses. Nothing listens yet.
+    pub(crate) fn take(spec: &Spec) -> Result<Self, StartError> {
+        let mut places = Vec::new();
+        for wanted in &spec.sockets {
+            wanted.check()?;
+            let last = if wanted.sharing == Sharing::Together { 1 } else { spec.instances.get() };
+            let sites =
+                (1..=last).map(|number| Site::take(wanted.address_of(number)?)).collect::<Result<_, _>>()?;
+            places.push(Place { spec: wanted.clone(), sites });
+        }
+        Ok(Self { places, backlog: i32::from(spec.backlog) })
+    }
+
+    /// The names of the sockets, in the order of their descriptors.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<&str> = self.places.iter().map(|place| place.spec.name.as_str()).collect();
+        names.join(":")
+    }
+
+    /// Where the sockets `name` of instance `number` listen.
+    pub(crate) fn addresses(&self, name: &str, number: u16) -> Vec<Address> {
+        let named = self.places.iter().filter(|place| place.spec.name == name);
+        named.map(|place| place.sites[place.site_of(number)].address()).collect()
+    }
+
+    /// Listening sockets for one instance, in the order of [`Places::names`].
+    pub(crate) fn listen(&mut self, number: u16) -> Result<Vec<Socket>, StartError> {
+        let backlog = self.backlog;
+        let listen = |place: &mut Place| {
+            let (at, mode, shared) =
+                (place.site_of(number), place.spec.mode, place.spec.sharing == Sharing::Together);
+            let site = &mut place.sites[at];
+            site.listen(backlog, mode, shared).map_err(|source| failed(site.address(), source))
+        };
+        self.places.iter_mut().map(listen).collect()
+    }
+
+    /// Keeps no listening socket any longer.
+    pub(crate) fn release(&mut self) {
+        for site in self.places.iter_mut().flat_map(|place| &mut place.sites) {
+            if let Site::Unix { shared, .. } = site {
+                *shared = None;
+            }
+        }
+    }
+}
+
+impl Place {
+    fn site_of(&self, number: u16) -> usize {
+        match self.spec.sharing {
+            Sharing::Together => 0,
+            Sharing::Apart => usize::from(number) - 1,
+        }
+    }
+}
+
+impl Site {
+    fn take(wanted: Address) -> Result<Self, StartError> {
+        let taken = match &wanted {
+            Address::Tcp(address) => reserve(*address),
+            // Its file comes with its listener: there is no bound socket that does not listen to keep it with.
+            Address::Unix(path) => Ok(Self::Unix { path: path.clone(), file: None, shared: None }),
+        };
+        taken.map_err(|source| failed(wanted, source))
+    }
+
+    fn address(&self) -> Address {
+        match self {
+            Self::Tcp { address, .. } => Address::Tcp(*address),
+            Self::Unix { path, .. } => Address::Unix(path.clone()),
+        }
+    }
+
+    fn listen(&mut self, backlog: i32, mode: u32, together: bool) -> io::Result<Socket> {
+        match self {
+            Self::Tcp { address, .. } => {
+                let socket = tcp(*address, true)?;
+                socket.listen(backlog)?;
+                Ok(socket)
+            }
+            Self::Unix { shared: Some(socket), .. } => socket.try_clone(),
+            Self::Unix { path, file, shared } => {
+                // What we listened on before goes first, or we would find a dead socket of our own.
+                *file = None;
+                let (socket, created) = unix(path, mode, backlog)?;
+                *file = Some(created);
+                *shared = if together { Some(socket.try_clone()?) } else { None };
+                Ok(socket)
+            }
+        }
+    }
+}
+
+fn failed(address: Address, source: io::Error) -> StartError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::InUse { address },
+        _ => StartError::Listen { address, source },
+    }
+}
+
+fn reserve(wanted: SocketAddr) -> io::Result<Site> {
     if wanted.port() != 0 {
         // With SO_REUSEPORT we would silently join a group of the same user. Without it, the kernel tells.
-        socket(wanted, false).map_err(failed)?;
+        tcp(wanted, false)?;
     }
-    let reservation = socket(wanted, true).map_err(failed)?;
-    let address = local_address(&reservation).map_err(failed)?;
-    let listeners = (0..spec.instances.get())
-        .map(|_| {
-            let listener = socket(address, true)?;
-            listener.listen(i32::from(spec.backlog))?;
-            Ok(listener)
-        })
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(failed)?;
-    Ok(Bound { address, reservation, listeners })
+    let reservation = tcp(wanted, true)?;
+    let address = reservation.local_addr()?.as_socket();
+    let address = address.ok_or_else(|| io::Error::other("the bound socket has no internet address"))?;
+    Ok(Site::Tcp { address, _reservation: reservation })
 }
 
-fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
-    socket.bind(&address.into())?;
+    socket.bind(&address.into()).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            let words =
+                "permission denied; low ports are for root and CAP_NET_BIND_SERVICE, choose one from 1024 on";
+            io::Error::new(error.kind(), words)
+        }
+        _ => error,
+    })?;
     Ok(socket)
 }
 
-fn local_address(socket: &Socket) -> io::Result<SocketAddr> {
-    let address = socket.local_addr()?;
-    address.as_socket().ok_or_else(|| io::Error::other("the bound socket has no internet address"))
+fn unix(path: &Path, mode: u32, backlog: i32) -> io::Result<(Socket, SocketFile)> {
+    clear(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), "its folder does not exist; create it first"),
+        io::ErrorKind::PermissionDenied => {
+            io::Error::new(error.kind(), "permission denied; choose a folder that this user may write to")
+        }
+        _ => error,
+    })?;
+    let file = SocketFile::found(path)?;
+    // Nobody can connect before it listens, so nobody slips in before it has its permissions.
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
+    socket.listen(backlog)?;
+    Ok((socket, file))
+}
+
+/// Removes the file of a socket on which nobody listens any more. Anything else that lies there is an error.
+fn clear(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        // Whatever is wrong with the way there, binding will tell.
+        Err(_) => return Ok(()),
+        Ok(found) if !found.file_type().is_socket() => {
+            let words = "something that is not a socket lies there; remove it or choose another path";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, words));
+        }
+        Ok(_) => {}
+    }
+    let visitor = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A full queue is an answer as well; we shall not stand in it.
+    visitor.set_nonblocking(true)?;
+    match visitor.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(()) => Err(io::ErrorKind::AddrInUse.into()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::AddrInUse.into()),
+        Err(error) => {
+            let words =
+                format!("there is a socket, and whether anybody listens on it cannot be found out: {error}");
+            Err(io::Error::new(error.kind(), words))
+        }
+    }
+}
+
+/// The file of a unix socket of ours. Dropping it removes the file, unless somebody else has put another in its place.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn found(path: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        // Absolute, so that it is found again wherever the program goes.
+        Ok(Self { path: std::path::absolute(path)?, device: found.dev(), inode: found.ino() })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
+        if fs::symlink_metadata(&self.path).is_ok_and(ours) {
+            // A file that cannot be removed is a stale one, and those are replaced.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }

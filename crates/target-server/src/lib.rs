@@ -12,16 +12,24 @@
 //! | [`accept`] | how are they taken, bounded and drained? |
 //! | [`app`] | what is answered? |
 //! | [`store`] | how is a row kept? |
+//! | [`faults`] | how does it misbehave on purpose? |
+//! | [`admin`] | who may look inside? |
+//! | [`log`] | what does it say while it runs? |
+//! | [`phase`] | where in its life is it? |
 //! | [`stats`] | what did this instance do? |
 //! | [`lifecycle`] | how does it live and die? |
 
 pub mod accept;
+pub mod admin;
 pub mod app;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod faults;
 pub mod lifecycle;
 pub mod listener;
+pub mod log;
+pub mod phase;
 pub mod stats;
 pub mod store;
 

@@ -1,6 +1,7 @@
 //! How does it live and die?
 
 use std::io;
+use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
@@ -10,6 +11,8 @@ use tokio::sync::oneshot;
 use crate::accept::{Service, serve};
 use crate::config::life::Life;
 use crate::listener::Listener;
+use crate::log::{Event, Level};
+use crate::phase::Phase;
 use crate::store::Store;
 
 /// How a server ended.
@@ -58,6 +61,8 @@ pub async fn live(
     signals: &mut Signals,
     life: &Life,
 ) -> End {
+    let (log, phases, stats) =
+        (Arc::clone(&service.log), Arc::clone(&service.phases), Arc::clone(&service.stats));
     let (stop, stopped) = oneshot::channel::<()>();
     let told = async {
         // A dropped sender means the same.
@@ -72,6 +77,10 @@ pub async fn live(
         () = &mut serving => {}
     }
     tell(&NotifyState::Stopping);
+    phases.enter(Phase::Draining);
+    let in_flight = stats.in_flight();
+    let sentence = format!("draining: {in_flight} requests in flight");
+    log.tell(Level::Info, Event::new("drain-begun", sentence).with("in_flight", in_flight));
     drop(stop);
     let store = store.clone();
     let drained = async {
@@ -79,12 +88,17 @@ pub async fn live(
         // A panic in there would only mean that there is nothing left to wait for.
         let _ = tokio::task::spawn_blocking(move || store.finish()).await;
     };
-    tokio::select! {
+    let end = tokio::select! {
         biased;
         () = drained => End::Drained,
         () = signals.next() => End::Impatient,
         () = tokio::time::sleep(life.drain_timeout) => End::TooSlow,
-    }
+    };
+    let in_flight = stats.in_flight();
+    let (level, how) = if end == End::Drained { (Level::Info, "drained") } else { (Level::Warn, "cut off") };
+    let sentence = format!("{how} with {in_flight} requests in flight");
+    log.tell(level, Event::new("drain-ended", sentence).with("in_flight", in_flight));
+    end
 }
 
 /// Tells the service manager, if there is one. It will notice by itself if it cannot be told.

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
+use report::assertion::Assertion;
 use report::format::{self, Format};
 use report::histogram::Percentile;
 
 use super::words::{Percentiles, Tag};
 use crate::options::{LoadOptions, TargetOptions};
+use crate::quantity::Span;
+use crate::scenario::Order;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +57,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Replay scenario files: start the target, load it, check it, record it
-    Run(RunCommand),
+    Run(Box<RunCommand>),
     /// Start the target: a server that writes one database row per request
     #[cfg(feature = "serve")]
     Serve(Box<target_server::ServeArgs>),
@@ -63,7 +66,7 @@ pub(super) enum Command {
     /// Show a recorded run again, in any format
     Report(ReportCommand),
     /// Show what a load test or a scenario would do, without doing it
-    Plan(PlanCommand),
+    Plan(Box<PlanCommand>),
     /// Prove on this machine that the numbers are right, and say how exact they are here
     Selftest,
     /// Start a server that behaves as its URLs say, and counts for itself: for checking load generators
@@ -100,12 +103,17 @@ pub(super) struct LoadCommand {
 }
 
 /// What a run must be, to end with 0.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Strictness {
     /// End with 4 when the generator was the limit (verdict client-limited) or the rate was not reached: less than 99%
     /// of the requests due were sent before the end
     #[arg(long)]
     pub(super) strict: bool,
+
+    /// What must hold of the run, such as 'p99 < 400ms', 'errors == 0' or 'rps >= 3000'; else it ends with 1. May be
+    /// repeated
+    #[arg(long = "assert", value_name = "ASSERTION")]
+    pub(super) assertions: Vec<Assertion>,
 }
 
 /// How the result is shown.
@@ -194,6 +202,14 @@ pub(super) struct RunCommand {
     /// How often each scenario is run, each time with a fresh target [default: as the scenario says, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) repeats: Option<u32>,
+
+    /// In which order several are run [default: interleaved]
+    #[arg(long, value_enum, value_name = "ORDER")]
+    pub(super) order: Option<Order>,
+
+    /// Pause before each run but the first, so that what the last one left behind is over
+    #[arg(long, value_name = "TIME")]
+    pub(super) cooldown: Option<Span>,
 
     #[command(flatten)]
     pub(super) output: OutputOptions,

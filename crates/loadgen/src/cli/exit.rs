@@ -15,7 +15,7 @@ use crate::run::{RunError, Signal};
 pub(super) enum Exit {
     /// Done, and everything that was asserted holds.
     Done,
-    /// The target did not keep what it acknowledged, or an answer failed a check.
+    /// The target did not keep what it acknowledged, an answer failed a check, or an assertion did not hold.
     Broken,
     /// Wrong use; nothing was started.
     Usage,
@@ -54,6 +54,7 @@ impl Exit {
             _ if !is_verified || run.checks.iter().any(|check| check.failed > 0) => Self::Broken,
             Ended::TargetLost => Self::NoTarget,
             Ended::Completed if run.account.sent > 0 && run.account.answered() == 0 => Self::NoTarget,
+            _ if run.assertions.iter().any(|assertion| !assertion.holds) => Self::Broken,
             // A reader that has gone wanted no more; what could not be written is told apart.
             Ended::Completed | Ended::OutputLost => Self::Done,
         }
@@ -62,7 +63,7 @@ impl Exit {
 
 impl Strictness {
     /// What a finished run means under it: what was well otherwise may not be. Also gives why.
-    pub(super) fn judge(self, document: &Document, exit: Exit) -> (Exit, Option<String>) {
+    pub(super) fn judge(&self, document: &Document, exit: Exit) -> (Exit, Option<String>) {
         let Document::Run(run) = document else { return (exit, None) };
         if !self.strict || exit != Exit::Done {
             return (exit, None);

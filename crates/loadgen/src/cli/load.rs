@@ -14,7 +14,7 @@ use super::output;
 use super::record::{Recording, takes_stdout};
 use crate::debug::{self, Debugged};
 use crate::options::LoadOptions;
-use crate::plan::{Plan, PlanError, Surroundings};
+use crate::plan::{Plan, PlanError, Settle, Surroundings};
 use crate::run::{self, Interrupt, Signal};
 use crate::scenario::is_folder_name;
 use crate::{clock, launch, machine};
@@ -33,6 +33,7 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
         );
         return show_exchange(&plan);
     }
+    plan = plan.asserting(strictness.assertions.iter().cloned());
     if let Some(name) = name {
         ensure!(
             is_folder_name(&name),
@@ -126,7 +127,11 @@ pub(super) fn surroundings() -> Surroundings {
     let now = clock::wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     // Short enough to be typed again: a seed to the microsecond of the hour.
     let seed = u64::from(now.subsec_micros()) + now.as_secs() % 3600 * 1_000_000;
-    Surroundings { cpus: machine::cpus_allowed(), seed }
+    #[cfg(feature = "serve")]
+    let settle: Option<Settle> = Some(super::serve::settle);
+    #[cfg(not(feature = "serve"))]
+    let settle: Option<Settle> = None;
+    Surroundings { cpus: machine::cpus_allowed(), seed, settle }
 }
 
 /// What this program is made of.

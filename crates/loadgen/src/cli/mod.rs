@@ -64,8 +64,8 @@ fn one_line(text: &str) -> String {
 fn dispatch(arguments: Arguments) -> ExitCode {
     let exit = match arguments.command {
         None => load::run(arguments.load),
-        Some(Command::Run(command)) => replay::run(command),
-        Some(Command::Plan(command)) => show::plan(command),
+        Some(Command::Run(command)) => replay::run(*command),
+        Some(Command::Plan(command)) => show::plan(*command),
         Some(Command::Report(command)) => show::report(&command),
         Some(Command::Compare(command)) => show::compare(&command),
         Some(Command::Selftest) => selftest::run(),

@@ -1,12 +1,15 @@
 //! `loadgen run`: scenarios, one after the other, each with a fresh target and a document of its own.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use report::compare::Comparison;
 use report::document::{Document, Run};
 use report::store;
+use report::units::counted;
 
 use super::args::{OutputOptions, RecordOptions, RunCommand, Shown, Strictness};
 use super::exit::Exit;
@@ -15,26 +18,34 @@ use super::output;
 use super::record::{self, Recording, takes_stdout};
 use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
-use crate::plan::{Plan, Stop, Target, masked};
+use crate::plan::{Asserted, Plan, Stop, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context};
-use crate::scenario::{Scenario, is_folder_name};
+use crate::scenario::{AssertOptions, RunOptions, Scenario, Variant, is_folder_name};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
-    let RunCommand { scenarios, repeats, output: shown, strictness, record, results, machine, load, target } =
-        command;
+    let RunCommand { scenarios, repeats, order, cooldown, output: shown, strictness, .. } = command;
+    let RunCommand { record, results, machine, load, target, .. } = command;
+    let seed = load.seed.unwrap_or(surroundings().seed);
     if machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
         bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
     }
     // Everything is resolved and every folder is made before anything starts.
-    let mut plans = Vec::new();
+    let mut plans: Vec<Turn> = Vec::new();
     for path in &scenarios {
-        let (plan, times) = resolve(path, target.clone(), load.clone())?;
-        plans.extend(std::iter::repeat_n(plan, repeats.unwrap_or(times) as usize));
+        let resolved = resolve(path, &target, &load)?;
+        let rounds = repeats.or(resolved.run.repeats.map(NonZeroU32::get)).unwrap_or(1);
+        let order = order.or(resolved.run.order).unwrap_or_default();
+        let pause = cooldown.or(resolved.run.cooldown).map_or(Duration::ZERO, |span| span.0);
+        for variant in order.of(resolved.plans.len(), rounds as usize, seed) {
+            let (plan, variant) = &resolved.plans[variant];
+            let plan = plan.clone().asserting(strictness.assertions.iter().cloned());
+            plans.push(Turn { plan, variant: variant.to_string(), pause });
+        }
     }
     record::check(&shown, &record, plans.len())?;
     let label = machine::observe(machine.as_deref()).label;
-    for plan in &plans {
+    for Turn { plan, .. } in &plans {
         prepare(&results.join(&label).join(&plan.name))?;
     }
     let interrupt = interrupt_on_signals()?;
@@ -48,9 +59,13 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
         exit: Exit::Done,
     };
     let count = plans.len();
-    for (index, plan) in plans.iter().enumerate() {
+    for (index, Turn { plan, variant, pause }) in plans.iter().enumerate() {
+        if index > 0 && !interrupt.sleep(*pause) {
+            series.exit = series.exit.max(interrupt.signal().map_or(Exit::Done, Exit::from));
+            break;
+        }
         let mut recording = Recording::open(&shown, &record, plan)?;
-        output::tell(&format!("{}/{count} {}", index + 1, headline(plan)));
+        output::tell(&format!("{}/{count} {}", index + 1, headline(plan, variant)));
         let context = Context {
             program: &program,
             machine: machine.as_deref(),
@@ -73,15 +88,45 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     series.finish()
 }
 
-/// Reads a scenario and resolves it under what was typed. Also gives how often it wants to be run.
-pub(super) fn resolve(path: &Path, target: TargetOptions, load: LoadOptions) -> anyhow::Result<(Plan, u32)> {
-    let scenario = Scenario::read(path)?;
-    let repeats = scenario.run.repeats.map_or(1, std::num::NonZeroU32::get);
-    let load = load.over(scenario.load);
+/// One run of a series.
+struct Turn {
+    plan: Plan,
+    /// What is special about it; empty where there is no matrix.
+    variant: String,
+    /// How long nothing is done before.
+    pause: Duration,
+}
+
+/// A scenario file under what was typed.
+pub(super) struct Resolved {
+    /// A plan for each combination of its matrix, or the one there is.
+    pub(super) plans: Vec<(Plan, Variant)>,
+    run: RunOptions,
+}
+
+/// Reads a scenario and resolves it under what was typed.
+pub(super) fn resolve(path: &Path, target: &TargetOptions, load: &LoadOptions) -> anyhow::Result<Resolved> {
+    let scenarios = Scenario::read(path)?;
+    let run = scenarios.first().map(|(scenario, _)| scenario.run.clone()).unwrap_or_default();
+    let plans = scenarios.into_iter().map(|(scenario, variant)| {
+        let plan = plan(scenario, target.clone(), load.clone());
+        Ok((plan.with_context(|| format!("{}", path.display()))?, variant))
+    });
+    Ok(Resolved { plans: plans.collect::<anyhow::Result<_>>()?, run })
+}
+
+fn plan(scenario: Scenario, target: TargetOptions, load: LoadOptions) -> anyhow::Result<Plan> {
+    let load = load.over(scenario.load.clone());
+    let is_as_written = load == scenario.load && target == TargetOptions::default();
     let target = target.over(scenario.target);
-    let plan = Plan::of_scenario(&scenario.name, target, load, surroundings())
-        .with_context(|| format!("{}", path.display()))?;
-    Ok((plan, repeats))
+    let plan = Plan::of_scenario(&scenario.name, target, load, surroundings())?;
+    let AssertOptions { always, as_written } = scenario.assert;
+    let mut plan = plan.asserting(always);
+    plan.assertions.extend(as_written.into_iter().map(|assertion| Asserted {
+        assertion,
+        skipped: (!is_as_written).then_some("it is for the load and the target as the file has them"),
+    }));
+    Ok(plan)
 }
 
 /// Makes sure that a document can be written there, before a minute is spent on measuring it.
@@ -94,7 +139,7 @@ fn prepare(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// One plan in one line.
-fn headline(plan: &Plan) -> String {
+fn headline(plan: &Plan, variant: &str) -> String {
     let load = &plan.load;
     let stop = match load.stop {
         Stop::Requests(requests) => format!("{requests} requests"),
@@ -105,7 +150,12 @@ fn headline(plan: &Plan) -> String {
         Target::Embedded(target) if target.instances.get() == 1 => "1 instance".to_owned(),
         Target::Embedded(target) => format!("{} instances", target.instances),
     };
-    format!("{}: {stop}, {} connections, {target}", plan.name, load.connections)
+    let special = if variant.is_empty() { String::new() } else { format!("; {variant}") };
+    format!(
+        "{}: {stop}, {}, {target}{special}",
+        plan.name,
+        counted(load.connections.get() as u64, "connection")
+    )
 }
 
 /// The runs of one command.

@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::{load, output, replay};
 use crate::options::TargetOptions;
 use crate::plan::Plan;
+use crate::scenario::Variant;
 
 /// Prints what would happen, as the document would record it.
 pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
@@ -21,26 +22,38 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
         let path = Path::new(what);
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
         let is_file = path.exists() || is_toml && !what.contains("://");
-        let plan = if is_file {
-            replay::resolve(path, target.clone(), load.clone())?.0
+        let plans = if is_file {
+            replay::resolve(path, &target, &load)?.plans
         } else {
             anyhow::ensure!(
                 target == TargetOptions::default(),
                 "options of a target are for scenarios, which start one; {what} is a URL"
             );
-            Plan::of_url(what.as_str(), load.clone(), load::surroundings())?
+            vec![(Plan::of_url(what.as_str(), load.clone(), load::surroundings())?, Variant::default())]
         };
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "# {} (plan {})", plan.name, plan.key());
-        for (key, value) in plan.pairs() {
-            let _ = writeln!(text, "{key} = {value}");
+        for (plan, variant) in &plans {
+            tell(plan, variant, &mut text);
         }
     }
     output::show(&text)?;
     Ok(Exit::Done)
+}
+
+/// One plan, as the document would record it.
+fn tell(plan: &Plan, variant: &Variant, text: &mut String) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let special = if variant.is_empty() { String::new() } else { format!("; {variant}") };
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "# {} (plan {}{special})", plan.name, plan.key());
+    for (key, value) in plan.pairs() {
+        let _ = writeln!(text, "{key} = {value}");
+    }
+    for asserted in &plan.assertions {
+        let skipped = asserted.skipped.map(|why| format!(" (not judged: {why})")).unwrap_or_default();
+        let _ = writeln!(text, "assert {}{skipped}", asserted.assertion);
+    }
 }
 
 /// Renders stored documents.

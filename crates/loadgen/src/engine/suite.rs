@@ -14,17 +14,13 @@ use std::time::Duration;
 use report::document::{FailureKind, Run};
 
 use self::identity::Identity;
-use crate::collector::Collector;
-use crate::fleet::Attention;
 use crate::launch::Program;
 use crate::options::{EngineChoice, LoadOptions};
 use crate::plan::{Plan, Surroundings};
 use crate::quantity::Timeout;
-use crate::recorder::Interval as Second;
-use crate::run::{self, Context, Interrupt, Observer};
+use crate::run::{self, Context, Interrupt, Nobody};
 use crate::truth::{Answer, Behaviour, Counts, End, Findings, Framing, Truth, Turn};
 
-mod http2;
 mod identity;
 
 /// An engine, and what carries its bytes.
@@ -49,10 +45,11 @@ impl Wire {
     }
 }
 
+/// A test of each case for each wire: the own engine and, to hold it against, `reqwest`, in plain and in TLS.
 macro_rules! for_each_wire {
-    ($($case:ident)*) => {
-        for_each_wire! { @ http1 plain Http1 $($case)* }
-        for_each_wire! { @ http1_tls tls Http1 $($case)* }
+    ($plain:ident $tls:ident $own:ident: $($case:ident)*) => {
+        for_each_wire! { @ $plain plain $own $($case)* }
+        for_each_wire! { @ $tls tls $own $($case)* }
         for_each_wire! { @ reqwest plain Reqwest $($case)* }
         for_each_wire! { @ reqwest_tls tls Reqwest $($case)* }
     };
@@ -64,7 +61,11 @@ macro_rules! for_each_wire {
     };
 }
 
+// Where the macro is known.
+mod http2;
+
 for_each_wire! {
+    http1 http1_tls Http1:
     every_status_is_counted
     every_framing_is_read_to_its_end
     answers_without_a_body_end_with_their_head
@@ -102,18 +103,6 @@ for_each_wire! {
 
 /// Who the servers are that speak TLS.
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity::new(&["http/1.1"]));
-
-/// Nobody looks on.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn begin(&mut self, _plan: &Plan) {}
-    fn seconds(&mut self, _seconds: &[Second], _collector: &Collector) -> Attention {
-        Attention::Continue
-    }
-    fn note(&mut self, _note: &str) {}
-    fn end(&mut self) {}
-}
 
 /// A load, small enough to be over at once.
 struct Case {
@@ -169,7 +158,9 @@ impl Case {
         }
         options.connections = connections.try_into().ok();
         options.workers = workers.try_into().ok();
-        let plan = Plan::of_url(url, options, Surroundings { cpus: 2.try_into().unwrap(), seed: 0 }).unwrap();
+        let plan =
+            Plan::of_url(url, options, Surroundings { cpus: 2.try_into().unwrap(), seed: 0, settle: None })
+                .unwrap();
         let program = Program { path: PathBuf::new(), leading: Vec::new(), variables: Vec::new() };
         let interrupt = Interrupt::default();
         let context = Context {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use report::assertion::Assertion;
 use url::Url;
 
 pub use self::mix::Mix;
@@ -22,7 +23,7 @@ pub(crate) use self::request::masked;
 use self::request::{body, headers, is_token, method, parse_url, shown};
 pub use self::route::{Protocol, Route, TlsOptions};
 use self::target::MOST_INSTANCES;
-pub use self::target::{Embedded, Target};
+pub use self::target::{Embedded, Settle, Target};
 use crate::arrival;
 use crate::check::Watch;
 use crate::curl::{self, CurlError};
@@ -49,6 +50,17 @@ pub struct Plan {
     pub target: Target,
     /// How it is loaded.
     pub load: Load,
+    /// What must hold of the run.
+    pub assertions: Vec<Asserted>,
+}
+
+/// One assertion of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asserted {
+    /// What must hold.
+    pub assertion: Assertion,
+    /// Why it is not judged, if it is not.
+    pub skipped: Option<&'static str>,
 }
 
 /// The engine that carries the requests.
@@ -120,6 +132,8 @@ pub struct Surroundings {
     pub cpus: NonZeroUsize,
     /// A number that is another one each time, for schedules that were given none.
     pub seed: u64,
+    /// What knows the settings of the embedded server; absent in a program that was built without it.
+    pub settle: Option<Settle>,
 }
 
 /// Why there is no plan. Each message says what to do.
@@ -183,7 +197,9 @@ pub enum PlanError {
     #[error(
         "`{0}` is a setting of a target that is started; with a `url` nothing is, so leave one of them out"
     )]
-    NotStarted(&'static str),
+    NotStarted(String),
+    #[error("the target cannot be started like this: {0}")]
+    Setting(String),
 }
 
 impl Plan {
@@ -204,7 +220,7 @@ impl Plan {
         }
         let url = url.as_deref().map(parse_url).transpose()?;
         let load = Load::resolve(url, options, around)?;
-        Ok(Self { name: "load".to_owned(), target: Target::External, load })
+        Ok(Self { name: "load".to_owned(), target: Target::External, load, assertions: Vec::new() })
     }
 
     /// The plan of a scenario.
@@ -223,12 +239,19 @@ impl Plan {
             // The command names a server: nothing is started, as with a `url`.
             target.url = target.url.or(Some(url));
         }
-        let (target, url) = Target::resolve(target)?;
+        let (target, url) = Target::resolve(target, around)?;
         let load = Load::resolve(Some(url), load, around)?;
         if matches!(target, Target::Embedded(_)) && load.mix.as_ref().is_some_and(|mix| mix.leaves()) {
             return Err(PlanError::LeavesTarget);
         }
-        Ok(Self { name: name.to_owned(), target, load })
+        Ok(Self { name: name.to_owned(), target, load, assertions: Vec::new() })
+    }
+
+    /// The same with what must hold of the run.
+    #[must_use]
+    pub fn asserting(self, assertions: impl IntoIterator<Item = Assertion>) -> Self {
+        let asserted = assertions.into_iter().map(|assertion| Asserted { assertion, skipped: None });
+        Self { assertions: self.assertions.into_iter().chain(asserted).collect(), ..self }
     }
 
     /// The whole plan as flat pairs, secrets as `***`. This is what documents store and `loadgen plan` prints.
@@ -282,8 +305,8 @@ impl Plan {
             Target::Embedded(target) => {
                 put("target.kind", "embedded".to_owned());
                 put("target.instances", target.instances.to_string());
-                for (name, value) in target.settings() {
-                    put(&format!("target.{}", name.replace('-', "_")), value);
+                for (name, value) in &target.settings {
+                    put(&format!("target.{}", name.replace('-', "_")), value.clone());
                 }
             }
         }

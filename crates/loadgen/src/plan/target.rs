@@ -1,19 +1,22 @@
 //! What is loaded.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
-use std::time::Duration;
 
 use url::Url;
 
-use super::PlanError;
 use super::request::parse_url;
-use crate::options::{Store, Synchronous, TargetOptions};
+use super::{PlanError, Surroundings};
+use crate::options::TargetOptions;
 
 /// As many as the server itself starts.
 pub(super) const MOST_INSTANCES: u16 = 256;
 
 /// Stands for host and port of a target that is not started yet.
 const PLACEHOLDER: &str = "http://target/";
+
+/// Gives all settings of the embedded server, by the names of its flags, when some are given; or says why it cannot.
+pub type Settle = fn(&BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String>;
 
 /// What is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,47 +27,27 @@ pub enum Target {
     Embedded(Embedded),
 }
 
-/// Settings of the embedded server.
+/// The embedded server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each field is documented at its namesake in TargetOptions")]
 pub struct Embedded {
+    /// How many processes.
     pub instances: NonZeroU16,
-    pub store: Store,
-    pub threads: u16,
-    pub max_connections: u32,
-    pub backlog: u16,
-    pub synchronous: Synchronous,
-    pub busy_timeout: Duration,
+    /// Its settings, all of them, by the names of its flags: but for those that a run chooses by itself, such as where it
+    /// listens and where its database lies.
+    pub settings: BTreeMap<String, String>,
 }
 
 impl Target {
-    pub(super) fn resolve(options: TargetOptions) -> Result<(Self, Url), PlanError> {
-        let TargetOptions {
-            url,
-            path,
-            instances,
-            store,
-            threads,
-            max_connections,
-            backlog,
-            synchronous,
-            busy_timeout,
-        } = options;
+    pub(super) fn resolve(options: TargetOptions, around: Surroundings) -> Result<(Self, Url), PlanError> {
+        let settings = options.settings();
+        let TargetOptions { url, path, instances, .. } = options;
         if let Some(url) = url {
-            let started = [
-                ("path", path.is_some()),
-                ("instances", instances.is_some()),
-                ("store", store.is_some()),
-                ("threads", threads.is_some()),
-                ("max_connections", max_connections.is_some()),
-                ("backlog", backlog.is_some()),
-                ("synchronous", synchronous.is_some()),
-                ("busy_timeout", busy_timeout.is_some()),
-            ];
-            if let Some((option, _)) = started.iter().find(|(_, is_set)| *is_set) {
-                return Err(PlanError::NotStarted(option));
-            }
-            return Ok((Self::External, parse_url(&url)?));
+            let named = [("path", path.is_some()), ("instances", instances.is_some())];
+            let named = named.iter().find(|(_, is_set)| *is_set).map(|(name, _)| (*name).to_owned());
+            return match named.or_else(|| settings.into_keys().next()) {
+                Some(option) => Err(PlanError::NotStarted(option)),
+                None => Ok((Self::External, parse_url(&url)?)),
+            };
         }
         let path = path.unwrap_or_else(|| "/".to_owned());
         if !path.starts_with('/') {
@@ -75,38 +58,22 @@ impl Target {
         if instances.get() > MOST_INSTANCES {
             return Err(PlanError::TooManyInstances);
         }
-        let embedded = Embedded {
-            instances,
-            store: store.unwrap_or(Store::Pool),
-            threads: threads.map_or(4, NonZeroU16::get),
-            max_connections: max_connections.unwrap_or(0),
-            backlog: backlog.map_or(1024, NonZeroU16::get),
-            synchronous: synchronous.unwrap_or(Synchronous::Normal),
-            busy_timeout: busy_timeout.map_or(Duration::from_secs(10), |span| span.0),
+        let settings = match around.settle {
+            Some(settle) => settle(&settings).map_err(PlanError::Setting)?,
+            None => settings,
         };
-        Ok((Self::Embedded(embedded), url))
+        Ok((Self::Embedded(Embedded { instances, settings }), url))
     }
 }
 
 impl Embedded {
-    /// The settings of one instance as flags of `loadgen serve`, without their dashes.
-    pub fn settings(&self) -> [(&'static str, String); 6] {
-        let store = match self.store {
-            Store::Pool => "pool",
-            Store::None => "none",
-        };
-        let synchronous = match self.synchronous {
-            Synchronous::Normal => "normal",
-            Synchronous::Full => "full",
-            Synchronous::Off => "off",
-        };
-        [
-            ("store", store.to_owned()),
-            ("threads", self.threads.to_string()),
-            ("max-connections", self.max_connections.to_string()),
-            ("backlog", self.backlog.to_string()),
-            ("synchronous", synchronous.to_owned()),
-            ("busy-timeout", format!("{}ms", self.busy_timeout.as_millis())),
-        ]
+    /// Length of each instance's queue of connections not yet accepted, which its parent has to know.
+    pub fn backlog(&self) -> Option<u16> {
+        self.settings.get("backlog")?.parse().ok()
+    }
+
+    /// Whether it keeps rows.
+    pub fn has_database(&self) -> bool {
+        self.settings.get("store").is_none_or(|store| store != "none")
     }
 }

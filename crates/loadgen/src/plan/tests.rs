@@ -3,7 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 
-const AROUND: Surroundings = Surroundings { cpus: NonZeroUsize::new(4).unwrap(), seed: 7 };
+const AROUND: Surroundings = Surroundings { cpus: NonZeroUsize::new(4).unwrap(), seed: 7, settle: None };
 
 fn plain(url: &str, options: LoadOptions) -> Result<Plan, PlanError> {
     Plan::of_url(url, options, AROUND)

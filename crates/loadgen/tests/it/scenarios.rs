@@ -216,3 +216,115 @@ fn the_scenarios_of_the_repository_resolve() {
     assert!(seen >= 5);
     assert_eq!((place.names(), place.left_behind()), (vec![], vec![]), "a plan writes nothing");
 }
+
+#[test]
+fn a_target_takes_every_setting_of_the_server_and_the_plan_tells_all_of_them() {
+    let place = Place::new();
+    place.file("s.toml", "[target]\nprofile = \"waitress\"\nmax_connections = 7\n");
+    let ended = place.run(&["plan", "s.toml", "--target", "threads=3"]);
+    let said = ended.stdout;
+    for line in [
+        "target.profile = waitress",
+        "target.max_connections = 7",
+        "target.threads = 3",
+        "target.busy_timeout = 10s",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+    }
+    assert!(!said.contains("target.listen") && !said.contains("target.database"), "{said}");
+}
+
+#[test]
+fn a_setting_that_the_server_does_not_have_is_refused_with_the_nearest_one() {
+    let place = Place::new();
+    for (line, complaint) in [
+        ("thread = 3", "unexpected argument '--thread' found; a similar argument exists: '--threads'"),
+        ("threads = 0", "invalid value '0' for '--threads <N>': 0 is not in 1..=256"),
+        ("listen = \"127.0.0.1:1\"", "`listen` is chosen by loadgen itself"),
+        (
+            "store = \"none\"\nthreads = 4",
+            "--threads has no meaning with --store none; leave one of them out",
+        ),
+    ] {
+        place.file("s.toml", &format!("[target]\n{line}\n"));
+        let ended = place.run(&["run", "s.toml"]);
+        assert_eq!(ended.code, 2);
+        assert_eq!(
+            ended.stderr,
+            format!("loadgen: s.toml: the target cannot be started like this: {complaint}\n")
+        );
+    }
+}
+
+#[test]
+fn a_plan_does_not_depend_on_the_environment() {
+    let place = Place::new();
+    place.file("s.toml", "");
+    let mut command = place.command(&["plan", "s.toml"]);
+    let output = command.env("TARGET_THREADS", "9").output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("target.threads = 4\n"));
+}
+
+#[test]
+fn assertions_are_judged_told_and_decide_the_exit_code() {
+    let place = Place::new();
+    place.file(
+        "s.toml",
+        "[target]\nstore = \"none\"\n[load]\nrequests = 100\nconnections = 2\n\
+         [assert]\nalways = [\"errors == 0\", \"status.200 == 100%\", \"p50 < 20s\"]\nas_written = [\"sent == 100\"]\n",
+    );
+    let ended = place.run(&["run", "s.toml"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for line in [
+        "assert errors == 0: holds: 0\n",
+        "assert status.200 == 100%: holds: 100%\n",
+        "assert sent == 100: holds: 100\n",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
+    let ended = place.run(&["run", "s.toml", "-n", "50", "--assert", "sent == 51"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stdout.contains("assert sent == 51: FAILED: 50\n"), "{}", ended.stdout);
+    let skipped = "assert sent == 100: not judged: it is for the load and the target as the file has them\n";
+    assert!(ended.stdout.contains(skipped), "{}", ended.stdout);
+    let refused = place.run(&["run", "s.toml", "--assert", "timeout == 3"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("did you mean `timeouts`?"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_matrix_runs_every_combination_as_often_as_asked() {
+    let place = Place::new();
+    place.file(
+        "m.toml",
+        "[target]\nstore = \"none\"\n[load]\nrequests = 20\nconnections = 1\n[run]\nrepeats = 2\n\
+         [matrix]\n\"target.instances\" = [1, 2]\n\"load.connections\" = [1, 2]\n",
+    );
+    let plans = place.run(&["plan", "m.toml"]);
+    assert_eq!(plans.stdout.matches("\ntarget.instances = ").count(), 4, "{plans:?}");
+    assert!(plans.stdout.contains("; target.instances = 2, load.connections = 1)\n"), "{}", plans.stdout);
+    let ended = place.run(&["run", "m.toml", "--results", "results", "--cooldown", "10ms"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains(
+        "2/8 m: 20 requests, 2 connections, 1 instance; target.instances = 1, load.connections = 2\n"
+    ));
+    assert!(ended.stderr.contains("5/8 m: 20 requests, 1 connection, 1 instance;"), "{}", ended.stderr);
+    let mut runs: Vec<_> = place
+        .documents()
+        .into_iter()
+        .map(|run| (run.config["target.instances"].clone(), run.config["load.connections"].clone()))
+        .collect();
+    runs.sort();
+    let each = [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")];
+    let twice: Vec<_> = each
+        .iter()
+        .flat_map(|(i, c)| [((*i).to_owned(), (*c).to_owned()), ((*i).to_owned(), (*c).to_owned())])
+        .collect();
+    assert_eq!(runs, twice);
+    let sequential = place.run(&["run", "m.toml", "--results", "results", "--order", "sequential"]);
+    assert!(
+        sequential.stderr.contains("2/8 m: 20 requests, 1 connection, 1 instance;"),
+        "{}",
+        sequential.stderr
+    );
+}

@@ -18,3 +18,5 @@ mod lab;
 mod selftest;
 #[cfg(test)]
 mod stall;
+#[cfg(test)]
+mod starvation;

@@ -134,3 +134,18 @@ impl HeaderValues {
         rows
     }
 }
+
+/// What was asserted of the run, and whether it held.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssertionRecord {
+    /// As it was written: `p99 < 400ms`.
+    pub assertion: String,
+    /// What the figure was, for a person: `113.4 ms`; or why it is not known, or was not judged.
+    pub measured: String,
+    /// Whether it held. What was not judged holds.
+    pub holds: bool,
+    /// Whether it was not judged, because it was written for another duration.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
+}

@@ -1,6 +1,6 @@
 //! Requests by name, failed checks, answers by a header's value, the warm-up: what several formats say in the same words.
 
-use crate::document::{CheckExample, CheckRecord, Document, HeaderValues, Run};
+use crate::document::{AssertionRecord, CheckExample, CheckRecord, Document, HeaderValues, Run};
 use crate::format::View;
 use crate::histogram::Percentile;
 use crate::summary::{Request, Summary};
@@ -71,7 +71,17 @@ pub(super) fn facts(run: &Run) -> impl Iterator<Item = String> {
         )
     });
     let values = run.header_values.as_ref().map(header_line);
-    warmup.into_iter().chain(values)
+    warmup.into_iter().chain(values).chain(run.assertions.iter().map(assertion_line))
+}
+
+fn assertion_line(record: &AssertionRecord) -> String {
+    let AssertionRecord { assertion, measured, holds, skipped } = record;
+    let outcome = match (skipped, holds) {
+        (true, _) => "not judged",
+        (false, true) => "holds",
+        (false, false) => "FAILED",
+    };
+    format!("assert {}: {outcome}: {}", one_line(assertion), one_line(measured))
 }
 
 fn header_line(values: &HeaderValues) -> String {

@@ -4,7 +4,7 @@ use crate::document::Document;
 use crate::format::{View, answers, bounded, tags};
 use crate::summary::Model;
 use crate::table::{Align, Table, markdown_cell};
-use crate::units::{count, nanos, one_line, rate, share};
+use crate::units::{count, nanos, one_line, rate, share, whole};
 use crate::warning::{Warning, verdict};
 
 pub(super) fn render(view: &View<'_>) -> String {
@@ -65,6 +65,16 @@ fn table(view: &View<'_>) -> Table {
     let slowest = summary.latency.slowest_ns.map(|ns| format!("{bound}{}", nanos(ns)));
     row(format!("{latency} slowest"), slowest);
     // Published figures say nothing of the generator that measured them.
+    if let Some(times) = summary.target {
+        for (name, spent) in [
+            ("in the target, service", times.service),
+            ("in the target, waiting for a thread", times.queue),
+            ("in the target, waiting for the write lock", times.lock),
+            ("in the target, committing", times.commit),
+        ] {
+            row(format!("{name} (mean)"), spent.mean_ns.map(|ns| nanos(whole(ns))));
+        }
+    }
     let is_run = matches!(view.document, Document::Run(_));
     row("verdict".into(), is_run.then(|| verdict(view.warnings).name().to_owned()));
     table

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be unwrapped fails its test")]
 
 mod after;
+mod assertion;
 mod compare;
 mod formats;
 mod hlog;

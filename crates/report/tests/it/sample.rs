@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use report::document::{
     Account, Bytes, CheckExample, CheckRecord, Connections, Document, Ended, FailureKind, FailureRecord,
-    HeaderValues, Instance, Latencies, Machine, Named, RUN_SCHEMA, Run, Series, Verification, Warmup, Window,
-    Worker,
+    HeaderValues, Instance, Latencies, Machine, Named, RUN_SCHEMA, Run, Series, Told, ToldTime, Verification,
+    Warmup, Window, Worker,
 };
 use report::histogram::{Distribution, Histogram};
 use report::store;
@@ -19,13 +19,14 @@ pub(crate) const SECOND: u64 = 1_000 * MS;
 
 type Build = fn() -> Run;
 
-pub(crate) const FIXTURES: [(&str, Build); 6] = [
+pub(crate) const FIXTURES: [(&str, Build); 7] = [
     ("good", good),
     ("timeouts", timeouts),
     ("refused", refused),
     ("interrupted", interrupted),
     ("rate", open_rate),
     ("mix", mix),
+    ("told", told),
 ];
 
 pub(crate) fn fixture_path(name: &str) -> PathBuf {
@@ -116,6 +117,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         warmup: None,
         requests: Vec::new(),
         checks: Vec::new(),
+        assertions: Vec::new(),
         header_values: None,
         negotiated: None,
         same_machine: None,
@@ -178,6 +180,38 @@ fn worker(run: &mut Run, run_queue_ns: u64) {
     }];
 }
 
+/// The same, and each instance tells where its time went.
+pub(crate) fn told() -> Run {
+    let mut run = good();
+    run.instances.iter_mut().for_each(|instance| instance.told = Some(Box::new(of_itself())));
+    run
+}
+
+/// What one of four instances says of itself.
+fn of_itself() -> Told {
+    let time = |mean: u64| ToldTime {
+        count: 7_885,
+        mean_ns: Some(mean as f64),
+        p50_ns: Some(mean / 2),
+        p99_ns: Some(mean * 5),
+        p99_9_ns: Some(mean * 9),
+        max_ns: Some(mean * 20),
+    };
+    Told {
+        begun: 7_885,
+        by_status: BTreeMap::from([(200, 7_885)]),
+        in_flight_most: 25,
+        service: time(26 * MS),
+        queue: time(20 * MS),
+        lock: time(5 * MS),
+        commit: time(900_000),
+        transactions: 7_885,
+        wal_bytes_largest: Some(4_152_992),
+        pragmas: BTreeMap::from([("journal_mode".into(), "wal".into()), ("synchronous".into(), "1".into())]),
+        ..Told::default()
+    }
+}
+
 /// Four instances, everything well.
 pub(crate) fn good() -> Run {
     let mut run = empty("4-instances", 10);
@@ -196,6 +230,7 @@ pub(crate) fn good() -> Run {
             answered: Some(if number == 4 { 7_886 } else { 7_885 }),
             rows: Some(if number == 4 { 7_886 } else { 7_885 }),
             cpu_ns: Some(4 * SECOND),
+            told: None,
         })
         .collect();
     series(&mut run, 11);

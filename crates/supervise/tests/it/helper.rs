@@ -1,16 +1,39 @@
 //! Programs to supervise: small shell scripts, and this test binary itself where a script cannot do it.
 
-use std::net::SocketAddr;
-use std::os::unix::net::UnixDatagram;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use supervise::{Ready, Spec};
+use supervise::{Address, Backoff, Event, Exit, Group, Ready, Restart, SocketSpec, Spec};
 
 /// Upper bound of every wait in these tests; nothing waits that long unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(crate) fn anywhere() -> SocketAddr {
-    "127.0.0.1:0".parse().unwrap()
+/// A shared port that the kernel chooses.
+pub(crate) fn anywhere() -> Vec<SocketSpec> {
+    vec![SocketSpec::together("http", Address::Tcp("127.0.0.1:0".parse().unwrap()))]
+}
+
+/// Where the group's socket named `http` listens.
+pub(crate) fn address(group: &Group) -> SocketAddr {
+    group.address("http").unwrap().tcp().unwrap()
+}
+
+/// Drives the group until `found` recognises an event. What happens before is dropped.
+pub(crate) fn event<T>(group: &mut Group, what: &str, mut found: impl FnMut(Event) -> Option<T>) -> T {
+    until(what, || group.wait(Duration::from_millis(100)).into_iter().find_map(&mut found))
+}
+
+/// Drives the group until a process ends.
+pub(crate) fn next_exit(group: &mut Group) -> Exit {
+    event(group, "an end", |event| match event {
+        Event::Ended { exit, .. } => Some(exit),
+        _ => None,
+    })
+}
+
+pub(crate) fn kill(pid: u32) {
+    assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
 }
 
 /// A shell script that is ready as soon as it is started.
@@ -23,37 +46,44 @@ pub(crate) fn script(text: &str) -> Spec {
     spec
 }
 
-/// This binary, running [`server_that_notifies`].
-pub(crate) fn notifier() -> Spec {
+/// This binary, running the server of that name in `server.rs`.
+pub(crate) fn program(name: &str) -> Spec {
     let mut spec = Spec::new(std::env::current_exe().unwrap(), anywhere());
-    spec.args =
-        ["--exact", "helper::server_that_notifies", "--ignored", "--nocapture"].map(Into::into).into();
+    spec.args = ["--exact", &format!("server::{name}"), "--ignored", "--nocapture"].map(Into::into).into();
     spec.ready_timeout = PATIENCE;
     spec.stop_timeout = PATIENCE;
     spec
 }
 
-#[test]
-#[ignore = "not a test: started by the others as a server"]
-#[expect(clippy::disallowed_methods, reason = "a server reads its environment")]
-fn server_that_notifies() {
-    let expected = std::env::var("SUPERVISE_PARENT_PID").unwrap().parse().unwrap();
-    supervise::child::die_with_parent(expected).unwrap();
-    let (socket, path) = (UnixDatagram::unbound().unwrap(), std::env::var_os("NOTIFY_SOCKET").unwrap());
-    // More than the kernel queues for a reader that does not read.
-    for n in 0..100 {
-        socket.send_to(format!("STATUS={n}\n").as_bytes(), &path).unwrap();
-    }
-    socket.send_to(b"READY=1\n", &path).unwrap();
-    for n in 0..100 {
-        socket.send_to(format!("STATUS={n} later\n").as_bytes(), &path).unwrap();
-    }
-    if std::env::var_os("LEAVE").is_some() {
-        return;
-    }
-    loop {
-        std::thread::park();
-    }
+/// A server that says `READY=1` and much else, and serves nobody.
+pub(crate) fn notifier() -> Spec {
+    program("server_that_notifies")
+}
+
+/// A server that answers every connection, restarted when it dies, with waits short enough for tests.
+pub(crate) fn answerer(instances: u16) -> Spec {
+    let mut spec = program("server_that_answers");
+    spec.instances = instances.try_into().unwrap();
+    spec.restart = Restart::Always(Backoff {
+        first: Duration::from_millis(100),
+        longest: Duration::from_millis(400),
+        healthy: Duration::from_secs(3600),
+    });
+    spec
+}
+
+/// What the server at `address` answers: number and process id of the instance. `None` when it does not.
+pub(crate) fn ask(address: SocketAddr) -> Option<(u16, u32)> {
+    answer(TcpStream::connect(address).ok()?)
+}
+
+/// The same, by a connection that was made before.
+pub(crate) fn answer(mut connection: TcpStream) -> Option<(u16, u32)> {
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut text = String::new();
+    connection.read_to_string(&mut text).ok()?;
+    let (number, pid) = text.split_once(' ')?;
+    Some((number.parse().ok()?, pid.parse().ok()?))
 }
 
 /// Looks again and again until `found` has something.

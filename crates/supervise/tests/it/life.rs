@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use supervise::{Reason, State, Status, start};
 
-use crate::helper::{PATIENCE, notifier, runs, script, until};
+use crate::helper::{kill, next_exit, notifier, runs, script, until};
 
 #[test]
 fn check_reports_each_end_once() {
@@ -12,8 +12,8 @@ fn check_reports_each_end_once() {
     spec.instances = 2.try_into().unwrap();
     let mut group = start(&spec).unwrap();
     let victim = group.instances()[1].pid();
-    std::process::Command::new("kill").args(["-9", &victim.to_string()]).status().unwrap();
-    let exit = until("the end", || group.wait(PATIENCE).pop());
+    kill(victim);
+    let exit = next_exit(&mut group);
     assert_eq!((exit.instance, exit.pid, exit.reason), (2, victim, Reason::Itself));
     assert_eq!(exit.status, Status::Signal(9));
     assert!(group.check().is_empty());

@@ -1,10 +1,14 @@
 //! One port, several sockets, passed as systemd passes them.
+//!
+//! While another test starts a process, a copy of every socket of this one lives in its child for as long as that takes from
+//! fork to exec. So an end of listening is waited for, and groups that come back have an address where nobody else chooses
+//! ports.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use supervise::{StartError, start};
+use supervise::{Address, SocketSpec, StartError, start};
 
-use crate::helper::{PATIENCE, script};
+use crate::helper::{address, kill, next_exit, script, until};
 
 #[test]
 fn the_socket_is_descriptor_3_with_a_right_listen_pid() {
@@ -21,24 +25,29 @@ fn the_socket_is_descriptor_3_with_a_right_listen_pid() {
 
 #[test]
 fn arguments_and_variables_arrive_unchanged() {
-    let mut spec = script(r#"printf '%s|%s|%s|' "$1" "$2" "$GREETING""#);
+    let mut spec = script(r#"printf '%s|%s|%s|%s|' "$1" "$2" "$GREETING" "$SUPERVISE_INSTANCE""#);
     spec.args.extend(["sh".into(), "two words".into(), "$HOME \"'`".into()]);
     spec.env.push(("GREETING".into(), "hello\tyou".into()));
-    assert_eq!(first_exit(&spec).stdout, "two words|$HOME \"'`|hello\tyou|");
+    assert_eq!(first_exit(&spec).stdout, "two words|$HOME \"'`|hello\tyou|1|");
+}
+
+fn at(address: SocketAddr) -> Vec<SocketSpec> {
+    vec![SocketSpec::together("http", Address::Tcp(address))]
 }
 
 #[test]
 fn all_instances_listen_on_one_port_and_others_stay_out() {
     let mut spec = script("exec sleep 60");
     spec.instances = 3.try_into().unwrap();
+    spec.sockets = at("127.0.0.77:0".parse().unwrap());
     let group = start(&spec).unwrap();
-    let address = group.address();
+    let address = address(&group);
     assert_ne!(address.port(), 0);
-    assert_eq!(group.instances().iter().map(supervise::Instance::number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(group.instances().iter().map(|instance| instance.number()).collect::<Vec<_>>(), [1, 2, 3]);
     TcpStream::connect(address).unwrap();
 
     // A second group of the same user would share the port without a word.
-    spec.listen = address;
+    spec.sockets = at(address);
     let error = start(&spec).unwrap_err();
     assert!(matches!(error, StartError::InUse { .. }));
     assert_eq!(
@@ -48,22 +57,22 @@ fn all_instances_listen_on_one_port_and_others_stay_out() {
         )
     );
     drop(group);
-    TcpStream::connect(address).expect_err("nobody listens any more");
-    start(&spec).expect("the port is free again");
+    until("nobody listens any more", || TcpStream::connect(address).err());
+    until("the port is free again", || start(&spec).ok());
 }
 
 #[test]
 fn a_port_taken_by_a_stranger_is_refused() {
     let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut spec = script("exec sleep 60");
-    spec.listen = stranger.local_addr().unwrap();
+    spec.sockets = at(stranger.local_addr().unwrap());
     assert!(matches!(start(&spec).unwrap_err(), StartError::InUse { .. }));
 }
 
 #[test]
 fn an_address_of_another_machine_is_refused() {
     let mut spec = script("exec sleep 60");
-    spec.listen = "192.0.2.1:0".parse().unwrap();
+    spec.sockets = at("192.0.2.1:0".parse().unwrap());
     let error = start(&spec).unwrap_err().to_string();
     assert!(error.starts_with("cannot listen on 192.0.2.1:0: "), "{error}");
 }
@@ -72,19 +81,19 @@ fn an_address_of_another_machine_is_refused() {
 fn no_connection_waits_for_a_dead_instance() {
     let mut spec = script("exec sleep 60");
     spec.instances = 2.try_into().unwrap();
+    spec.sockets = at("127.0.0.78:0".parse().unwrap());
     let mut group = start(&spec).unwrap();
+    let address = address(&group);
     for dead in [0, 1] {
-        let pid = group.instances()[dead].pid().to_string();
-        std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
-        assert_eq!(
-            crate::helper::until("an end", || group.wait(PATIENCE).pop()).status.to_string(),
-            "signal 9 (SIGKILL)"
-        );
-        // With one left it takes all connections; with none left the port refuses.
-        for _ in 0..20 {
-            assert_eq!(TcpStream::connect(group.address()).is_ok(), dead == 0);
+        let pid = group.instances()[dead].pid();
+        kill(pid);
+        assert_eq!(next_exit(&mut group).status.to_string(), "signal 9 (SIGKILL)");
+        if dead == 0 {
+            // The one that is left takes all connections.
+            (0..20).for_each(|_| drop(TcpStream::connect(address).unwrap()));
         }
     }
+    until("with none left the port refuses", || TcpStream::connect(address).err());
 }
 
 fn first_exit(spec: &supervise::Spec) -> supervise::Exit {
@@ -92,6 +101,6 @@ fn first_exit(spec: &supervise::Spec) -> supervise::Exit {
     match start(spec) {
         Err(StartError::Ended(exit)) => *exit,
         Err(other) => panic!("{other}"),
-        Ok(mut group) => crate::helper::until("an end", || group.wait(PATIENCE).pop()),
+        Ok(mut group) => next_exit(&mut group),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use supervise::{Ready, Spec, StartError, State, start};
 
-use crate::helper::{anywhere, notifier, runs, script, until};
+use crate::helper::{anywhere, next_exit, notifier, runs, script, until};
 
 #[test]
 fn ready_means_every_instance_said_so() {
@@ -29,7 +29,7 @@ fn a_ready_instance_may_go_on_talking() {
         Err(StartError::Ended(exit)) => return assert_eq!(exit.status, supervise::Status::Code(0)),
         Err(error) => panic!("{error}"),
     };
-    let exit = until("the end", || group.wait(crate::helper::PATIENCE).pop());
+    let exit = next_exit(&mut group);
     assert_eq!(exit.status, supervise::Status::Code(0));
 }
 
@@ -88,6 +88,6 @@ fn helpers_of_an_instance_end_with_it() {
         list.split_whitespace().next()?.parse::<u32>().ok()
     });
     group.terminate();
-    until("the end", || group.wait(crate::helper::PATIENCE).pop());
+    next_exit(&mut group);
     until("the helper's end", || (!runs(helper)).then_some(()));
 }

@@ -42,7 +42,10 @@ impl Desk {
         let number = line.begin(has_body);
         let refusal = refusal(request.headers());
         let mut response = match refusal {
-            Some((status, sentence)) => self.refuse(status, sentence),
+            Some((status, sentence)) => {
+                self.stats.begin(None).answered(status);
+                refuse(status, sentence)
+            }
             None => self.ask(request, &line, has_body).await,
         };
         let last = self.keepalive_requests != 0 && number >= self.keepalive_requests;
@@ -71,26 +74,27 @@ impl Desk {
             Poll::Pending if line.expired() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         });
-        match answer.await {
-            Some(response) => response,
-            None if line.phase() == Phase::Body => {
-                self.refuse(StatusCode::REQUEST_TIMEOUT, "the body of the request did not come in time")
-            }
-            None => self.refuse(StatusCode::SERVICE_UNAVAILABLE, "the request could not be answered in time"),
+        if let Some(response) = answer.await {
+            return response;
         }
+        let (status, sentence) = match line.phase() {
+            Phase::Body => (StatusCode::REQUEST_TIMEOUT, "the body of the request did not come in time"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "the request could not be answered in time"),
+        };
+        // The application, dropped at the end of this, counts it as answered so.
+        line.refuse(status);
+        refuse(status, sentence)
     }
+}
 
-    /// Says no in place of the application, and that the connection ends.
-    fn refuse(&self, status: StatusCode, sentence: &str) -> Response {
-        self.stats.error();
-        self.stats.answered();
-        let mut response = Response::new(Body::from(format!("{sentence}\n")));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        response
-    }
+/// Says no in place of the application, and that the connection ends.
+fn refuse(status: StatusCode, sentence: &str) -> Response {
+    let mut response = Response::new(Body::from(format!("{sentence}\n")));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Why a request cannot be understood, although hyper understood it: it takes only the last coding for meant, but what

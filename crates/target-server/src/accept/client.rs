@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use super::line::{How, Line};
 use crate::listener::Peer;
 
@@ -43,5 +45,10 @@ impl Client {
     pub async fn close_and_wait(&self) -> Infallible {
         self.close();
         std::future::pending().await
+    }
+
+    /// What its present request was answered instead of the handler's answer, because that took too long.
+    pub(crate) fn refused(&self) -> Option<StatusCode> {
+        self.line.refused()
     }
 }

@@ -1,9 +1,10 @@
 //! What is known of one connection while it lasts?
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use tokio::sync::Notify;
 
 use crate::clock;
@@ -56,6 +57,8 @@ pub(super) struct Line {
     body_left: AtomicBool,
     /// Whether the present request has taken too long.
     expired: AtomicBool,
+    /// The status with which the accept loop answered the last request in place of the application; 0 before it does.
+    refused: AtomicU16,
     /// Requests so far.
     requests: AtomicU32,
     ending: AtomicU8,
@@ -83,6 +86,7 @@ impl Line {
             blocked: AtomicBool::new(false),
             body_left: AtomicBool::new(false),
             expired: AtomicBool::new(false),
+            refused: AtomicU16::new(0),
             requests: AtomicU32::new(0),
             ending: AtomicU8::new(0),
             wanted: Notify::new(),
@@ -119,6 +123,16 @@ impl Line {
         let time = |since: &AtomicU64| Duration::from_micros(since.load(Ordering::Relaxed));
         let (since, active) = (time(&self.since), time(&self.active));
         Moment { phase: self.phase(), since, active, blocked: self.blocked.load(Ordering::Relaxed) }
+    }
+
+    /// The last request is answered so, whatever the application would have said.
+    pub(super) fn refuse(&self, status: StatusCode) {
+        self.refused.store(status.as_u16(), Ordering::Relaxed);
+    }
+
+    /// How the last request was answered in place of the application, if it was.
+    pub(super) fn refused(&self) -> Option<StatusCode> {
+        StatusCode::from_u16(self.refused.load(Ordering::Relaxed)).ok()
     }
 
     /// Bytes came.

@@ -29,6 +29,8 @@ use self::patience::Patience;
 use crate::config::connections::{Connections, Overload};
 use crate::config::http::Http;
 use crate::listener::{Listener, Peer, Stream};
+use crate::log::Log;
+use crate::phase::Phases;
 use crate::stats::Stats;
 
 /// What connections are served with.
@@ -56,6 +58,10 @@ pub struct Service {
     pub stats: Arc<Stats>,
     /// Who is told of what an operator wants to know.
     pub notices: Notices,
+    /// Where it is said what happens.
+    pub log: Arc<Log>,
+    /// Where it is known whether the server drains.
+    pub phases: Arc<Phases>,
 }
 
 /// How answers look.
@@ -112,6 +118,8 @@ impl Service {
             dress,
             stats,
             notices: Notices::default(),
+            log: Arc::new(Log::silent()),
+            phases: Arc::default(),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
 
+mod forward;
 mod one;
 mod several;
+mod tally;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::endpoint::Endpoint;
 use crate::config::{Config, ConfigError, ServeArgs};
 use crate::listener::{self, ListenError};
+use crate::log::{Event, Format, Log};
 use crate::store::{StoreError, inspect};
 
 /// How this program is started again, as one of several instances.
@@ -105,10 +108,15 @@ fn run(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
         say(&json(&inspect::inspect(&args.inspected())?));
         return Ok(true);
     }
-    let config = Config::resolve(args)?;
+    let mut config = Config::resolve(args)?;
     if args.print_config {
         say(&format!("{:#}", config.settings().to_json()));
         return Ok(true);
+    }
+    if config.admin.log_format == Format::Auto {
+        // Once for all: instances print to their parent, and it prints for a person or it does not.
+        let person = io::stdout().is_terminal();
+        config.admin.log_format = if person { Format::Plain } else { Format::Json };
     }
     match config.listen.instances.get() {
         1 => one::serve(&config, program),
@@ -126,18 +134,41 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The line that tells that the server serves, where and how.
-fn serving(config: &Config, endpoints: &[Endpoint]) -> String {
+/// That the server serves, where and how.
+fn serving(config: &Config, endpoints: &[Endpoint], admin: Option<&Endpoint>) -> Event {
     let places: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
-    let instances = match config.listen.instances.get() {
+    let count = config.listen.instances.get();
+    let instances = match count {
         1 => "1 instance".into(),
         several => format!("{several} instances"),
     };
-    let store = match config.store.database() {
-        None => "store none".into(),
-        Some(database) => format!("store {}, database {}", config.store.name(), database.path.display()),
-    };
-    format!("serving on {} ({instances}, {store})", places.join(" and "))
+    let (name, database) = (config.store.name(), config.store.database());
+    let path = database.map(|database| database.path.display().to_string());
+    let store =
+        path.as_ref().map_or_else(|| "store none".into(), |path| format!("store {name}, database {path}"));
+    let operator = admin.map(Endpoint::url);
+    let told = operator.as_ref().map_or_else(String::new, |place| format!(", admin on {place}"));
+    let sentence = format!("serving on {} ({instances}, {store}{told})", places.join(" and "));
+    Event::new("serving", sentence)
+        .with("urls", places)
+        .with("instances", count)
+        .with("store", name)
+        .with("database", path)
+        .with("admin", operator)
+}
+
+/// What was done from start to end: the last line of all, and an object also where lines are sentences.
+fn stopped(figures: &impl serde::Serialize) -> Event {
+    // Plain structs of numbers and text cannot fail to serialise.
+    let figures = serde_json::to_value(figures).unwrap_or_default();
+    let sentence = format!("stopped after {} answers and {} rows", figures["answered"], figures["rows"]);
+    Event::new("stopped", sentence).with_all(figures)
+}
+
+/// Where it is said what happens: on stdout.
+fn logger(config: &Config, instance: Option<String>) -> io::Result<Log> {
+    let settings = &config.admin;
+    Log::new(settings.log_level, settings.log_format == Format::Plain, instance, io::stdout())
 }
 
 /// A variable of the environment, if it is set to text.

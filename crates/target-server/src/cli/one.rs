@@ -1,24 +1,50 @@
 //! One server: this process.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::{Program, ServeError, guard, json, listener, say, serving, variable};
-use crate::accept::{Notices, Service};
-use crate::app::{App, app};
+use http::HeaderValue;
+use supervise::child::INSTANCE;
+
+use super::{Program, ServeError, guard, listener, logger, serving, stopped, variable};
+use crate::accept::{Notice, Notices, Service};
+use crate::admin::{self, Admin, Socket};
+use crate::app::{App, Told, app};
 use crate::config::Config;
+use crate::faults::Mischief;
 use crate::lifecycle::{self, End, Signals};
-use crate::listener::Listener;
+use crate::listener::{Listener, Listeners};
+use crate::log::{Event, Level, Log};
+use crate::phase::{Phase, Phases};
 use crate::stats::Stats;
 use crate::store::Store;
+
+/// What this process is from its first moment on.
+#[derive(Debug)]
+struct Instance {
+    name: String,
+    log: Arc<Log>,
+    stats: Arc<Stats>,
+    phases: Arc<Phases>,
+    mischief: Arc<Mischief>,
+}
 
 /// Serves until told to stop; true when the end was clean.
 pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     lifecycle::raise_open_files();
-    let stats = Arc::new(Stats::default());
+    let number = variable(INSTANCE);
+    let given = config.admin.instance.clone().or(number);
+    let faults = &config.faults;
+    let instance = Instance {
+        log: Arc::new(logger(config, given.clone())?),
+        name: given.unwrap_or_else(|| std::process::id().to_string()),
+        stats: Arc::default(),
+        phases: Arc::default(),
+        mischief: Arc::new(Mischief::new(faults.faults.clone(), faults.allowed, faults.seed)),
+    };
     // One thread takes, reads and answers; the database has its own. More cores are used by more instances.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(live(config, program, &stats))?;
+    let end = runtime.block_on(live(config, &instance))?;
     match end {
         End::Drained => {}
         End::TooSlow => {
@@ -29,24 +55,93 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         }
         End::Impatient => program.complain("requests were cut off by a second signal"),
     }
-    say(&json(&stats.counts()));
+    instance.log.finish(stopped(&instance.stats.counts()));
     // Threads that are still busy with the database end with the process.
     runtime.shutdown_background();
     Ok(end == End::Drained)
 }
 
-async fn live(config: &Config, program: &Program, stats: &Arc<Stats>) -> Result<End, ServeError> {
+async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     // Before anything listens, so that no signal finds us unprepared.
     let mut signals = Signals::catch()?;
+    let Listeners { http, admin: operator } = listeners(config)?;
+    let endpoints = http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
+    let operator_at = operator.as_ref().map(Listener::endpoint).transpose()?;
+    let sockets = http.iter().zip(&endpoints).map(|(listener, at)| Socket::new(at.to_string(), listener));
+    let admin = Arc::new(Admin {
+        instance: instance.name.clone(),
+        settings: config.settings().to_json(),
+        sockets: sockets.collect(),
+        stats: Arc::clone(&instance.stats),
+        mischief: Arc::clone(&instance.mischief),
+        phases: Arc::clone(&instance.phases),
+        log: Arc::clone(&instance.log),
+        store: OnceLock::new(),
+    });
+    if let Some(listener) = operator {
+        tokio::spawn(admin::serve::serve(listener, Arc::clone(&admin)));
+    }
+    // Only then, so that a server that cannot listen leaves no database behind; and on another thread, so that it can be
+    // asked meanwhile whether it is ready.
+    let (settings, stats) = (config.store.clone(), Arc::clone(&instance.stats));
+    let opened = tokio::task::spawn_blocking(move || Store::open(&settings, &stats)).await;
+    let store = opened.map_err(std::io::Error::other)??;
+    // Nobody else sets it.
+    let _ = admin.store.set(store.clone());
+    if variable(INSTANCE).is_none() {
+        // Of several, the parent says it.
+        instance.log.say(Level::Info, serving(config, &endpoints, operator_at.as_ref()));
+    }
+    let router = app(application(config, instance, &store, &admin));
+    let mut service = Service::new(router, &config.connections, &config.http, Arc::clone(&instance.stats));
+    let log = Arc::clone(&instance.log);
+    service.notices = Notices::new(move |notice| log.tell(Level::Warn, event(notice)));
+    service.log = Arc::clone(&instance.log);
+    service.phases = Arc::clone(&instance.phases);
+    instance.phases.enter(Phase::Serving);
+    Ok(lifecycle::live(http, service, &store, &mut signals, &config.life).await)
+}
+
+/// Something that the accept loop noticed.
+fn event(notice: Notice) -> Event {
+    let sentence = notice.to_string();
+    match notice {
+        Notice::LimitReached { limit, .. } => Event::new("limit-reached", sentence).with("limit", limit),
+        Notice::LimitLeft { limit, turned_away } => {
+            Event::new("limit-left", sentence).with("limit", limit).with("turned_away", turned_away)
+        }
+    }
+}
+
+/// What is passed in, else what is typed: for the operator and for requests each by itself.
+fn listeners(config: &Config) -> Result<Listeners, ServeError> {
     let names = variable("LISTEN_FDNAMES");
-    let listeners = listener::obtain(&config.listen.endpoints, config.listen.sockets, names.as_deref())?;
-    let endpoints = listeners.http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
-    // Only then, so that a server that cannot listen leaves no database behind.
-    let store = Store::open(&config.store, stats)?;
-    say(&serving(config, &endpoints));
-    let router = app(App { store: store.clone(), stats: Arc::clone(stats), max_body: config.http.max_body });
-    let mut service = Service::new(router, &config.connections, &config.http, Arc::clone(stats));
-    let program = program.clone();
-    service.notices = Notices::new(move |notice| program.complain(&notice.to_string()));
-    Ok(lifecycle::live(listeners.http, service, &store, &mut signals, &config.life).await)
+    let sockets = config.listen.sockets;
+    let mut listeners = listener::obtain(&config.listen.endpoints, sockets, names.as_deref())?;
+    if let (None, Some(endpoint)) = (&listeners.admin, &config.admin.endpoint) {
+        // Nobody shares it: every instance is asked by itself.
+        let alone = crate::config::listen::Sockets { reuse_port: false, ..sockets };
+        listeners.admin = listener::open(std::slice::from_ref(endpoint), alone)?.pop();
+    }
+    Ok(listeners)
+}
+
+fn application(config: &Config, instance: &Instance, store: &Store, admin: &Arc<Admin>) -> App {
+    let settings = &config.admin;
+    App {
+        store: store.clone(),
+        stats: Arc::clone(&instance.stats),
+        max_body: config.http.max_body,
+        mischief: Arc::clone(&instance.mischief),
+        phases: Arc::clone(&instance.phases),
+        admin: settings.on_main.then(|| Arc::clone(admin)),
+        told: Told {
+            // Names are checked when they are typed, and numbers fit.
+            instance: HeaderValue::from_str(&instance.name).unwrap_or(HeaderValue::from_static("?")),
+            instance_header: settings.instance_header,
+            server_timing: settings.server_timing,
+            log: Arc::clone(&instance.log),
+            log_sample: settings.log_sample,
+        },
+    }
 }

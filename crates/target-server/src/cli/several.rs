@@ -1,22 +1,28 @@
-//! Several servers on one port: processes that run this program again.
+//! Several servers on one port: processes that run this program again, looked after by this one.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
-use supervise::{Exit, Group, Reason, Spec, Status};
+use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpec, Spec};
 
-use super::{Program, ServeError, guard, json, listener, say, serving};
+use super::forward::Forward;
+use super::tally::{Tally, clean};
+use super::{Program, ServeError, guard, listener, logger, serving, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
-use crate::stats::Counts;
+use crate::log::Level;
 use crate::store;
+
+/// Name of the sockets that take requests.
+const HTTP: &str = "http";
+
+/// Name of the socket at which an operator asks one instance.
+const ADMIN: &str = "admin";
 
 /// How long all instances may take to be ready: opening a database that others are recovering takes a while.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,19 +30,10 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much longer than its drain an instance may take to end before it is killed.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
-/// How long a signal may go unnoticed at worst. Mostly it cuts the wait short.
+/// How long a signal, or a line that an instance has printed, may go unnoticed at worst. Mostly it cuts the wait short.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// What all instances did together, and each of them in the order of their numbers.
-#[derive(Debug, Serialize)]
-struct Totals {
-    #[serde(flatten)]
-    together: Counts,
-    /// Absent (null) for an instance that ended without telling.
-    instances: Vec<Option<Counts>>,
-}
-
-/// Serves until told to stop; true when every instance lived until then and ended cleanly.
+/// Serves until told to stop; true when every process lived until it was asked to end, and ended cleanly.
 pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     raise_open_files();
@@ -49,31 +46,38 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
     }
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let log = logger(config, None)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR2])?;
     let cancel = Arc::new(AtomicBool::new(false));
     let handlers = [SIGTERM, SIGINT].map(|signal| signal_hook::flag::register(signal, Arc::clone(&cancel)));
     for handler in handlers {
         handler?;
     }
-    let mut group = supervise::start(&spec(config, config.listen.shared()?, program, cancel))?;
-    say(&serving(config, &[Endpoint::Tcp(group.address())]));
+    let group = supervise::start(&spec(config, program, cancel))?;
+    let admin = endpoints(&group, ADMIN).into_iter().next();
+    log.say(Level::Info, serving(config, &endpoints(&group, HTTP), admin.as_ref()));
     tell(&NotifyState::Ready);
-    let known = watch(&mut group, &mut signals, program);
-    tell(&NotifyState::Stopping);
-    let ends = group.stop_unless(|| signals.pending().next().is_some());
-    let asked = |exit: &&Exit| exit.reason != Reason::Itself;
-    ends.iter()
-        .filter(|exit| !known.contains(&exit.instance) && !clean(exit))
-        .for_each(|exit| report(exit, program));
-    if ends.iter().filter(asked).count() == 0 {
-        program.complain("all instances have ended by themselves");
+    let tally = Tally::new(config.listen.instances);
+    let mut parent = Parent { group, program, tally, forward: Forward::start(program)? };
+    while !parent.hear(&mut signals) {
+        parent.wait();
     }
-    say(&json(&totals(&ends)));
-    Ok(ends.iter().all(clean))
+    tell(&NotifyState::Stopping);
+    parent.stop(&mut signals);
+    let tally = parent.tally;
+    // What the instances printed comes before what they did.
+    parent.forward.finish();
+    log.finish(stopped(&tally.totals()));
+    Ok(tally.is_clean())
 }
 
-fn spec(config: &Config, address: SocketAddr, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mut spec = Spec::new(&program.path, address);
+fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
+    let mode = config.listen.sockets.unix_mode.0;
+    let http = |endpoint| SocketSpec { mode, ..SocketSpec::together(HTTP, address(endpoint)) };
+    // Each instance is asked by itself: on a place that all share, anybody might answer.
+    let admin = |endpoint| SocketSpec { mode, ..SocketSpec::apart(ADMIN, address(endpoint)) };
+    let sockets = config.listen.endpoints.iter().map(http).chain(config.admin.endpoint.iter().map(admin));
+    let mut spec = Spec::new(&program.path, sockets.collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
@@ -81,43 +85,87 @@ fn spec(config: &Config, address: SocketAddr, program: &Program, cancel: Arc<Ato
     spec.backlog = config.listen.sockets.backlog;
     spec.ready_timeout = READY_TIMEOUT;
     spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
+    spec.restart = Restart::Always(Backoff::default());
+    spec.lines = true;
     spec.cancel = cancel;
     spec
 }
 
-/// Returns when a signal has come or no instance is left, with the numbers of those whose end was reported.
-fn watch(group: &mut Group, signals: &mut Signals, program: &Program) -> Vec<u16> {
-    let mut reported = Vec::new();
-    while group.running() > 0 && signals.pending().next().is_none() {
-        for exit in group.wait(LOOK_EVERY) {
-            report(&exit, program);
-            reported.push(exit.instance);
-        }
+fn address(endpoint: &Endpoint) -> Address {
+    match endpoint {
+        Endpoint::Tcp(address) => Address::Tcp(*address),
+        Endpoint::Unix(path) => Address::Unix(path.clone()),
     }
-    reported
 }
 
-/// Whether an instance lived until it was asked to end, and obeyed with everything answered.
-fn clean(exit: &Exit) -> bool {
-    exit.status == Status::Code(0) && exit.reason == Reason::Asked
-}
-
-fn report(exit: &Exit, program: &Program) {
-    let words = match exit.stderr.as_str() {
-        "" => String::new(),
-        words => format!("; it said:\n{words}"),
+/// Where the sockets of this name of the first instance listen.
+fn endpoints(group: &Group, name: &str) -> Vec<Endpoint> {
+    let endpoint = |address| match address {
+        Address::Tcp(address) => Endpoint::Tcp(address),
+        Address::Unix(path) => Endpoint::Unix(path),
     };
-    program.complain(&format!(
-        "instance {} (process {}) ended with {}{words}",
-        exit.instance, exit.pid, exit.status
-    ));
+    group.addresses(name, 1).into_iter().map(endpoint).collect()
 }
 
-fn totals(ends: &[Exit]) -> Totals {
-    let instances: Vec<Option<Counts>> = ends
-        .iter()
-        .map(|exit| exit.stdout.lines().last().and_then(|line| serde_json::from_str(line).ok()))
-        .collect();
-    let together = instances.iter().flatten().fold(Counts::default(), |sum, counts| sum + *counts);
-    Totals { together, instances }
+/// Who looks after the instances.
+struct Parent<'a> {
+    group: Group,
+    program: &'a Program,
+    tally: Tally,
+    forward: Forward,
+}
+
+impl Parent<'_> {
+    /// Does what signals ask for; true when they ask to stop.
+    fn hear(&mut self, signals: &mut Signals) -> bool {
+        let mut stop = false;
+        for signal in signals.pending() {
+            match signal {
+                SIGHUP => self.group.signal(Signal::HUP),
+                SIGUSR2 => {
+                    if let Err(refusal) = self.group.roll() {
+                        self.program.complain(&refusal.to_string());
+                    }
+                }
+                _ => stop = true,
+            }
+        }
+        stop
+    }
+
+    /// Looks after the instances until something has happened or it is time to look for signals.
+    fn wait(&mut self) {
+        for event in self.group.wait(LOOK_EVERY) {
+            self.note(&event);
+        }
+        self.forward.take(self.group.lines());
+    }
+
+    fn note(&mut self, event: &Event) {
+        let mut sentence = event.to_string();
+        if let Event::Ended { exit, next } = event {
+            let told = self.tally.add(exit);
+            // An end that was wanted, and went well, is not worth a word.
+            if matches!(next, Next::Nothing | Next::Replaced) && (clean(exit) || !exit.was_ready) {
+                return;
+            }
+            if exit.was_ready && !told {
+                sentence.push_str("; what it did is missing from the totals");
+            }
+        }
+        self.program.complain(&sentence);
+    }
+
+    /// Stops all instances; a second signal kills them.
+    fn stop(&mut self, signals: &mut Signals) {
+        self.group.terminate();
+        while self.group.running() > 0 {
+            self.wait();
+            if self.hear(signals) {
+                self.group.kill();
+            }
+        }
+        // Those that were killed just now.
+        self.wait();
+    }
 }

@@ -1,6 +1,6 @@
 //! Where connections come from.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 
 use clap::Args;
@@ -10,7 +10,7 @@ use super::value::Mode;
 use super::{ConfigError, Settings, refuse_unless};
 
 /// Settings that concern the parent of several instances alone: it listens and starts them.
-pub(super) const OF_THE_PARENT: [&str; 4] = ["listen", "instances", "reuse-port", "unix-mode"];
+pub(super) const OF_THE_PARENT: [&str; 5] = ["listen", "instances", "reuse-port", "unix-mode", "admin"];
 
 /// Settings that can be given several times.
 pub(super) const REPEATED: [&str; 1] = ["listen"];
@@ -90,22 +90,8 @@ impl Listen {
         };
         if meant.instances.get() > 1 {
             refuse_unless(false, "reuse-port", args.reuse_port.as_ref(), "--instances")?;
-            meant.shared()?;
         }
         Ok(meant)
-    }
-
-    /// The address that several instances share.
-    ///
-    /// # Errors
-    /// When it is not one TCP address.
-    pub(crate) fn shared(&self) -> Result<SocketAddr, ConfigError> {
-        match self.endpoints.as_slice() {
-            [Endpoint::Tcp(address)] => Ok(*address),
-            _ => Err(ConfigError::Contradiction(
-                "several instances share one TCP address; give --listen one, or leave out --instances".into(),
-            )),
-        }
     }
 
     pub(super) fn tell(&self, settings: &mut Settings) {

@@ -4,8 +4,10 @@
 //! optional), what is meant (final: nothing is defaulted later), and how that is typed again, for other instances and for
 //! people. What nobody typed is as the profile has it.
 
+pub mod admin;
 pub mod connections;
 pub mod endpoint;
+pub mod faults;
 pub mod http;
 pub mod life;
 pub mod listen;
@@ -16,9 +18,12 @@ pub mod value;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::builder::{OsStr, Resettable};
+use clap::{Args, FromArgMatches};
 
+use self::admin::{Admin, AdminArgs};
 use self::connections::{ConnectionArgs, Connections};
+use self::faults::{FaultArgs, Faults};
 use self::http::{Http, HttpArgs};
 use self::life::{Life, LifeArgs};
 use self::listen::{Listen, ListenArgs};
@@ -47,6 +52,12 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) life: LifeArgs,
 
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
+
     /// Print the settings as JSON, spelled as on the command line, and exit
     #[arg(long)]
     pub print_config: bool,
@@ -56,7 +67,30 @@ pub struct ServeArgs {
     pub inspect: bool,
 }
 
+/// Settings that belong to one run and not to what is measured: where it listens, where files lie.
+pub const OF_A_RUN: [&str; 9] = [
+    "listen",
+    "reuse-port",
+    "unix-mode",
+    "instances",
+    "instance",
+    "admin",
+    "database",
+    "print-config",
+    "inspect",
+];
+
 impl ServeArgs {
+    /// What the words of a command line say, whatever the environment says.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn of_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let deaf = |arg: clap::Arg| arg.env(Resettable::<OsStr>::Reset);
+        let command = Self::augment_args(clap::Command::new("serve").no_binary_name(true)).mut_args(deaf);
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+
     /// The database that `--inspect` looks into.
     pub(crate) fn inspected(&self) -> PathBuf {
         store::path(&self.store)
@@ -78,6 +112,10 @@ pub struct Config {
     pub store: Store,
     /// How it lives and dies.
     pub life: Life,
+    /// Who may look inside, and what is told.
+    pub admin: Admin,
+    /// How it misbehaves on purpose.
+    pub faults: Faults,
 }
 
 /// Why what was typed cannot be meant.
@@ -103,9 +141,12 @@ impl Config {
     /// When settings contradict each other, or one would be ignored.
     pub fn resolve(args: &ServeArgs) -> Result<Self, ConfigError> {
         let profile = args.profile;
+        let listen = Listen::resolve(&args.listen)?;
         Ok(Self {
             profile,
-            listen: Listen::resolve(&args.listen)?,
+            admin: Admin::resolve(&args.admin, listen.instances.get())?,
+            faults: Faults::resolve(&args.faults),
+            listen,
             connections: Connections::resolve(&args.connections, profile)?,
             http: Http::resolve(&args.http, profile),
             store: Store::resolve(&args.store, profile)?,
@@ -115,7 +156,7 @@ impl Config {
 
     /// Every setting by its flag's name, spelled as on the command line.
     pub fn settings(&self) -> Settings {
-        let Self { profile, listen, connections, http, store, life } = self;
+        let Self { profile, listen, connections, http, store, life, admin, faults } = self;
         let mut settings = Settings::default();
         settings.add("profile", profile);
         listen.tell(&mut settings);
@@ -123,13 +164,17 @@ impl Config {
         http.tell(&mut settings);
         store.tell(&mut settings);
         life.tell(&mut settings);
+        admin.tell(&mut settings);
+        faults.tell(&mut settings);
         settings
     }
 
     /// The same as words to be typed, for one of several instances: it does not depend on the environment, and is given
     /// its sockets.
     pub(crate) fn for_one_instance(&self) -> Vec<OsString> {
-        self.settings().words(|name| !listen::OF_THE_PARENT.contains(&name))
+        let is_typed =
+            |name: &str| !listen::OF_THE_PARENT.contains(&name) && !self.store.is_mere_default(name);
+        self.settings().words(is_typed)
     }
 }
 
@@ -146,6 +191,12 @@ impl Settings {
     /// One more, which may be no text.
     fn add_path(&mut self, name: &'static str, value: impl Into<OsString>) {
         self.0.push((name, value.into()));
+    }
+
+    /// Name and value of those that say what is measured, not where.
+    pub fn of_a_plan(self) -> impl Iterator<Item = (String, String)> {
+        let lasting = self.0.into_iter().filter(|(name, _)| !OF_A_RUN.contains(name));
+        lasting.map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
     }
 
     /// As words of a command line, those of which the name is wanted. Each is one word, whatever the value begins with.
@@ -212,24 +263,71 @@ mod tests {
     }
 
     /// Command lines that set every setting there is, each to something else than any profile has.
-    const EVERYTHING: [&str; 6] = [
+    const EVERYTHING: [&str; 10] = [
         "--max-connections 97 --overload reject --backlog 5 --drain-timeout 250ms --drain-idle 20ms",
         "--header-timeout 7s --idle-timeout 8s --request-timeout 9s --keepalive-requests 3 --nodelay false",
         "--max-body 1KiB --max-head 2KiB --max-headers 3 --title-case true --server x",
         "--title-case false --server=",
+        "--admin 127.0.0.1:9 --admin-on-main true --instance x --instance-header true --server-timing true",
+        "--log-level debug --log-format plain --log-sample 9 --faults delay=1ms:5&close=2 --allow-faults true --seed 8",
         "--store pool --database x.db --threads 7 --synchronous full --busy-timeout 3m",
+        "--store group --batch-max 99 --queue-max 7 --busy fixed:3ms --autoincrement true",
+        "--store pool --checkpoint background --wal-max 3MiB --autoincrement false --busy sqlite",
         "--store none",
     ];
 
     #[test]
     fn an_instance_means_what_its_parent_means() {
-        for profile in ["plain", "waitress", "fast"] {
-            for line in EVERYTHING {
-                let words = line.split(' ').chain(["--profile", profile]);
-                let Ok(meant) = resolve(words) else { continue };
-                assert_eq!(resolve(meant.for_one_instance()).as_ref(), Ok(&meant), "{line}");
+        for line in EVERYTHING {
+            // Some lines have no meaning with the store of some profile.
+            let all = ["plain", "waitress", "fast"];
+            let meanings = all.map(|profile| resolve(line.split(' ').chain(["--profile", profile])).ok());
+            assert!(meanings.iter().any(Option::is_some), "{line}");
+            for mut meant in meanings.into_iter().flatten() {
+                let instance = resolve(meant.for_one_instance());
+                // It is given its socket.
+                meant.admin.endpoint = None;
+                assert_eq!(instance, Ok(meant), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn nothing_of_a_database_can_be_meant_without_one() {
+        for setting in [
+            "database x",
+            "threads 3",
+            "batch-max 3",
+            "queue-max 3",
+            "synchronous off",
+            "busy sqlite",
+            "busy-timeout 1s",
+            "checkpoint auto",
+            "wal-max 3MiB",
+            "autoincrement true",
+        ] {
+            let said = resolve(format!("--store none --{setting}").split(' ')).unwrap_err();
+            assert!(said.contains("has no meaning with --store none"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_profile_has_its_own_store() {
+        let of = |profile: &str| {
+            let told = resolve(["--profile", profile]).unwrap().settings().to_json();
+            ["store", "busy", "autoincrement", "checkpoint"].map(|name| told[name].to_string())
+        };
+        assert_eq!(of("plain"), ["\"pool\"", "\"sqlite\"", "\"true\"", "\"auto\""]);
+        assert_eq!(of("waitress"), of("plain"));
+        assert_eq!(of("fast"), ["\"group\"", "\"fixed:1ms\"", "\"false\"", "\"auto\""]);
+    }
+
+    #[test]
+    fn a_mere_default_is_not_demanded_of_the_instances() {
+        let words = |line: &str| resolve(line.split(' ')).unwrap().for_one_instance();
+        let typed = |words: &[OsString]| words.contains(&"--autoincrement=true".into());
+        assert!(!typed(&words("--store pool")));
+        assert!(typed(&words("--autoincrement true")));
     }
 
     #[test]
@@ -246,6 +344,16 @@ mod tests {
             (
                 "--store none --database x",
                 "--database has no meaning with --store none; leave one of them out",
+            ),
+            (
+                "--profile fast --threads 3",
+                "--threads has no meaning with --store group; leave one of them out",
+            ),
+            ("--batch-max 3", "--batch-max has no meaning with --store pool; leave one of them out"),
+            ("--wal-max 3MiB", "--wal-max has no meaning with --checkpoint auto; leave one of them out"),
+            (
+                "--checkpoint background --wal-max 1023KiB",
+                "--wal-max 1023KiB is too small; give 1MiB or more",
             ),
         ] {
             assert_eq!(resolve(line.split(' ')), Err(said.to_owned()));

@@ -7,6 +7,7 @@ mod unix;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
 use listenfd::ListenFd;
@@ -144,6 +145,15 @@ impl Listener {
                 Endpoint::Unix(address.as_pathname().map(Into::into).unwrap_or_default())
             }
         })
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix { listener, .. } => listener.as_fd(),
+        }
     }
 }
 

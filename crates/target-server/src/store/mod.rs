@@ -1,8 +1,15 @@
 //! How is a row kept? Plain synchronous code, on threads of its own.
 
+mod busy;
+mod checkpoint;
+mod figures;
 pub mod inspect;
-mod pool;
+mod place;
+mod queue;
 mod sqlite;
+#[cfg(test)]
+mod tests;
+mod writers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +17,13 @@ use std::time::Duration;
 
 use http::{Method, Uri};
 
-pub use pool::Pool;
+pub use busy::Busy;
+pub use figures::{Batches, Figures};
 pub use sqlite::prepare;
+pub use writers::Writers;
 
-use crate::config::store::Store as Config;
+use self::writers::Crew;
+use crate::config::store::{Store as Config, Writers as Kind};
 use crate::listener::Peer;
 use crate::stats::Stats;
 
@@ -60,8 +70,35 @@ pub struct Database {
     pub path: PathBuf,
     /// How careful with the disk.
     pub synchronous: Synchronous,
-    /// How long a transaction waits for the write lock before it fails.
+    /// How the write lock is waited for,
+    pub busy: Busy,
+    /// and for how long before the transaction fails.
     pub busy_timeout: Duration,
+    /// Who moves the write-ahead log into the database.
+    pub checkpoints: Checkpoints,
+    /// Whether ids never return.
+    pub autoincrement: Autoincrement,
+}
+
+/// Who moves the write-ahead log into the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoints {
+    /// SQLite, within whichever commit finds 1000 pages in it.
+    Auto,
+    /// A thread of each instance.
+    Background {
+        /// Bytes that the log stays below, as long as nobody reads for long.
+        wal_max: u64,
+    },
+}
+
+/// Whether the ids of the table never return, even after its last row is deleted: `AUTOINCREMENT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Autoincrement {
+    /// Whether a new table is made so.
+    pub wanted: bool,
+    /// Whether a table that is otherwise is refused.
+    pub demanded: bool,
 }
 
 /// Why the database cannot be used.
@@ -95,22 +132,55 @@ pub enum StoreError {
         mode: String,
     },
     /// Older versions can corrupt a database that several processes write and checkpoint.
-    #[error("SQLite {0} can corrupt a database shared by several instances; at least 3.51.3 is needed")]
+    #[error(
+        "SQLite {0} can corrupt a database shared by several instances; at least 3.51.3 is needed, and not 3.52.0"
+    )]
     OldSqlite(&'static str),
+    /// The table is not made as it is demanded.
+    #[error(
+        "the table in the database {} was made {} AUTOINCREMENT; leave out --autoincrement, or choose another file",
+        path.display(), if *is { "with" } else { "without" }
+    )]
+    Autoincrement {
+        /// The file.
+        path: PathBuf,
+        /// How it is made.
+        is: bool,
+    },
     /// A worker thread could not be started.
     #[error("cannot start a thread for the database: {0}")]
     Thread(std::io::Error),
 }
 
 /// Why one row was not kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeepError {
-    /// The transaction failed and was rolled back.
+    /// The transaction failed and was rolled back. What SQLite said.
     #[error("the request could not be recorded: {0}")]
-    Failed(#[from] rusqlite::Error),
+    Failed(String),
+    /// As many as are allowed to wait, this many, wait for the database already. Trying again later may help.
+    #[error("the request could not be recorded: {0} others wait for the database already")]
+    Full(usize),
+    /// The file was deleted or replaced. What is committed now is committed to a file that has no name any more.
+    #[error(
+        "the request could not be recorded: the database {} was deleted or replaced; start the server anew",
+        .0.display()
+    )]
+    Gone(PathBuf),
     /// The store has been closed or its thread died.
     #[error("the request could not be recorded: the store is closed")]
     Closed,
+}
+
+/// Where the time of a row went. All of it is zero without a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Until a thread took it up, in time for the transaction that it is in.
+    pub queue: Duration,
+    /// From there until the transaction had the write lock.
+    pub lock: Duration,
+    /// From there until COMMIT returned. Rows that share a transaction share this and the time of the lock.
+    pub commit: Duration,
 }
 
 /// Where rows go.
@@ -118,35 +188,47 @@ pub enum KeepError {
 pub enum Store {
     /// Nowhere: requests are answered at once.
     None,
-    /// Into the database, one transaction per request, by a fixed number of threads.
-    Pool(Arc<Pool>),
+    /// Into the database.
+    Database(Arc<Writers>),
 }
 
 impl Store {
-    /// The store as it is configured. The schema of its database is created where it is missing.
+    /// The store as it is configured. The schema of its database is created where it is missing. Call it within the
+    /// runtime that asks for rows.
     ///
     /// # Errors
     /// When the database cannot be opened, written or used with write-ahead logging.
     pub fn open(config: &Config, stats: &Arc<Stats>) -> Result<Self, StoreError> {
-        match config {
-            Config::None => Ok(Self::None),
-            Config::Pool { database, threads } => Self::pool(database, *threads, stats),
-        }
+        let Config::Database { database, writers, queue_max } = config else { return Ok(Self::None) };
+        let (threads, batch_max) = match *writers {
+            Kind::Pool { threads } => (threads, 1),
+            Kind::Group { batch_max } => (1, batch_max as usize),
+        };
+        let crew = Crew { name: config.name(), threads, batch_max, queue_max: *queue_max as usize };
+        Self::start(database, crew, stats)
     }
 
-    fn pool(database: &Database, threads: u16, stats: &Arc<Stats>) -> Result<Self, StoreError> {
+    fn start(database: &Database, crew: Crew, stats: &Arc<Stats>) -> Result<Self, StoreError> {
         prepare(database)?;
-        Ok(Self::Pool(Arc::new(Pool::start(database, threads, stats)?)))
+        Ok(Self::Database(Arc::new(Writers::start(database, crew, stats)?)))
     }
 
-    /// Returns after the row is committed.
+    /// Returns after the row is committed, with where the time went.
     ///
     /// # Errors
     /// When it was not; then there is no row.
-    pub async fn keep(&self, row: Row) -> Result<(), KeepError> {
+    pub async fn keep(&self, row: Row) -> Result<Kept, KeepError> {
         match self {
-            Self::None => Ok(()),
-            Self::Pool(pool) => pool.keep(row).await,
+            Self::None => Ok(Kept::default()),
+            Self::Database(writers) => writers.keep(row).await,
+        }
+    }
+
+    /// What the store knows of itself.
+    pub fn figures(&self) -> Figures {
+        match self {
+            Self::None => Figures { store: "none".to_owned(), ..Figures::default() },
+            Self::Database(writers) => writers.figures(),
         }
     }
 
@@ -154,7 +236,7 @@ impl Store {
     pub fn finish(&self) {
         match self {
             Self::None => {}
-            Self::Pool(pool) => pool.finish(),
+            Self::Database(writers) => writers.finish(),
         }
     }
 }

@@ -1,15 +1,24 @@
 //! One connection to the database, set up as every one is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use rusqlite::hooks::Wal;
+use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
-use super::{Database, Row, StoreError};
+use super::busy::{self, Retries};
+use super::checkpoint::{self, Log};
+use super::{Busy, Checkpoints, Database, KeepError, Row, StoreError};
 use crate::clock;
 
-/// The first version without the WAL-reset bug.
+/// The first version without the WAL-reset bug,
 const MIN_SQLITE: i32 = 3_051_003;
+
+/// and one that was withdrawn.
+const WITHDRAWN_SQLITE: i32 = 3_052_000;
 
 /// Switching a fresh file to WAL fails as busy whatever the busy timeout, when several instances do it at once. So often
 /// we try again,
@@ -21,15 +30,6 @@ const WAL_PAUSE: Duration = Duration::from_millis(20);
 /// having waited at most this long for a lock where SQLite does wait.
 const WAL_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS requests (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    timestamp REAL NOT NULL,
-    method TEXT NOT NULL,
-    path TEXT NOT NULL,
-    content_length INTEGER NOT NULL,
-    remote_addr TEXT
-)";
-
 const INSERT: &str =
     "INSERT INTO requests (timestamp, method, path, content_length, remote_addr) VALUES (?1, ?2, ?3, ?4, ?5)";
 
@@ -37,37 +37,87 @@ const INSERT: &str =
 /// processes may do so at once.
 ///
 /// # Errors
-/// When the database cannot be opened, written or used with write-ahead logging.
+/// When the database cannot be opened, written or used with write-ahead logging, or its table is not ours.
 pub fn prepare(database: &Database) -> Result<(), StoreError> {
-    if rusqlite::version_number() < MIN_SQLITE {
+    if can_corrupt(rusqlite::version_number()) {
         return Err(StoreError::OldSqlite(rusqlite::version()));
     }
-    let mut connection = connect(database)?;
+    let mut connection = connect(database, &Retries::default())?;
     let create = |connection: &mut Connection| {
         // At once with the write lock: a read lock that wants to become a write lock fails as busy without waiting.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute(SCHEMA, [])?;
-        transaction.commit()
+        transaction.execute(&schema(database.autoincrement.wanted), [])?;
+        transaction.prepare(INSERT)?;
+        let is = autoincrements(&transaction)?;
+        transaction.commit()?;
+        Ok(is)
     };
-    create(&mut connection).map_err(refused(database))
+    let is = create(&mut connection).map_err(refused(database))?;
+    if database.autoincrement.demanded && is != database.autoincrement.wanted {
+        return Err(StoreError::Autoincrement { path: database.path.clone(), is });
+    }
+    Ok(())
+}
+
+/// Whether this version can corrupt a database when one connection checkpoints while another begins the log anew.
+fn can_corrupt(version: i32) -> bool {
+    version < MIN_SQLITE || version == WITHDRAWN_SQLITE
+}
+
+fn schema(autoincrement: bool) -> String {
+    let autoincrement = if autoincrement { " AUTOINCREMENT" } else { "" };
+    format!(
+        "CREATE TABLE IF NOT EXISTS requests (
+    id INTEGER PRIMARY KEY{autoincrement},
+    timestamp REAL NOT NULL,
+    method TEXT NOT NULL,
+    path TEXT NOT NULL,
+    content_length INTEGER NOT NULL,
+    remote_addr TEXT
+)"
+    )
 }
 
 /// Opens the database as every writer does.
-pub(super) fn connect(database: &Database) -> Result<Connection, StoreError> {
+pub(super) fn connect(database: &Database, retries: &Retries) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(&database.path, flags)?;
+    let mut connection = open(&database.path, flags)?;
     let mode = write_ahead(&connection).map_err(refused(database))?;
     if mode != "wal" {
         return Err(StoreError::NoWal { path: database.path.clone(), mode });
     }
-    let set_up = || {
-        connection.busy_timeout(database.busy_timeout)?;
+    let mut set_up = || {
         connection.pragma_update(None, "synchronous", database.synchronous.name())?;
-        connection.pragma_update(None, "temp_store", "memory")
+        connection.pragma_update(None, "temp_store", "memory")?;
+        if let Checkpoints::Background { .. } = database.checkpoints {
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        }
+        busy::set(&mut connection, database.busy, database.busy_timeout, retries)
     };
     set_up().map_err(refused(database))?;
     Ok(connection)
+}
+
+/// Opens the database as the thread does that makes checkpoints and nothing else.
+pub(super) fn connect_checkpointer(database: &Database) -> Result<Connection, StoreError> {
+    let (busy, busy_timeout) = (Busy::Fixed(checkpoint::PAUSE), checkpoint::PATIENCE);
+    connect(&Database { busy, busy_timeout, ..database.clone() }, &Retries::default())
+}
+
+/// Has a writer tell how long the write-ahead log is whenever it has committed. Whatever sets `wal_autocheckpoint`
+/// afterwards would undo it.
+pub(super) fn watch(
+    connection: &mut Connection,
+    database: &Database,
+    log: &Arc<Log>,
+) -> Result<(), StoreError> {
+    let log = Arc::clone(log);
+    let hook = move |_: &mut Wal, frames: i32| {
+        log.grown(frames.try_into().unwrap_or(0));
+        Ok(())
+    };
+    connection.wal_hook(Some(hook)).map_err(refused(database))
 }
 
 /// Opens the file, and says why in our own words where SQLite only says that it cannot.
@@ -83,28 +133,164 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreErr
         .map_err(|source| StoreError::Refused { path: path.into(), source })
 }
 
-/// Commits the row in a transaction of its own. After an error nothing of it is left.
+/// How long the parts of a transaction took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spans {
+    /// Until it had the write lock.
+    pub(super) lock: Duration,
+    /// From there until it was committed.
+    pub(super) commit: Duration,
+}
+
+/// Why nothing of a transaction is left.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// What those who wait are told.
+    pub(super) error: KeepError,
+    /// Whether one of its rows was at fault, without which the others might be taken.
+    pub(super) is_of_a_row: bool,
+}
+
+impl Failure {
+    /// Whatever was in the transaction would have failed.
+    pub(super) fn of_all(error: KeepError) -> Self {
+        Self { error, is_of_a_row: false }
+    }
+
+    /// The same, with what SQLite said.
+    #[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
+    fn said(error: rusqlite::Error) -> Self {
+        Self::of_all(KeepError::Failed(error.to_string()))
+    }
+}
+
+/// Commits the rows in one transaction. After an error nothing of it is left.
 ///
-/// It is stamped with the time at which a thread took it up: the wait in the queue is before, the wait for the write
-/// lock after.
-pub(super) fn insert(connection: &Connection, row: &Row) -> rusqlite::Result<()> {
+/// They are stamped with the time at which a thread took them up, `taken` by the other clock: the wait in the queue is
+/// before, the wait for the write lock after.
+pub(super) fn insert<'a>(
+    connection: &Connection,
+    rows: impl Iterator<Item = &'a Row>,
+    taken: Instant,
+) -> Result<Spans, Failure> {
     let timestamp = clock::unix_seconds();
-    let path = row.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
-    let length = i64::try_from(row.content_length).unwrap_or(i64::MAX);
-    let client = row.remote_addr.map(|address| address.to_string());
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let written = connection
-        .prepare_cached(INSERT)
-        .and_then(|mut statement| {
-            statement.execute(params![timestamp, row.method.as_str(), path, length, client])
-        })
-        .and_then(|_| connection.prepare_cached("COMMIT")?.execute([]));
-    if let Err(error) = written {
+    let step = |sql| connection.prepare_cached(sql)?.execute([]);
+    step("BEGIN IMMEDIATE").map_err(Failure::said)?;
+    let locked = clock::now();
+    let written = write(connection, rows, timestamp).map_err(of_a_row);
+    let written = written.and_then(|()| step("COMMIT").map_err(Failure::said));
+    if let Err(failure) = written {
         // Some errors have rolled back by themselves; then there is nothing to do and this says so.
         let _ = connection.execute_batch("ROLLBACK");
-        return Err(error);
+        return Err(failure);
+    }
+    let lock = locked.saturating_duration_since(taken);
+    Ok(Spans { lock, commit: clock::now().saturating_duration_since(locked) })
+}
+
+fn write<'a>(
+    connection: &Connection,
+    rows: impl Iterator<Item = &'a Row>,
+    timestamp: f64,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(INSERT)?;
+    for row in rows {
+        let path = row.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+        let length = i64::try_from(row.content_length).unwrap_or(i64::MAX);
+        let client = row.remote_addr.map(|address| address.to_string());
+        statement.execute(params![timestamp, row.method.as_str(), path, length, client])?;
     }
     Ok(())
+}
+
+/// Whether the row was at fault, or the disk or the file, with which no other row would fare better.
+#[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
+fn of_a_row(error: rusqlite::Error) -> Failure {
+    use ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
+        NotADatabase, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    let is_of_all = matches!(
+        error.sqlite_error_code(),
+        Some(
+            CannotOpen
+                | DatabaseBusy
+                | DatabaseCorrupt
+                | DatabaseLocked
+                | DiskFull
+                | FileLockingProtocolFailed
+                | NotADatabase
+                | OutOfMemory
+                | PermissionDenied
+                | ReadOnly
+                | SystemIoFailure
+        )
+    );
+    Failure { error: KeepError::Failed(error.to_string()), is_of_a_row: !is_of_all }
+}
+
+/// How a connection and the table really are.
+#[derive(Clone, Debug)]
+pub(super) struct SetUp {
+    pub(super) autoincrement: bool,
+    pub(super) pragmas: BTreeMap<String, serde_json::Value>,
+}
+
+impl SetUp {
+    /// Bytes of a page.
+    pub(super) fn page_size(&self) -> u64 {
+        self.pragmas.get("page_size").and_then(serde_json::Value::as_u64).unwrap_or(4096)
+    }
+}
+
+/// What is read back: whatever bears upon speed and safety.
+const PRAGMAS: [&str; 11] = [
+    "journal_mode",
+    "synchronous",
+    "busy_timeout",
+    "wal_autocheckpoint",
+    "journal_size_limit",
+    "page_size",
+    "cache_size",
+    "temp_store",
+    "mmap_size",
+    "locking_mode",
+    "foreign_keys",
+];
+
+/// Reads back how a connection is set up, and how the table is made.
+pub(super) fn read_back(connection: &Connection, database: &Database) -> Result<SetUp, StoreError> {
+    let pragma = |name: &str| {
+        let value = connection.pragma_query_value(None, name, |row| row.get::<_, Value>(0))?;
+        let value = match value {
+            Value::Integer(number) => number.into(),
+            Value::Real(number) => number.into(),
+            Value::Text(text) => text.into(),
+            Value::Null | Value::Blob(_) => serde_json::Value::Null,
+        };
+        Ok((name.to_owned(), value))
+    };
+    let read = || -> rusqlite::Result<SetUp> {
+        Ok(SetUp {
+            autoincrement: autoincrements(connection)?,
+            pragmas: PRAGMAS.into_iter().map(pragma).collect::<rusqlite::Result<_>>()?,
+        })
+    };
+    read().map_err(refused(database))
+}
+
+/// Whether the ids of the table never return, as its own statement says.
+fn autoincrements(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'requests'";
+    let statement: String = connection.query_row(sql, [], |row| row.get(0))?;
+    Ok(statement.to_ascii_uppercase().contains("AUTOINCREMENT"))
+}
+
+/// Length of the write-ahead log's file, if there is one.
+pub(super) fn wal_bytes(path: &Path) -> Option<u64> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    std::fs::metadata(wal).ok().map(|file| file.len())
 }
 
 /// Asks for write-ahead logging and returns the mode the file is in now.
@@ -132,13 +318,12 @@ fn refused(database: &Database) -> impl FnOnce(rusqlite::Error) -> StoreError {
 mod tests {
     use super::*;
     use crate::store::Synchronous;
+    use crate::store::tests::database;
 
     #[test]
     fn a_fresh_file_that_another_instance_is_setting_up_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("requests.db");
-        let database =
-            Database { path, synchronous: Synchronous::Full, busy_timeout: Duration::from_millis(1) };
+        let database = Database { busy_timeout: Duration::from_millis(1), ..database(&folder) };
         let other = Connection::open(&database.path).unwrap();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let waiting = std::thread::scope(|scope| {
@@ -152,12 +337,18 @@ mod tests {
     }
 
     #[test]
+    fn versions_that_can_corrupt_are_known() {
+        let corrupting = [3_007_000, 3_040_001, 3_051_002, 3_052_000];
+        assert!(corrupting.into_iter().all(can_corrupt));
+        assert!(![3_051_003, 3_051_004, 3_052_001, 3_053_002, 3_054_001].into_iter().any(can_corrupt));
+    }
+
+    #[test]
     fn a_connection_is_set_up_as_asked() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("requests.db");
-        let database =
-            Database { path, synchronous: Synchronous::Full, busy_timeout: Duration::from_secs(7) };
-        let connection = connect(&database).unwrap();
+        let busy_timeout = Duration::from_secs(7);
+        let database = Database { synchronous: Synchronous::Full, busy_timeout, ..database(&folder) };
+        let connection = connect(&database, &Retries::default()).unwrap();
         let read = |name: &str| -> String {
             let value: rusqlite::types::Value =
                 connection.pragma_query_value(None, name, |row| row.get(0)).unwrap();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 use tempfile::TempDir;
 
@@ -24,8 +25,11 @@ pub(crate) struct Server {
     /// Where it serves, as it tells.
     pub(crate) places: String,
     pub(crate) folder: TempDir,
+    /// Where the admin paths are served, as it is told.
+    pub(crate) admin: Option<String>,
     process: Child,
-    output: BufReader<ChildStdout>,
+    output: Option<BufReader<ChildStdout>>,
+    printed: Vec<String>,
 }
 
 /// How a server ended.
@@ -63,11 +67,16 @@ impl Server {
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
-        let places = line.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        let admin = event["admin"].as_str().map(ToOwned::to_owned);
+        // Events are objects, and sentences where that is asked for.
+        let sentence = event["message"].as_str().unwrap_or(&line);
+        let places = sentence.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
         let places = places.unwrap_or_else(|| panic!("{line:?} {}", complaint())).to_owned();
         let address = places.strip_prefix("http://").and_then(|rest| rest.split('/').next());
         let address = address.unwrap_or("0.0.0.0:0").parse().unwrap();
-        Self { address, places, folder, process, output }
+        let printed = vec![line.trim_end().to_owned()];
+        Self { address, places, admin, folder, process, output: Some(output), printed }
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -102,10 +111,37 @@ impl Server {
     pub(crate) fn wait(&mut self) -> Ended {
         let status = until("the server's end", || self.process.try_wait().unwrap());
         let mut rest = String::new();
-        self.output.read_to_string(&mut rest).unwrap();
+        self.output.iter_mut().for_each(|output| {
+            output.read_to_string(&mut rest).unwrap();
+        });
+        self.printed.extend(rest.lines().map(ToOwned::to_owned));
         let counts =
             rest.lines().last().map_or(serde_json::Value::Null, |line| serde_json::from_str(line).unwrap());
         Ended { code: status.code(), counts, stderr: self.stderr() }
+    }
+
+    /// The next event that it tells.
+    pub(crate) fn event(&mut self) -> serde_json::Value {
+        let output = self.output.as_mut().unwrap();
+        if output.buffer().is_empty() {
+            let patience = Timespec::try_from(PATIENCE).unwrap();
+            let mut readable = [PollFd::new(output.get_ref(), PollFlags::IN)];
+            assert_eq!(poll(&mut readable, Some(&patience)).unwrap(), 1, "it tells nothing");
+        }
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        self.printed.push(line.trim_end().to_owned());
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The lines of stdout, all of them once it has ended.
+    pub(crate) fn printed(&self) -> Vec<String> {
+        self.printed.clone()
+    }
+
+    /// Reads nothing of what it prints any more: its stdout is closed at our end.
+    pub(crate) fn stop_reading(&mut self) {
+        self.output = None;
     }
 
     /// SIGTERM, then waits for its end.
@@ -262,6 +298,13 @@ impl Client {
     /// Sends what the server may not take any more.
     pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
         self.stream.get_mut().write_all(bytes).is_ok()
+    }
+
+    /// So many bytes.
+    pub(crate) fn read(&mut self, count: usize) -> String {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
     }
 
     /// Whether the server has closed, with nothing left to read.

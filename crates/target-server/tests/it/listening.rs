@@ -321,7 +321,7 @@ fn places_that_contradict_each_other() {
         ),
         (&["--unix-mode", "600"], "--unix-mode has no meaning with TCP alone"),
         (&["--listen", "unix:x", "--reuse-port"], "--reuse-port has no meaning with unix sockets alone"),
-        (&["--listen", "unix:x", "--instances", "2"], "several instances share one TCP address"),
+        (&["--reuse-port", "--instances", "2"], "--reuse-port has no meaning with --instances"),
     ] {
         let output = run(flags);
         let stderr = String::from_utf8(output.stderr).unwrap();

@@ -2,6 +2,10 @@
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod helper;
@@ -12,7 +16,12 @@ mod limits;
 #[cfg(test)]
 mod listening;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod refusals;
+mod rolling;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]

@@ -9,22 +9,8 @@ use super::{Case, Wire, assert_failed};
 use crate::options::EngineChoice;
 use crate::truth::{Http2Behaviour as Behaviour, Http2Counts, Http2Truth, Http2Turn};
 
-macro_rules! for_each_wire {
-    ($($case:ident)*) => {
-        for_each_wire! { @ http2 plain Http2 $($case)* }
-        for_each_wire! { @ http2_tls tls Http2 $($case)* }
-        for_each_wire! { @ reqwest plain Reqwest $($case)* }
-        for_each_wire! { @ reqwest_tls tls Reqwest $($case)* }
-    };
-    (@ $name:ident $carrier:ident $engine:ident $($case:ident)*) => {
-        mod $name {
-            use super::{EngineChoice, Wire};
-            $( #[test] fn $case() { super::$case(Wire::$carrier(EngineChoice::$engine)); } )*
-        }
-    };
-}
-
 for_each_wire! {
+    http2 http2_tls Http2:
     answers_are_counted_with_their_bytes
     bodies_are_sent_whole
     a_large_answer_does_not_wait_for_its_reader

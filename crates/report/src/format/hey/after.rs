@@ -4,8 +4,8 @@ use super::terminal;
 use crate::document::{Document, Latencies, Run};
 use crate::format::{View, answers, bounded, tags};
 use crate::histogram::Percentile;
-use crate::summary::{RATE_KEY, STAGES_KEY};
-use crate::units::{count, counted, nanos, one_line};
+use crate::summary::{RATE_KEY, STAGES_KEY, Spent};
+use crate::units::{count, counted, nanos, one_line, whole};
 use crate::verdict::Verdict;
 use crate::warning::{self, Warning};
 
@@ -33,6 +33,7 @@ pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
                 engine(run),
                 open_model(view),
                 time_went(view, run),
+                in_target(view),
                 connections(run),
                 verification(run),
                 instances(run),
@@ -142,9 +143,28 @@ fn time_went(view: &View<'_>, run: &Run) -> Option<String> {
     parts.sort_by(|left, right| right.1.total_cmp(&left.1));
     let parts = parts.iter().filter(|(_, ns)| *ns >= mean * WORTH_NAMING);
     let parts: Vec<_> = parts.map(|(name, ns)| format!("{:.0}% {name}", ns / mean * 100.0)).collect();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of durations is one")]
-    let mean = nanos(mean as u64);
+    let mean = nanos(whole(mean));
     Some(format!("where the time went, of {mean} on average: {}", parts.join(", ")))
+}
+
+/// Where the time went inside the target, as its instances tell.
+fn in_target(view: &View<'_>) -> Option<String> {
+    let times = view.summary.target?;
+    let parts = [
+        ("waiting for a thread", times.queue),
+        ("waiting for the write lock", times.lock),
+        ("committing", times.commit),
+    ];
+    let part = |(name, spent): &(&str, Spent)| {
+        let worst = spent.worst_p99_ns.map(|p99| format!(" (p99 {})", nanos(p99))).unwrap_or_default();
+        Some(format!("{}{worst} {name}", nanos(whole(spent.mean_ns?))))
+    };
+    let parts: Vec<_> = parts.iter().filter_map(part).collect();
+    let service = nanos(whole(times.service.mean_ns?));
+    let what = format!("in the target: {service} on average from head to answer");
+    let shared = times.rows_per_transaction.filter(|&rows| rows > 1.0);
+    let shared = shared.map(|rows| format!(", {rows:.1} rows per transaction")).unwrap_or_default();
+    Some(if parts.is_empty() { what } else { format!("{what}: {}{shared}", parts.join(", ")) })
 }
 
 /// Whether the generator was in the way, and what says so.

@@ -1,0 +1,97 @@
+//! What is known of the target: each of its processes, and its database.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One server process of the target.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// Counted from 1.
+    pub number: u64,
+    /// How it ended, in words: `stopped`, `killed by signal 9 during the run`.
+    pub ended: String,
+    /// Connections it says it accepted.
+    pub accepted: Option<u64>,
+    /// Requests it says it answered.
+    pub answered: Option<u64>,
+    /// Rows it says it committed.
+    pub rows: Option<u64>,
+    /// CPU time it used, user and system.
+    pub cpu_ns: Option<u64>,
+    /// What it told of itself at the end of the load, where it has an admin socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Box<Told>>,
+}
+
+/// The ground truth of one instance since its start, a warm-up included: what the generator's figures can be held against.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    /// Requests whose head was read.
+    pub begun: u64,
+    /// Requests answered, by status.
+    pub by_status: BTreeMap<u16, u64>,
+    /// Requests begun and not answered: their clients left, or a fault wanted it so.
+    pub unanswered: u64,
+    /// Requests that suffered a fault on purpose.
+    pub faulted: u64,
+    /// The most requests that were under way at once.
+    pub in_flight_most: u64,
+    /// From the head of a request until its answer was handed over.
+    pub service: ToldTime,
+    /// Of a row: until a thread took it up.
+    pub queue: ToldTime,
+    /// Of a row: from there until its transaction had the write lock.
+    pub lock: ToldTime,
+    /// Of a row: from there until it was committed.
+    pub commit: ToldTime,
+    /// Transactions committed; fewer than rows where several rows share one.
+    pub transactions: u64,
+    /// How often the write lock was asked for in vain. Absent where SQLite's own retry does not tell.
+    pub busy_retries: Option<u64>,
+    /// The longest that the write-ahead log was seen, in bytes. Absent without a database.
+    pub wal_bytes_largest: Option<u64>,
+    /// Settings read back from its database, by SQLite's names.
+    pub pragmas: BTreeMap<String, String>,
+}
+
+/// How long something took in one instance, by its own clock. All but the count are absent where there is nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToldTime {
+    /// How many values there are.
+    pub count: u64,
+    /// Their mean.
+    pub mean_ns: Option<f64>,
+    /// Half of them were at most this long, by nearest rank.
+    pub p50_ns: Option<u64>,
+    /// 99 percent.
+    pub p99_ns: Option<u64>,
+    /// 99.9 percent.
+    pub p99_9_ns: Option<u64>,
+    /// The longest.
+    pub max_ns: Option<u64>,
+}
+
+/// What the check of the target's database found after the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// Rows the run added to the database.
+    pub rows: u64,
+    /// Good answers that the generator counted, those of a warm-up included: at least so many rows must be there.
+    pub acknowledged: u64,
+    /// Requests that the generator sent, those of a warm-up included: at most so many rows may be there.
+    pub sent: u64,
+    /// What SQLite's `integrity_check` said; `ok` is good.
+    pub integrity: String,
+}
+
+impl Verification {
+    /// Whether the target kept what it acknowledged and nothing it was not sent.
+    pub fn holds(&self) -> bool {
+        self.acknowledged <= self.rows && self.rows <= self.sent && self.integrity == "ok"
+    }
+}

@@ -1,0 +1,115 @@
+//! Who may look inside, and what is told without being asked.
+
+use clap::Args;
+
+use super::endpoint::Endpoint;
+use super::{ConfigError, Settings};
+use crate::log::{Format, Level};
+
+/// What may be typed.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Admin and logs")]
+pub struct AdminArgs {
+    /// Where /-/healthz, /-/readyz, /-/metrics, /-/stats, /-/reset and /-/faults are served: ADDRESS:PORT or unix:PATH
+    ///
+    /// Whoever can connect there can read and change everything: nothing protects it but the place. A socket passed by a
+    /// service manager by the name `admin` wins over this.
+    #[arg(long, value_name = "PLACE", env = "TARGET_ADMIN")]
+    pub admin: Option<Endpoint>,
+
+    /// Serve these paths where requests are taken, too; otherwise they are paths like any other there
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_ADMIN_ON_MAIN")]
+    pub admin_on_main: Option<bool>,
+
+    /// Name of this instance [default: its number among several, else its process id]
+    #[arg(long, value_name = "NAME", value_parser = name, env = "TARGET_INSTANCE")]
+    pub instance: Option<String>,
+
+    /// Say X-Instance in every answer; a request with `Prefer: instance` is told anyway
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_INSTANCE_HEADER")]
+    pub instance_header: Option<bool>,
+
+    /// Say Server-Timing in every answer: queue, lock and commit; a request with `Prefer: server-timing` is told anyway
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_SERVER_TIMING")]
+    pub server_timing: Option<bool>,
+
+    /// How much is said on stdout [default: info]
+    #[arg(long, value_enum, value_name = "LEVEL", env = "TARGET_LOG_LEVEL")]
+    pub log_level: Option<Level>,
+
+    /// How it is said [default: auto]
+    #[arg(long, value_enum, value_name = "FORMAT", env = "TARGET_LOG_FORMAT")]
+    pub log_format: Option<Format>,
+
+    /// Say something of every Nth request; 0 of none [default: 0]
+    #[arg(long, value_name = "N", env = "TARGET_LOG_SAMPLE")]
+    pub log_sample: Option<u64>,
+}
+
+/// What is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where the admin paths are served, unless a socket is passed for them.
+    pub endpoint: Option<Endpoint>,
+    /// Whether they are served on the main sockets too.
+    pub on_main: bool,
+    /// The name of the instance, where one was given.
+    pub instance: Option<String>,
+    /// Whether every answer names it.
+    pub instance_header: bool,
+    /// Whether every answer says where its time went.
+    pub server_timing: bool,
+    /// The least that an event must matter.
+    pub log_level: Level,
+    /// How events are told.
+    pub log_format: Format,
+    /// Every how manyth request is told. 0 is none.
+    pub log_sample: u64,
+}
+
+impl Admin {
+    pub(super) fn resolve(args: &AdminArgs, instances: u16) -> Result<Self, ConfigError> {
+        if instances > 1 && args.instance.is_some() {
+            return Err(ConfigError::Contradiction(
+                "several instances have a number each; leave out --instance or --instances".into(),
+            ));
+        }
+        Ok(Self {
+            endpoint: args.admin.clone(),
+            on_main: args.admin_on_main.unwrap_or(false),
+            instance: args.instance.clone(),
+            instance_header: args.instance_header.unwrap_or(false),
+            server_timing: args.server_timing.unwrap_or(false),
+            log_level: args.log_level.unwrap_or_default(),
+            log_format: args.log_format.unwrap_or_default(),
+            log_sample: args.log_sample.unwrap_or(0),
+        })
+    }
+
+    pub(super) fn tell(&self, settings: &mut Settings) {
+        let Self {
+            endpoint,
+            on_main,
+            instance,
+            instance_header,
+            server_timing,
+            log_level,
+            log_format,
+            log_sample,
+        } = self;
+        endpoint.iter().for_each(|endpoint| settings.add("admin", endpoint));
+        settings.add("admin-on-main", on_main);
+        instance.iter().for_each(|instance| settings.add("instance", instance));
+        settings.add("instance-header", instance_header);
+        settings.add("server-timing", server_timing);
+        settings.add("log-level", log_level);
+        settings.add("log-format", log_format);
+        settings.add("log-sample", log_sample);
+    }
+}
+
+/// A name that fits into a header.
+fn name(text: &str) -> Result<String, &'static str> {
+    let fits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.to_owned()).ok_or("a name has 1 to 64 printable ASCII characters and no spaces")
+}

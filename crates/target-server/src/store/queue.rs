@@ -1,0 +1,84 @@
+//! What waits for a thread that writes.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::{KeepError, Kept, Row};
+
+/// A row, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) row: Row,
+    /// When it was queued.
+    pub(super) since: Instant,
+    pub(super) reply: oneshot::Sender<Result<Kept, KeepError>>,
+}
+
+/// First in, first out.
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// How many may wait. As many requests wait at most as clients are connected, times those that each pipelines.
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    longest: usize,
+    closed: bool,
+}
+
+impl Queue {
+    /// At most `limit` may wait; 0 is no limit.
+    pub(super) fn new(limit: usize) -> Self {
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        Self { state: Mutex::default(), changed: Condvar::new(), limit }
+    }
+
+    pub(super) fn push(&self, job: Job) -> Result<(), KeepError> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(KeepError::Closed);
+        }
+        if state.jobs.len() >= self.limit {
+            return Err(KeepError::Full(self.limit));
+        }
+        state.jobs.push_back(job);
+        state.longest = state.longest.max(state.jobs.len());
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits for a job and moves it and those behind it, `most` in all, to `batch`. False when the queue is closed and
+    /// empty.
+    pub(super) fn take(&self, most: usize, batch: &mut Vec<Job>) -> bool {
+        let state = lock(&self.state);
+        let wait = self.changed.wait_while(state, |state| state.jobs.is_empty() && !state.closed);
+        let mut state = wait.unwrap_or_else(PoisonError::into_inner);
+        let count = state.jobs.len().min(most);
+        batch.extend(state.jobs.drain(..count));
+        count > 0
+    }
+
+    pub(super) fn close(&self) {
+        lock(&self.state).closed = true;
+        self.changed.notify_all();
+    }
+
+    /// How many wait now, and how many waited at most.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.jobs.len(), state.longest)
+    }
+}
+
+/// Nothing that holds these locks can leave them half changed, so a panic elsewhere does not matter.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

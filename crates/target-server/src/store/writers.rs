@@ -1,0 +1,231 @@
+//! Threads that write, each with its own connection: one transaction for whatever a thread takes up at a time.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::busy::Retries;
+use super::checkpoint::Log;
+use super::figures::{Counters, Figures};
+use super::place::Place;
+use super::queue::{Job, Queue, lock};
+use super::sqlite::{self, Failure, SetUp};
+use super::{Busy, Checkpoints, Database, KeepError, Kept, Row, StoreError};
+use crate::clock;
+use crate::stats::Stats;
+
+/// The threads and what they have before them.
+#[derive(Debug)]
+pub struct Writers {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    checkpoints: Mutex<Option<JoinHandle<()>>>,
+    busy: Busy,
+    set_up: SetUp,
+}
+
+/// How many threads there are, and what they may take up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crew {
+    /// As it is typed.
+    pub(super) name: &'static str,
+    /// How many.
+    pub(super) threads: u16,
+    /// Rows that one transaction may have.
+    pub(super) batch_max: usize,
+    /// Rows that may wait; 0 is no bound.
+    pub(super) queue_max: usize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    place: Place,
+    crew: Crew,
+    queue: Queue,
+    counters: Counters,
+    retries: Retries,
+    /// Absent where SQLite makes the checkpoints.
+    log: Option<Arc<Log>>,
+    stats: Arc<Stats>,
+}
+
+/// What became of the rows of one transaction.
+type Answers = Vec<(oneshot::Sender<Result<Kept, KeepError>>, Result<Kept, KeepError>)>;
+
+impl Writers {
+    /// Opens connections to a prepared database and starts their threads. Call it within the runtime that asks for rows.
+    pub(super) fn start(database: &Database, crew: Crew, stats: &Arc<Stats>) -> Result<Self, StoreError> {
+        let retries = Retries::default();
+        let connect = |_| sqlite::connect(database, &retries);
+        let mut connections = (0..crew.threads).map(connect).collect::<Result<Vec<_>, _>>()?;
+        let set_up = sqlite::read_back(&connections[0], database)?;
+        let log = match database.checkpoints {
+            Checkpoints::Auto => None,
+            Checkpoints::Background { wal_max } => Some(Arc::new(Log::new(wal_max, set_up.page_size()))),
+        };
+        if let Some(log) = &log {
+            connections.iter_mut().try_for_each(|connection| sqlite::watch(connection, database, log))?;
+        }
+        let (queue, counters) = (Queue::new(crew.queue_max), Counters::default());
+        let (place, stats) = (Place::of(&database.path), Arc::clone(stats));
+        let writers = Self {
+            shared: Arc::new(Shared { place, crew, queue, counters, retries, log, stats }),
+            threads: Mutex::default(),
+            checkpoints: Mutex::default(),
+            busy: database.busy,
+            set_up,
+        };
+        writers.spawn(connections, database)?;
+        Ok(writers)
+    }
+
+    fn spawn(&self, connections: Vec<Connection>, database: &Database) -> Result<(), StoreError> {
+        let (answers, given) = mpsc::unbounded_channel();
+        tokio::spawn(answer(given));
+        for (number, connection) in (1..).zip(connections) {
+            let (shared, answers) = (Arc::clone(&self.shared), answers.clone());
+            let name = format!("store-{number}");
+            lock(&self.threads).push(thread(name, move || shared.work(&connection, &answers))?);
+        }
+        if self.shared.log.is_some() {
+            let (connection, shared) = (sqlite::connect_checkpointer(database)?, Arc::clone(&self.shared));
+            let work = move || {
+                if let Some(log) = &shared.log {
+                    log.work(&connection, &shared.counters);
+                }
+            };
+            *lock(&self.checkpoints) = Some(thread("checkpoints".to_owned(), work)?);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn keep(&self, row: Row) -> Result<Kept, KeepError> {
+        let (reply, answer) = oneshot::channel();
+        let pushed = self.shared.queue.push(Job { row, since: clock::now(), reply });
+        if let Err(KeepError::Full(_)) = pushed {
+            self.shared.counters.refused();
+        }
+        pushed?;
+        answer.await.unwrap_or(Err(KeepError::Closed))
+    }
+
+    pub(super) fn finish(&self) {
+        self.shared.queue.close();
+        let writing: Vec<_> = lock(&self.threads).drain(..).collect();
+        // A thread that panicked has nothing left to say here.
+        writing.into_iter().for_each(|thread| drop(thread.join()));
+        self.shared.log.iter().for_each(|log| log.stop());
+        let checkpoints = lock(&self.checkpoints).take();
+        checkpoints.into_iter().for_each(|thread| drop(thread.join()));
+    }
+
+    /// The database's file.
+    #[cfg(test)]
+    pub(super) fn path(&self) -> &std::path::Path {
+        self.shared.place.path()
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        let Shared { place, crew, queue, counters, retries, log, .. } = &*self.shared;
+        let wal_bytes = sqlite::wal_bytes(place.path());
+        counters.wal_seen(wal_bytes.unwrap_or(0));
+        let figures = counters.figures();
+        let is_counted = self.busy != Busy::Sqlite;
+        let (queue, queue_longest) = queue.lengths();
+        Figures {
+            store: crew.name.to_owned(),
+            queue,
+            queue_longest,
+            queue_max: Some(crew.queue_max).filter(|max| *max > 0),
+            wal_bytes,
+            sqlite: Some(rusqlite::version().to_owned()),
+            autoincrement: Some(self.set_up.autoincrement),
+            pragmas: self.set_up.pragmas.clone(),
+            busy_retries: is_counted.then(|| retries.load(Ordering::Relaxed)),
+            checkpoints: figures.checkpoints.filter(|_| log.is_some()),
+            checkpoints_failed: figures.checkpoints_failed.filter(|_| log.is_some()),
+            ..figures
+        }
+    }
+}
+
+impl Drop for Writers {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        self.shared.log.iter().for_each(|log| log.stop());
+    }
+}
+
+fn thread(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new().name(name).spawn(work).map_err(StoreError::Thread)
+}
+
+/// Gives answers to those who wait, on the thread on which they wait. Threads that write wake up that one thread once for
+/// all that they have done meanwhile, not once for each who waits.
+async fn answer(mut given: mpsc::UnboundedReceiver<Answers>) {
+    while let Some(answers) = given.recv().await {
+        for (reply, outcome) in answers {
+            // Whoever asked may have hung up meanwhile; the row is kept all the same.
+            let _ = reply.send(outcome);
+        }
+    }
+}
+
+impl Shared {
+    /// What one thread does all its life. It works off the queue even after that is closed.
+    fn work(&self, connection: &Connection, answers: &mpsc::UnboundedSender<Answers>) {
+        let mut batch = Vec::new();
+        while self.queue.take(self.crew.batch_max, &mut batch) {
+            let outcomes = self.keep(connection, &batch);
+            let replies = batch.drain(..).map(|job| job.reply);
+            // Nobody is there to be answered when the server did not wait for its end.
+            let _ = answers.send(replies.zip(outcomes).collect());
+        }
+    }
+
+    /// One outcome for each job. When one row of several spoils the transaction, each is tried again in its own, so that
+    /// only the guilty fail.
+    fn keep(&self, connection: &Connection, batch: &[Job]) -> Vec<Result<Kept, KeepError>> {
+        match self.transact(connection, batch) {
+            Err(failure) if failure.is_of_a_row && batch.len() > 1 => {
+                let alone = |job| self.transact(connection, std::slice::from_ref(job));
+                batch.iter().flat_map(|job| self.outcomes(std::slice::from_ref(job), alone(job))).collect()
+            }
+            outcome => self.outcomes(batch, outcome),
+        }
+    }
+
+    /// One transaction with all of them.
+    fn transact(&self, connection: &Connection, batch: &[Job]) -> Result<Vec<Kept>, Failure> {
+        let taken = clock::now();
+        self.log.iter().for_each(|log| log.pass());
+        let spans = sqlite::insert(connection, batch.iter().map(|job| &job.row), taken)?;
+        if !self.place.is_kept() {
+            return Err(Failure::of_all(KeepError::Gone(self.place.path().into())));
+        }
+        let kept = |job: &Job| Kept {
+            queue: taken.saturating_duration_since(job.since),
+            lock: spans.lock,
+            commit: spans.commit,
+        };
+        Ok(batch.iter().map(kept).collect())
+    }
+
+    /// The same as one outcome for each job, counted.
+    fn outcomes(&self, batch: &[Job], outcome: Result<Vec<Kept>, Failure>) -> Vec<Result<Kept, KeepError>> {
+        match outcome {
+            Ok(kept) => {
+                self.counters.committed(batch.len());
+                batch.iter().for_each(|_| self.stats.row());
+                kept.into_iter().map(Ok).collect()
+            }
+            Err(failure) => {
+                self.counters.failed(batch.len());
+                batch.iter().map(|_| Err(failure.error.clone())).collect()
+            }
+        }
+    }
+}
