@@ -60,9 +60,11 @@ INSERT = "INSERT INTO requests (timestamp, method, path, content_length, remote_
 # Where a service manager puts the first socket it passes.
 PASSED_SOCKET = 3
 
-# Switching a fresh file to WAL fails as busy, whatever the busy timeout, while another instance does it.
+# Switching a fresh file to WAL fails as busy, whatever the busy timeout, while another instance does it. So often it is
+# tried, with a pause of so many seconds, having waited at most so long for a lock where SQLite does wait.
 WAL_ATTEMPTS = 100
 WAL_PAUSE = 0.02
+WAL_BUSY_TIMEOUT = 0.1
 
 
 class Database:
@@ -84,10 +86,11 @@ class Database:
 
     def connect(self):
         # No isolation level: every transaction begins and ends where this file says so.
-        connection = sqlite3.connect(self.path, timeout=self.busy_timeout, isolation_level=None)
+        connection = sqlite3.connect(self.path, timeout=WAL_BUSY_TIMEOUT, isolation_level=None)
         mode = write_ahead(connection)
         if mode != "wal":
             raise sqlite3.OperationalError(f"no write-ahead log there (journal mode {mode})")
+        connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
         connection.execute(f"PRAGMA synchronous = {self.synchronous}")
         return connection
 

@@ -1,5 +1,6 @@
 //! What may a scenario file say? TOML; every key is optional, and an unknown one is refused with its place.
 
+pub mod library;
 mod matrix;
 mod order;
 
@@ -77,6 +78,9 @@ pub enum ScenarioError {
         /// Why.
         error: std::io::Error,
     },
+    /// Neither a file nor one of the library.
+    #[error("there is no scenario `{0}`: name a file, or one of those that `loadgen scenarios` lists")]
+    Unknown(String),
     /// The file is not a scenario; the message shows the place.
     #[error("{} is not a scenario: {error}", path.display())]
     Parse {
@@ -107,14 +111,13 @@ pub enum ScenarioError {
 }
 
 impl Scenario {
-    /// Reads a scenario file: one scenario for each combination of its matrix, and what is special about it.
+    /// Reads a scenario file, or one of the library by its name: one scenario for each combination of its matrix, and what is special about it.
     ///
     /// # Errors
     /// When it cannot be read, or does not say what a scenario may say.
     pub fn read(path: &Path) -> Result<Vec<(Self, Variant)>, ScenarioError> {
         let path_buf = || path.to_path_buf();
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ScenarioError::Read { path: path_buf(), error })?;
+        let text = text(path)?;
         let mut scenario: Self =
             toml::from_str(&text).map_err(|error| ScenarioError::Parse { path: path_buf(), error })?;
         if scenario.name.is_empty() {
@@ -129,6 +132,20 @@ impl Scenario {
         let variants = matrix::variants(&text, &scenario);
         variants.map_err(|error| ScenarioError::Matrix { path: path_buf(), error })
     }
+}
+
+/// The text of a file, or of the library's scenario of that name where there is no such file.
+fn text(path: &Path) -> Result<String, ScenarioError> {
+    if !path.exists()
+        && let Some(text) = path.to_str().and_then(library::find)
+    {
+        return Ok(text.to_owned());
+    }
+    let is_name = path.extension().is_none() && path.components().count() == 1;
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound if is_name => ScenarioError::Unknown(path.display().to_string()),
+        _ => ScenarioError::Read { path: path.to_path_buf(), error },
+    })
 }
 
 /// Whether a name can be that of a folder of results: one plain path component.

@@ -16,6 +16,7 @@
 //! | [`admin`] | who may look inside? |
 //! | [`log`] | what does it say while it runs? |
 //! | [`phase`] | where in its life is it? |
+//! | [`watch`] | what happens beside the requests? |
 //! | [`stats`] | what did this instance do? |
 //! | [`lifecycle`] | how does it live and die? |
 
@@ -32,6 +33,7 @@ pub mod log;
 pub mod phase;
 pub mod stats;
 pub mod store;
+pub mod watch;
 
 pub use cli::Program;
 pub use config::ServeArgs;

@@ -77,6 +77,12 @@ impl Event {
         Self { name, sentence: sentence.into(), fields: Map::new() }
     }
 
+    /// The same as another sentence.
+    #[must_use]
+    pub fn saying(self, sentence: String) -> Self {
+        Self { sentence, ..self }
+    }
+
     /// One more thing that machines want to know.
     #[must_use]
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {

@@ -68,7 +68,7 @@ class Server:
     def __enter__(self):
         try:
             self.spawn()
-            self.url = self.found(r"http://[^ ]*")
+            self.url = self.found(r"serving on (http://\S+)")
         except BaseException:
             self.end()
             raise
@@ -91,13 +91,13 @@ class Server:
             )
 
     def found(self, pattern):
-        """Waits until the server prints what the pattern matches."""
+        """Waits until the server prints what the pattern matches, and returns its group."""
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
             # Asked before it is looked for what it printed: it prints, then ends.
             ended = self.process.poll() is not None
             if match := re.search(pattern, (self.folder / "said").read_text(errors="replace")):
-                return match[0]
+                return match[1]
             if ended:
                 break
             time.sleep(0.01)

@@ -61,6 +61,8 @@ pub(super) enum Command {
     /// Start the target: a server that writes one database row per request
     #[cfg(feature = "serve")]
     Serve(Box<target_server::ServeArgs>),
+    /// List the scenarios that need no file, or show one
+    Scenarios(ScenariosCommand),
     /// Show recorded runs side by side
     Compare(CompareCommand),
     /// Show a recorded run again, in any format
@@ -195,7 +197,7 @@ impl RecordOptions {
 /// `loadgen run`.
 #[derive(Debug, Args)]
 pub(super) struct RunCommand {
-    /// Scenario files, run one after the other
+    /// Scenario files, or names that `loadgen scenarios` lists, run one after the other
     #[arg(required = true, value_name = "SCENARIO")]
     pub(super) scenarios: Vec<PathBuf>,
 
@@ -233,6 +235,23 @@ pub(super) struct RunCommand {
 
     #[command(flatten)]
     pub(super) target: TargetOptions,
+}
+
+/// `loadgen scenarios`.
+#[derive(Debug, Args)]
+pub(super) struct ScenariosCommand {
+    #[command(subcommand)]
+    pub(super) what: Option<ScenariosWhat>,
+}
+
+/// What is done with the scenarios of the library.
+#[derive(Debug, Subcommand)]
+pub(super) enum ScenariosWhat {
+    /// Print a scenario as a file, to be changed
+    Show {
+        /// Its name
+        name: String,
+    },
 }
 
 /// `loadgen compare`.

@@ -66,6 +66,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         None => load::run(arguments.load),
         Some(Command::Run(command)) => replay::run(*command),
         Some(Command::Plan(command)) => show::plan(*command),
+        Some(Command::Scenarios(command)) => show::scenarios(&command),
         Some(Command::Report(command)) => show::report(&command),
         Some(Command::Compare(command)) => show::compare(&command),
         Some(Command::Selftest) => selftest::run(),

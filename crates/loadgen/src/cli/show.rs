@@ -6,13 +6,14 @@ use std::path::Path;
 use anyhow::bail;
 use report::compare::Comparison;
 use report::store;
+use report::table::{Align, Table};
 
-use super::args::{CompareCommand, PlanCommand, ReportCommand, Shown};
+use super::args::{CompareCommand, PlanCommand, ReportCommand, ScenariosCommand, ScenariosWhat, Shown};
 use super::exit::Exit;
 use super::{load, output, replay};
 use crate::options::TargetOptions;
 use crate::plan::Plan;
-use crate::scenario::Variant;
+use crate::scenario::{Scenario, ScenarioError, Variant, library};
 
 /// Prints what would happen, as the document would record it.
 pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
@@ -21,7 +22,8 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
     for what in &what {
         let path = Path::new(what);
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-        let is_file = path.exists() || is_toml && !what.contains("://");
+        let is_named = library::find(what).is_some();
+        let is_file = path.exists() || is_named || is_toml && !what.contains("://");
         let plans = if is_file {
             replay::resolve(path, &target, &load)?.plans
         } else {
@@ -36,6 +38,22 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
         }
     }
     output::show(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Lists the scenarios of the library, or prints one.
+pub(super) fn scenarios(command: &ScenariosCommand) -> anyhow::Result<Exit> {
+    if let Some(ScenariosWhat::Show { name }) = &command.what {
+        let text = library::find(name).ok_or_else(|| ScenarioError::Unknown(name.clone()))?;
+        output::show(text)?;
+        return Ok(Exit::Done);
+    }
+    let mut table = Table::new([("scenario", Align::Left), ("what it is for", Align::Left)]);
+    for (name, _) in library::LIBRARY {
+        let (scenario, _) = Scenario::read(Path::new(name))?.swap_remove(0);
+        table.push(vec![name.to_owned(), scenario.description]);
+    }
+    output::show(&table.text())?;
     Ok(Exit::Done)
 }
 

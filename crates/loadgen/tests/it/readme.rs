@@ -44,6 +44,10 @@ fn its_commands_do_what_they_say() {
     let mut server = None;
     let mut address = String::new();
     for command in commands() {
+        if command.starts_with("scripts/") {
+            knows_its_options(&command);
+            continue;
+        }
         let Some(words) = command.strip_prefix("cargo run --release -- ") else {
             assert_eq!(command, "cargo test --workspace", "a command that this test does not know");
             let ci = fs::read_to_string(root().join(".ci/run")).unwrap();
@@ -81,6 +85,18 @@ fn its_commands_do_what_they_say() {
     let mut names: Vec<_> = place.documents().into_iter().map(|run| run.name).collect();
     names.sort();
     assert_eq!(names, ["1-instance", "4-instances", "8-instances", "quick"]);
+}
+
+/// A script needs other programs and a quiet machine to run; its help tells at least whether it takes what the README types.
+fn knows_its_options(command: &str) {
+    let mut words = command.split(' ');
+    let script = root().join(words.next().unwrap());
+    let output = std::process::Command::new(script).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{command}");
+    for option in words.filter(|word| word.starts_with("--")) {
+        assert!(help.contains(option), "{command}: {option} is not in its help");
+    }
 }
 
 #[test]

@@ -211,9 +211,19 @@ fn the_scenarios_of_the_repository_resolve() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         assert!(ended.stdout.starts_with(&format!("# {name} (plan ")), "{}", ended.stdout);
         assert!(ended.stdout.contains("\ntarget.instances = "), "{}", ended.stdout);
+        assert_eq!(loadgen::scenario::library::find(name).unwrap(), std::fs::read_to_string(&path).unwrap());
         seen += 1;
     }
-    assert!(seen >= 5);
+    assert_eq!(seen, loadgen::scenario::library::LIBRARY.len());
+    let list = place.run(&["scenarios"]);
+    assert!(list.stdout.contains("\nstarvation    98 usable connections"), "{list:?}");
+    let shown = place.run(&["scenarios", "show", "quick"]);
+    assert_eq!(Some(shown.stdout.as_str()), loadgen::scenario::library::find("quick"));
+    let plan = place.run(&["plan", "quick"]);
+    assert!(plan.stdout.starts_with("# quick (plan "), "{plan:?}");
+    let unknown = place.run(&["run", "quik"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.stderr.contains("there is no scenario `quik`"), "{unknown:?}");
     assert_eq!((place.names(), place.left_behind()), (vec![], vec![]), "a plan writes nothing");
 }
 

@@ -201,6 +201,10 @@ fn store(text: &mut Text, figures: &Figures) {
         let help = "Checkpoints made by this instance; never reset.";
         text.counter("target_store_checkpoints_total", help, checkpoints);
     }
+    if let Some(failed) = figures.checkpoints_failed {
+        let help = "Checkpoints that failed; never reset.";
+        text.counter("target_store_checkpoints_failed_total", help, failed);
+    }
     if let Some(bytes) = figures.wal_bytes {
         text.gauge("target_store_wal_bytes", "Length of the write-ahead log's file.", bytes);
     }

@@ -135,7 +135,7 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 /// That the server serves, where and how.
-fn serving(config: &Config, endpoints: &[Endpoint], admin: Option<&Endpoint>) -> Event {
+fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event {
     let places: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
     let count = config.listen.instances.get();
     let instances = match count {
@@ -146,8 +146,9 @@ fn serving(config: &Config, endpoints: &[Endpoint], admin: Option<&Endpoint>) ->
     let path = database.map(|database| database.path.display().to_string());
     let store =
         path.as_ref().map_or_else(|| "store none".into(), |path| format!("store {name}, database {path}"));
-    let operator = admin.map(Endpoint::url);
-    let told = operator.as_ref().map_or_else(String::new, |place| format!(", admin on {place}"));
+    let operator: Vec<String> = admin.iter().map(Endpoint::url).collect();
+    let told =
+        if admin.is_empty() { String::new() } else { format!(", admin on {}", operator.join(" and ")) };
     let sentence = format!("serving on {} ({instances}, {store}{told})", places.join(" and "));
     Event::new("serving", sentence)
         .with("urls", places)

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use supervise::child::INSTANCE;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Program, ServeError, guard, listener, logger, serving, stopped, variable};
 use crate::accept::{Notice, Notices, Service};
@@ -17,6 +18,7 @@ use crate::log::{Event, Level, Log};
 use crate::phase::{Phase, Phases};
 use crate::stats::Stats;
 use crate::store::Store;
+use crate::watch;
 
 /// What this process is from its first moment on.
 #[derive(Debug)]
@@ -64,9 +66,12 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     // Before anything listens, so that no signal finds us unprepared.
     let mut signals = Signals::catch()?;
+    let hangup = signal(SignalKind::hangup())?;
+    let (reload_from, mischief) = (config.admin.reload_from.clone(), Arc::clone(&instance.mischief));
+    tokio::spawn(watch::reload(hangup, reload_from, mischief, Arc::clone(&instance.log)));
     let Listeners { http, admin: operator } = listeners(config)?;
     let endpoints = http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
-    let operator_at = operator.as_ref().map(Listener::endpoint).transpose()?;
+    let operator_at = operator.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
     let sockets = http.iter().zip(&endpoints).map(|(listener, at)| Socket::new(at.to_string(), listener));
     let admin = Arc::new(Admin {
         instance: instance.name.clone(),
@@ -90,7 +95,10 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     let _ = admin.store.set(store.clone());
     if variable(INSTANCE).is_none() {
         // Of several, the parent says it.
-        instance.log.say(Level::Info, serving(config, &endpoints, operator_at.as_ref()));
+        instance.log.say(Level::Info, serving(config, &endpoints, &operator_at));
+    }
+    if !matches!(store, Store::None) {
+        tokio::spawn(watch::queue(store.clone(), Arc::clone(&instance.log)));
     }
     let router = app(application(config, instance, &store, &admin));
     let mut service = Service::new(router, &config.connections, &config.http, Arc::clone(&instance.stats));

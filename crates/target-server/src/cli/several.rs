@@ -21,7 +21,7 @@ use crate::store;
 /// Name of the sockets that take requests.
 const HTTP: &str = "http";
 
-/// Name of the socket at which an operator asks one instance.
+/// Name of the socket of each instance that takes an operator's.
 const ADMIN: &str = "admin";
 
 /// How long all instances may take to be ready: opening a database that others are recovering takes a while.
@@ -54,8 +54,9 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         handler?;
     }
     let group = supervise::start(&spec(config, program, cancel))?;
-    let admin = endpoints(&group, ADMIN).into_iter().next();
-    log.say(Level::Info, serving(config, &endpoints(&group, HTTP), admin.as_ref()));
+    let operator = (1..=config.listen.instances.get()).filter_map(|number| group.address_of(ADMIN, number));
+    let operator: Vec<Endpoint> = operator.map(endpoint).collect();
+    log.say(Level::Info, serving(config, &endpoints(&group), &operator));
     tell(&NotifyState::Ready);
     let tally = Tally::new(config.listen.instances);
     let mut parent = Parent { group, program, tally, forward: Forward::start(program)? };
@@ -72,12 +73,14 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 }
 
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let mode = config.listen.sockets.unix_mode.0;
-    let http = |endpoint| SocketSpec { mode, ..SocketSpec::together(HTTP, address(endpoint)) };
-    // Each instance is asked by itself: on a place that all share, anybody might answer.
-    let admin = |endpoint| SocketSpec { mode, ..SocketSpec::apart(ADMIN, address(endpoint)) };
-    let sockets = config.listen.endpoints.iter().map(http).chain(config.admin.endpoint.iter().map(admin));
-    let mut spec = Spec::new(&program.path, sockets.collect());
+    let requests = config.listen.endpoints.iter().map(|at| SocketSpec::together(HTTP, address(at)));
+    // Each instance by itself: it knows only what it did.
+    let operator = config.admin.endpoint.iter().map(|at| SocketSpec::apart(ADMIN, address(at)));
+    let with_mode = |mut socket: SocketSpec| {
+        socket.mode = config.listen.sockets.unix_mode.0;
+        socket
+    };
+    let mut spec = Spec::new(&program.path, requests.chain(operator).map(with_mode).collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
@@ -91,20 +94,22 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     spec
 }
 
+fn endpoints(group: &Group) -> Vec<Endpoint> {
+    group.addresses(HTTP, 1).into_iter().map(endpoint).collect()
+}
+
+fn endpoint(address: Address) -> Endpoint {
+    match address {
+        Address::Tcp(address) => Endpoint::Tcp(address),
+        Address::Unix(path) => Endpoint::Unix(path),
+    }
+}
+
 fn address(endpoint: &Endpoint) -> Address {
     match endpoint {
         Endpoint::Tcp(address) => Address::Tcp(*address),
         Endpoint::Unix(path) => Address::Unix(path.clone()),
     }
-}
-
-/// Where the sockets of this name of the first instance listen.
-fn endpoints(group: &Group, name: &str) -> Vec<Endpoint> {
-    let endpoint = |address| match address {
-        Address::Tcp(address) => Endpoint::Tcp(address),
-        Address::Unix(path) => Endpoint::Unix(path),
-    };
-    group.addresses(name, 1).into_iter().map(endpoint).collect()
 }
 
 /// Who looks after the instances.

@@ -1,5 +1,7 @@
 //! Who may look inside, and what is told without being asked.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::endpoint::Endpoint;
@@ -33,6 +35,10 @@ pub struct AdminArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_SERVER_TIMING")]
     pub server_timing: Option<bool>,
 
+    /// File with lines like `log-level = debug` or `faults = close=2`, put in force at SIGHUP (not at the start)
+    #[arg(long, value_name = "FILE", env = "TARGET_RELOAD_FROM")]
+    pub reload_from: Option<PathBuf>,
+
     /// How much is said on stdout [default: info]
     #[arg(long, value_enum, value_name = "LEVEL", env = "TARGET_LOG_LEVEL")]
     pub log_level: Option<Level>,
@@ -59,6 +65,8 @@ pub struct Admin {
     pub instance_header: bool,
     /// Whether every answer says where its time went.
     pub server_timing: bool,
+    /// The file that SIGHUP reads.
+    pub reload_from: Option<PathBuf>,
     /// The least that an event must matter.
     pub log_level: Level,
     /// How events are told.
@@ -80,6 +88,7 @@ impl Admin {
             instance: args.instance.clone(),
             instance_header: args.instance_header.unwrap_or(false),
             server_timing: args.server_timing.unwrap_or(false),
+            reload_from: args.reload_from.clone(),
             log_level: args.log_level.unwrap_or_default(),
             log_format: args.log_format.unwrap_or_default(),
             log_sample: args.log_sample.unwrap_or(0),
@@ -93,6 +102,7 @@ impl Admin {
             instance,
             instance_header,
             server_timing,
+            reload_from,
             log_level,
             log_format,
             log_sample,
@@ -102,6 +112,7 @@ impl Admin {
         instance.iter().for_each(|instance| settings.add("instance", instance));
         settings.add("instance-header", instance_header);
         settings.add("server-timing", server_timing);
+        reload_from.iter().for_each(|file| settings.add_path("reload-from", file));
         settings.add("log-level", log_level);
         settings.add("log-format", log_format);
         settings.add("log-sample", log_sample);

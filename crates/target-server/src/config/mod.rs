@@ -12,6 +12,7 @@ pub mod http;
 pub mod life;
 pub mod listen;
 pub mod profile;
+pub mod reload;
 pub mod store;
 pub mod value;
 
@@ -68,13 +69,14 @@ pub struct ServeArgs {
 }
 
 /// Settings that belong to one run and not to what is measured: where it listens, where files lie.
-pub const OF_A_RUN: [&str; 9] = [
+pub const OF_A_RUN: [&str; 10] = [
     "listen",
     "reuse-port",
     "unix-mode",
     "instances",
     "instance",
     "admin",
+    "reload-from",
     "database",
     "print-config",
     "inspect",
@@ -268,8 +270,8 @@ mod tests {
         "--header-timeout 7s --idle-timeout 8s --request-timeout 9s --keepalive-requests 3 --nodelay false",
         "--max-body 1KiB --max-head 2KiB --max-headers 3 --title-case true --server x",
         "--title-case false --server=",
-        "--admin 127.0.0.1:9 --admin-on-main true --instance x --instance-header true --server-timing true",
-        "--log-level debug --log-format plain --log-sample 9 --faults delay=1ms:5&close=2 --allow-faults true --seed 8",
+        "--admin-on-main true --instance x --instance-header true --server-timing true",
+        "--reload-from f --log-level debug --log-format plain --log-sample 9 --faults delay=1ms:5&close=2 --allow-faults true --seed 8",
         "--store pool --database x.db --threads 7 --synchronous full --busy-timeout 3m",
         "--store group --batch-max 99 --queue-max 7 --busy fixed:3ms --autoincrement true",
         "--store pool --checkpoint background --wal-max 3MiB --autoincrement false --busy sqlite",

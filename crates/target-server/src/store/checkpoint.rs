@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, ErrorCode, MAIN_DB};
 
+use super::busy::Retries;
 use super::figures::Counters;
 use super::queue::lock;
 use crate::clock;
@@ -33,6 +34,9 @@ const EXCUSE: Duration = Duration::from_secs(1);
 /// How long a writer waits at the gate, should nobody open it.
 const AT_THE_GATE: Duration = Duration::from_secs(2);
 
+/// How often it looks how long the log is, should a writer be in the middle of changing that.
+const LOOKS: u32 = 100;
+
 /// Bytes of the write-ahead log before its first frame,
 const HEADER: u64 = 32;
 
@@ -51,14 +55,13 @@ pub(super) struct Log {
     called: Condvar,
     /// Writers may go on.
     opened: Condvar,
-    /// The same as in the state, for those who only want to pass.
+    /// Writers may not go on. Changes only with the state in hand.
     closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     wanted: bool,
-    closed: bool,
     /// Nobody is to be kept waiting.
     excused: bool,
     stop: bool,
@@ -98,7 +101,7 @@ impl Log {
         }
         state.wanted = true;
         if frames >= self.full {
-            self.gate(&mut state, true);
+            self.closed.store(true, Ordering::Release);
         }
         drop(state);
         self.called.notify_one();
@@ -106,8 +109,9 @@ impl Log {
 
     /// Keeps a writer while the gate is closed.
     pub(super) fn pass(&self) {
-        if self.closed.load(Ordering::Acquire) {
-            let wait = self.opened.wait_timeout_while(lock(&self.state), AT_THE_GATE, |state| state.closed);
+        let is_closed = || self.closed.load(Ordering::Acquire);
+        if is_closed() {
+            let wait = self.opened.wait_timeout_while(lock(&self.state), AT_THE_GATE, |_| is_closed());
             drop(wait.unwrap_or_else(PoisonError::into_inner));
         }
     }
@@ -118,8 +122,9 @@ impl Log {
         self.called.notify_one();
     }
 
-    /// What the thread does all its life. Its connection gives up waiting for a lock after [`PATIENCE`].
-    pub(super) fn work(&self, connection: &Connection, counters: &Counters) {
+    /// What the thread does all its life. Its connection counts how often it asks for a lock in vain, and gives up after
+    /// [`PATIENCE`].
+    pub(super) fn work(&self, (connection, retries): &(Connection, Retries), counters: &Counters) {
         let mut excuse = None;
         loop {
             let idle = |state: &mut State| !state.wanted && !state.stop;
@@ -128,14 +133,14 @@ impl Log {
             state.wanted = false;
             let stop = state.stop;
             drop(state);
-            excuse = self.round(connection, counters, excuse).unwrap_or_else(|error| {
+            excuse = self.round((connection, retries), counters, excuse).unwrap_or_else(|error| {
                 counters.checkpoint_failed(&error);
                 let frames = lengths(connection).map_or(0, |(frames, _)| frames);
                 Some(Excuse { until: clock::now() + EXCUSE, frames })
             });
             let mut state = lock(&self.state);
             state.excused = excuse.is_some();
-            self.gate(&mut state, false);
+            self.closed.store(false, Ordering::Release);
             drop(state);
             self.opened.notify_all();
             if stop {
@@ -144,15 +149,10 @@ impl Log {
         }
     }
 
-    fn gate(&self, state: &mut State, closed: bool) {
-        state.closed = closed;
-        self.closed.store(closed, Ordering::Release);
-    }
-
     /// Moves what is in the log, and has it begun anew when it is long. Gives the excuse that still holds.
     fn round(
         &self,
-        connection: &Connection,
+        (connection, retries): (&Connection, &Retries),
         counters: &Counters,
         excuse: Option<Excuse>,
     ) -> rusqlite::Result<Option<Excuse>> {
@@ -168,24 +168,30 @@ impl Log {
         let (frames, moved) = lengths(connection)?;
         let excuse = excuse.filter(|excuse| moved <= excuse.frames && clock::now() < excuse.until);
         if excuse.is_none() && frames >= self.soon && moved < frames {
-            self.gate(&mut lock(&self.state), true);
-            restart(connection)?;
+            let state = lock(&self.state);
+            self.closed.store(true, Ordering::Release);
+            drop(state);
+            restart(connection, retries)?;
             counters.checkpoint();
         }
         Ok(excuse)
     }
 }
 
-/// Makes the next writer begin the log anew. Fails as busy when somebody reads from it all the time.
-fn restart(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes the next writer begin the log anew. Fails as busy when somebody reads from it all the time; when another instance
+/// is at it all the time, there is nothing to fail at.
+fn restart(connection: &Connection, retries: &Retries) -> rusqlite::Result<()> {
     let until = clock::now() + PATIENCE;
     loop {
-        match connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART) {
-            Err(error) if is_busy(&error) && clock::now() < until => std::thread::sleep(PAUSE),
+        let before = retries.load(Ordering::Relaxed);
+        let outcome = connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::RESTART);
+        // SQLite waits for writers and readers, but not for another checkpoint.
+        let has_waited = retries.load(Ordering::Relaxed) > before;
+        match outcome {
+            Err(error) if is_busy(&error) && !has_waited => std::thread::sleep(PAUSE),
             outcome => return outcome.map(drop),
         }
-        // Another instance may have done it.
-        if is_moved(connection)? {
+        if is_moved(connection)? || clock::now() >= until {
             return Ok(());
         }
     }
@@ -198,8 +204,18 @@ fn is_moved(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// Frames in the log, and how many of them are in the database too.
 fn lengths(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
-    let (frames, moved) = connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::NOOP)?;
-    Ok((frames.try_into().unwrap_or(0), moved.try_into().unwrap_or(0)))
+    let mut looks = 1;
+    loop {
+        match connection.wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::NOOP) {
+            // A writer was changing the numbers at that very moment.
+            Err(error) if is_busy(&error) && looks < LOOKS => looks += 1,
+            outcome => {
+                let (frames, moved) = outcome?;
+                return Ok((frames.try_into().unwrap_or(0), moved.try_into().unwrap_or(0)));
+            }
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

@@ -224,6 +224,14 @@ impl Store {
         }
     }
 
+    /// Rows that wait for a thread now.
+    pub fn waiting(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Database(writers) => writers.waiting(),
+        }
+    }
+
     /// What the store knows of itself.
     pub fn figures(&self) -> Figures {
         match self {

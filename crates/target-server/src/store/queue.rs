@@ -30,6 +30,8 @@ pub(super) struct Queue {
 struct State {
     jobs: VecDeque<Job>,
     longest: usize,
+    /// Threads that nobody has woken yet. To wake nobody costs a system call all the same.
+    asleep: usize,
     closed: bool,
 }
 
@@ -40,6 +42,7 @@ impl Queue {
         Self { state: Mutex::default(), changed: Condvar::new(), limit }
     }
 
+    /// Wakes nobody: whoever queues calls [`Queue::wake`] afterwards.
     pub(super) fn push(&self, job: Job) -> Result<(), KeepError> {
         let mut state = lock(&self.state);
         if state.closed {
@@ -50,17 +53,27 @@ impl Queue {
         }
         state.jobs.push_back(job);
         state.longest = state.longest.max(state.jobs.len());
-        drop(state);
-        self.changed.notify_one();
         Ok(())
+    }
+
+    /// Wakes a thread if one sleeps.
+    pub(super) fn wake(&self) {
+        let mut state = lock(&self.state);
+        if state.asleep > 0 {
+            state.asleep -= 1;
+            drop(state);
+            self.changed.notify_one();
+        }
     }
 
     /// Waits for a job and moves it and those behind it, `most` in all, to `batch`. False when the queue is closed and
     /// empty.
     pub(super) fn take(&self, most: usize, batch: &mut Vec<Job>) -> bool {
-        let state = lock(&self.state);
-        let wait = self.changed.wait_while(state, |state| state.jobs.is_empty() && !state.closed);
-        let mut state = wait.unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
+        while state.jobs.is_empty() && !state.closed {
+            state.asleep += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         let count = state.jobs.len().min(most);
         batch.extend(state.jobs.drain(..count));
         count > 0

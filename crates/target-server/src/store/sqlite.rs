@@ -99,10 +99,12 @@ pub(super) fn connect(database: &Database, retries: &Retries) -> Result<Connecti
     Ok(connection)
 }
 
-/// Opens the database as the thread does that makes checkpoints and nothing else.
-pub(super) fn connect_checkpointer(database: &Database) -> Result<Connection, StoreError> {
+/// Opens the database as the thread does that makes checkpoints and nothing else. It counts its own retries.
+pub(super) fn connect_checkpointer(database: &Database) -> Result<(Connection, Retries), StoreError> {
     let (busy, busy_timeout) = (Busy::Fixed(checkpoint::PAUSE), checkpoint::PATIENCE);
-    connect(&Database { busy, busy_timeout, ..database.clone() }, &Retries::default())
+    let retries = Retries::default();
+    let connection = connect(&Database { busy, busy_timeout, ..database.clone() }, &retries)?;
+    Ok((connection, retries))
 }
 
 /// Has a writer tell how long the write-ahead log is whenever it has committed. Whatever sets `wal_autocheckpoint`

@@ -1,11 +1,11 @@
 //! Threads that write, each with its own connection: one transaction for whatever a thread takes up at a time.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::busy::Retries;
 use super::checkpoint::Log;
@@ -45,6 +45,8 @@ struct Shared {
     place: Place,
     crew: Crew,
     queue: Queue,
+    /// Something is queued for a transaction of many.
+    queued: Arc<Notify>,
     counters: Counters,
     retries: Retries,
     /// Absent where SQLite makes the checkpoints.
@@ -72,7 +74,16 @@ impl Writers {
         let (queue, counters) = (Queue::new(crew.queue_max), Counters::default());
         let (place, stats) = (Place::of(&database.path), Arc::clone(stats));
         let writers = Self {
-            shared: Arc::new(Shared { place, crew, queue, counters, retries, log, stats }),
+            shared: Arc::new(Shared {
+                place,
+                crew,
+                queue,
+                queued: Arc::default(),
+                counters,
+                retries,
+                log,
+                stats,
+            }),
             threads: Mutex::default(),
             checkpoints: Mutex::default(),
             busy: database.busy,
@@ -85,6 +96,7 @@ impl Writers {
     fn spawn(&self, connections: Vec<Connection>, database: &Database) -> Result<(), StoreError> {
         let (answers, given) = mpsc::unbounded_channel();
         tokio::spawn(answer(given));
+        tokio::spawn(wake(Arc::downgrade(&self.shared), Arc::clone(&self.shared.queued)));
         for (number, connection) in (1..).zip(connections) {
             let (shared, answers) = (Arc::clone(&self.shared), answers.clone());
             let name = format!("store-{number}");
@@ -109,23 +121,35 @@ impl Writers {
             self.shared.counters.refused();
         }
         pushed?;
+        if self.shared.crew.batch_max > 1 {
+            self.shared.queued.notify_one();
+        } else {
+            self.shared.queue.wake();
+        }
         answer.await.unwrap_or(Err(KeepError::Closed))
     }
 
     pub(super) fn finish(&self) {
         self.shared.queue.close();
         let writing: Vec<_> = lock(&self.threads).drain(..).collect();
-        // A thread that panicked has nothing left to say here.
-        writing.into_iter().for_each(|thread| drop(thread.join()));
+        for thread in writing {
+            // A thread that panicked has nothing left to say here.
+            let _ = thread.join();
+        }
         self.shared.log.iter().for_each(|log| log.stop());
-        let checkpoints = lock(&self.checkpoints).take();
-        checkpoints.into_iter().for_each(|thread| drop(thread.join()));
+        if let Some(thread) = lock(&self.checkpoints).take() {
+            let _ = thread.join();
+        }
     }
 
     /// The database's file.
     #[cfg(test)]
     pub(super) fn path(&self) -> &std::path::Path {
         self.shared.place.path()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.queue.lengths().0
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -155,12 +179,23 @@ impl Writers {
 impl Drop for Writers {
     fn drop(&mut self) {
         self.shared.queue.close();
+        self.shared.queued.notify_one();
         self.shared.log.iter().for_each(|log| log.stop());
     }
 }
 
 fn thread(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
     std::thread::Builder::new().name(name).spawn(work).map_err(StoreError::Thread)
+}
+
+/// Wakes the thread that commits whatever waits. This comes to its turn after all that was ready when the first row was
+/// queued, so that the rows of one round of the runtime are taken up together, without anybody waiting by the clock.
+async fn wake(shared: Weak<Shared>, queued: Arc<Notify>) {
+    loop {
+        queued.notified().await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.queue.wake();
+    }
 }
 
 /// Gives answers to those who wait, on the thread on which they wait. Threads that write wake up that one thread once for
@@ -219,7 +254,9 @@ impl Shared {
         match outcome {
             Ok(kept) => {
                 self.counters.committed(batch.len());
-                batch.iter().for_each(|_| self.stats.row());
+                for _ in batch {
+                    self.stats.row();
+                }
                 kept.into_iter().map(Ok).collect()
             }
             Err(failure) => {

@@ -44,7 +44,11 @@ pub(crate) struct Ended {
 impl Server {
     /// Starts a server on a free port and waits for its line.
     pub(crate) fn start(flags: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
+        Self::start_by(Command::new(PROGRAM), flags)
+    }
+
+    /// Starts a server by a command that runs the program in the end, with the words that follow.
+    pub(crate) fn start_by(mut command: Command, flags: &[&str]) -> Self {
         command.args(["--listen", "127.0.0.1:0"]).args(flags);
         Self::launch(tempfile::tempdir().unwrap(), &mut command)
     }
@@ -68,7 +72,7 @@ impl Server {
         output.read_line(&mut line).unwrap();
         let complaint = || std::fs::read_to_string(folder.path().join("stderr")).unwrap();
         let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let admin = event["admin"].as_str().map(ToOwned::to_owned);
+        let admin = event["admin"][0].as_str().map(ToOwned::to_owned);
         // Events are objects, and sentences where that is asked for.
         let sentence = event["message"].as_str().unwrap_or(&line);
         let places = sentence.strip_prefix("serving on ").and_then(|rest| rest.split(" (").next());
@@ -139,6 +143,30 @@ impl Server {
         self.printed.clone()
     }
 
+    /// Reads what it prints until a line contains this.
+    pub(crate) fn read_until(&mut self, words: &'static str) -> String {
+        let mut output = self.output.take().unwrap();
+        let (found, line) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = std::iter::from_fn(|| {
+                let mut line = String::new();
+                (output.read_line(&mut line).unwrap() > 0).then_some(line)
+            });
+            let mut read = Vec::new();
+            for line in lines {
+                read.push(line.trim_end().to_owned());
+                if line.contains(words) {
+                    break;
+                }
+            }
+            let _ = found.send((read, output));
+        });
+        let (read, output) = line.recv_timeout(PATIENCE).expect(words);
+        self.output = Some(output);
+        self.printed.extend(read);
+        self.printed.last().filter(|line| line.contains(words)).expect(words).clone()
+    }
+
     /// Reads nothing of what it prints any more: its stdout is closed at our end.
     pub(crate) fn stop_reading(&mut self) {
         self.output = None;
@@ -201,7 +229,12 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        Self::new(TcpStream::connect(address).unwrap())
+        Self::try_connect(address).expect("a connection")
+    }
+
+    /// `None` when nobody listens.
+    pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
+        Some(Self::new(TcpStream::connect(address).ok()?))
     }
 
     /// Through the unix socket at `path`.
@@ -258,6 +291,13 @@ impl Client {
         Some(Answer { status, headers, body: String::from_utf8(body).unwrap() })
     }
 
+    /// So many bytes.
+    pub(crate) fn read(&mut self, count: usize) -> String {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
     /// Everything until the server closes.
     pub(crate) fn rest(&mut self) -> String {
         let mut text = String::new();
@@ -298,13 +338,6 @@ impl Client {
     /// Sends what the server may not take any more.
     pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
         self.stream.get_mut().write_all(bytes).is_ok()
-    }
-
-    /// So many bytes.
-    pub(crate) fn read(&mut self, count: usize) -> String {
-        let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes).unwrap();
-        String::from_utf8(bytes).unwrap()
     }
 
     /// Whether the server has closed, with nothing left to read.

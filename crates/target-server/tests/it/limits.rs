@@ -90,6 +90,10 @@ fn the_limit_is_told_once_when_it_is_reached_and_once_when_it_is_left() {
     let mut clients = [server.connect(), server.connect()];
     assert!(clients.iter_mut().all(|client| client.ask(&get("/")).status == 200));
     assert_eq!(server.event()["event"], "limit-reached");
+    drop(clients);
+    server.stop();
+    let told = server.printed().iter().filter(|line| line.contains("\"limit-")).count();
+    assert!((3..=4).contains(&told), "{:?}", server.printed());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::helper::{Server, get, post};
+use crate::helper::{Server, get, post, until};
 
 fn events(lines: &[String]) -> Vec<Value> {
     lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?}"))).collect()
@@ -95,4 +95,121 @@ fn a_reader_that_has_gone_stops_nobody() {
     }
     drop(client);
     assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn a_hangup_reads_the_file_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings");
+    std::fs::write(&file, "log-level = warn\nfaults = status=503\n").unwrap();
+    let mut server = Server::start(&["--store", "none", "--reload-from", file.to_str().unwrap()]);
+    let status = || server.connect().ask(&get("/")).status;
+    assert_eq!(status(), 200, "not at the start");
+    server.signal("HUP");
+    until("the faults are in force", || (status() == 503).then_some(()));
+    std::fs::write(&file, "threads = 9\nfaults =\n").unwrap();
+    server.signal("HUP");
+    std::fs::write(&file, "faults =\n").unwrap();
+    until("they are gone", || {
+        server.signal("HUP");
+        (status() == 200).then_some(())
+    });
+    server.stop();
+    let lines = server.printed();
+    let reloads: Vec<_> = events(&lines).into_iter().filter(|event| event["event"] == "reload").collect();
+    assert_eq!(reloads[0]["message"], "from now on: log-level warn, faults status=503");
+    assert_eq!(reloads.last().unwrap()["message"], "from now on: no faults");
+    assert!(!names(&lines).contains(&"drain-begun".into()), "that is no warning: {lines:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_meant_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings");
+    std::fs::write(&file, "faults = close=1\nthreads = 3\n").unwrap();
+    let file = file.to_str().unwrap();
+    let mut server =
+        Server::start(&["--store", "none", "--reload-from", file, "--admin-on-main", "--log-level", "error"]);
+    server.signal("HUP");
+    let in_force = || server.connect().ask(&get("/-/faults")).body;
+    // A signal is seen at the latest when a request after it is.
+    for _ in 0..100 {
+        assert!(in_force().contains("\"faults\": \"\""), "{}", in_force());
+    }
+    server.stop();
+    let lines = server.printed();
+    assert_eq!(names(&lines), ["serving", "reload-failed", "stopped"]);
+    let sentence = format!(
+        "nothing was changed: {file}: line 2: \"threads\" cannot be changed while the server runs; log-level and faults can"
+    );
+    assert_eq!(events(&lines)[1]["message"], sentence);
+}
+
+#[test]
+fn without_a_file_a_hangup_changes_nothing() {
+    let mut server = Server::start(&["--store", "none"]);
+    server.signal("HUP");
+    assert_eq!(server.connect().ask(&get("/")).status, 200);
+    assert_eq!(server.stop().code, Some(0));
+    assert_eq!(names(&server.printed())[1], "reload");
+}
+
+#[test]
+fn the_limit_is_told_once_each_time() {
+    let mut server = Server::start(&["--store", "none", "--max-connections", "1"]);
+    let mut client = server.connect();
+    assert_eq!(client.ask(&get("/")).status, 200);
+    let waiting = server.connect();
+    assert_eq!(client.ask(&get("/")).status, 200);
+    drop((client, waiting));
+    server.stop();
+    let lines = server.printed();
+    assert_eq!(names(&lines).iter().filter(|name| *name == "limit-reached").count(), 1, "{lines:?}");
+    let reached = events(&lines).into_iter().find(|event| event["event"] == "limit-reached").unwrap();
+    assert_eq!((&reached["level"], &reached["limit"]), (&"warn".into(), &1.into()));
+}
+
+#[test]
+fn a_deep_queue_is_told() {
+    let mut server = Server::start(&["--threads", "1", "--drain-timeout", "60m"]);
+    let lock = rusqlite::Connection::open(server.database()).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut clients: Vec<_> = (0..120).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send(&get("/")));
+    let told = server.read_until("queue-deep");
+    lock.execute_batch("ROLLBACK").unwrap();
+    clients.iter_mut().for_each(|client| assert_eq!(client.answer().status, 200));
+    let event: Value = serde_json::from_str(&told).unwrap();
+    assert!(event["waiting"].as_u64().unwrap() >= 100 && event["level"] == "warn", "{event}");
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn several_instances_say_who_they_are_and_have_an_admin_socket_each() {
+    let mut server = Server::start(&[
+        "--instances",
+        "2",
+        "--store",
+        "none",
+        "--admin",
+        "127.0.0.1:0",
+        "--instance-header",
+        "--log-sample",
+        "1",
+    ]);
+    let mut client = server.connect();
+    let answer = client.ask(&get("/"));
+    let number =
+        answer.headers.iter().find_map(|header| header.strip_prefix("x-instance: ")).unwrap().to_owned();
+    let told = crate::admin::stats(&server);
+    assert_eq!(told["instance"], "1");
+    assert_eq!(told["requests"]["answered"], u64::from(number == "1"));
+    drop(client);
+    let ended = server.stop();
+    assert_eq!((&ended.counts["answered"], &ended.counts["event"]), (&1.into(), &"stopped".into()));
+    let lines = server.printed();
+    let serving = &events(&lines)[0];
+    assert_eq!(serving["admin"].as_array().unwrap().len(), 2);
+    let request = events(&lines).into_iter().find(|event| event["event"] == "request").unwrap();
+    assert_eq!(request["instance"], *number);
 }

@@ -25,6 +25,8 @@ mod rolling;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod timeouts;
 #[cfg(test)]
 mod wire;

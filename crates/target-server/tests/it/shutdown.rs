@@ -121,7 +121,13 @@ fn the_drain_has_an_end() {
 
 #[test]
 fn under_load_every_answer_has_its_row() {
-    let mut server = Server::start(&[]);
+    for kind in ["pool", "group"] {
+        every_answer_has_its_row(&["--store", kind]);
+    }
+}
+
+fn every_answer_has_its_row(flags: &[&str]) {
+    let mut server = Server::start(flags);
     let answers = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {

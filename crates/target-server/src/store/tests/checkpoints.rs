@@ -18,7 +18,9 @@ async fn write(store: &Store, rows: usize) {
     let mut kept = 0;
     while kept < rows {
         let mut keeping: Vec<_> = (0..8).map(|_| Box::pin(store.keep(row(&path)))).collect();
-        keeping.iter_mut().for_each(|keep| drop(begin(keep)));
+        for keep in &mut keeping {
+            assert!(begin(keep).is_pending());
+        }
         for keep in keeping {
             keep.await.unwrap();
             kept += 1;

@@ -1,0 +1,19 @@
+//! The scenarios that are part of the program, and need no checkout.
+
+/// Name and text of each, in the order in which they are listed.
+pub const LIBRARY: [(&str, &str); 8] = [
+    ("quick", include_str!("../../../../scenarios/quick.toml")),
+    ("1-instance", include_str!("../../../../scenarios/1-instance.toml")),
+    ("4-instances", include_str!("../../../../scenarios/4-instances.toml")),
+    ("8-instances", include_str!("../../../../scenarios/8-instances.toml")),
+    ("no-database", include_str!("../../../../scenarios/no-database.toml")),
+    ("starvation", include_str!("../../../../scenarios/starvation.toml")),
+    ("scaling", include_str!("../../../../scenarios/scaling.toml")),
+    ("group-commit", include_str!("../../../../scenarios/group-commit.toml")),
+];
+
+/// The text of the scenario with this name, `.toml` or not.
+pub fn find(name: &str) -> Option<&'static str> {
+    let name = name.strip_suffix(".toml").unwrap_or(name);
+    LIBRARY.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}

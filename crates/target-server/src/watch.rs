@@ -1,0 +1,88 @@
+//! What happens beside the requests: a reload when it is asked for, a look at the queue once a second.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::Signal;
+
+use crate::config::reload::Changes;
+use crate::faults::Mischief;
+use crate::log::{Event, Level, Log};
+use crate::store::Store;
+
+/// How often the queue is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// With so many rows waiting for a thread the queue is called deep,
+const DEEP: usize = 100;
+
+/// until there are only so many.
+const SHALLOW: usize = 10;
+
+/// The longest file that is read at a reload, in bytes.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+/// Reads the file again at each signal, for as long as it is polled. A file that cannot be meant changes nothing.
+pub async fn reload(mut hangup: Signal, file: Option<PathBuf>, mischief: Arc<Mischief>, log: Arc<Log>) {
+    while hangup.recv().await.is_some() {
+        match file.as_deref().map(read) {
+            None => {
+                let sentence = "nothing to reload: SIGHUP has a meaning with --reload-from";
+                log.tell(Level::Warn, Event::new("reload", sentence));
+            }
+            Some(Err(reason)) => {
+                log.tell(Level::Error, Event::new("reload-failed", format!("nothing was changed: {reason}")))
+            }
+            Some(Ok(changes)) => log.say(Level::Info, apply(changes, &mischief, &log)),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Changes, String> {
+    let said = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|error| said(&error))?;
+    file.take(LONGEST_FILE).read_to_string(&mut text).map_err(|error| said(&error))?;
+    text.parse::<Changes>().map_err(|error| said(&error))
+}
+
+fn apply(changes: Changes, mischief: &Mischief, log: &Log) -> Event {
+    let mut told = Vec::new();
+    let mut event = Event::new("reload", String::new());
+    if let Some(level) = changes.log_level {
+        log.set_level(level);
+        told.push(format!("log-level {level}"));
+        event = event.with("log_level", level.to_string());
+    }
+    if let Some(faults) = changes.faults {
+        let text = faults.to_string();
+        told.push(if text.is_empty() { "no faults".to_owned() } else { format!("faults {text}") });
+        event = event.with("faults", text);
+        mischief.set(faults);
+    }
+    event.saying(if told.is_empty() {
+        "nothing to change".to_owned()
+    } else {
+        format!("from now on: {}", told.join(", "))
+    })
+}
+
+/// Tells when many rows wait, once each time, for as long as it is polled.
+pub async fn queue(store: Store, log: Arc<Log>) {
+    let mut deep = false;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let waiting = store.waiting();
+        if !deep && waiting >= DEEP {
+            deep = true;
+            let sentence = format!("{waiting} rows wait for the database");
+            log.tell(Level::Warn, Event::new("queue-deep", sentence).with("waiting", waiting));
+        } else if deep && waiting <= SHALLOW {
+            deep = false;
+            let sentence = format!("{waiting} rows wait for the database, no longer many");
+            log.tell(Level::Info, Event::new("queue-shallow", sentence).with("waiting", waiting));
+        }
+    }
+}
