@@ -63,9 +63,8 @@ impl Desk {
     /// The application's answer, or that it took too long.
     async fn ask(&self, mut request: Request<Incoming>, line: &Arc<Line>, has_body: bool) -> Response {
         request.extensions_mut().insert(Client::new(line));
-        let request = request.map(|body| match has_body {
-            true => Body::new(Taken { body, line: Arc::clone(line) }),
-            false => Body::empty(),
+        let request = request.map(|body| {
+            if has_body { Body::new(Taken { body, line: Arc::clone(line) }) } else { Body::empty() }
         });
         let mut handler = pin!(self.router.clone().call(request));
         let answer = poll_fn(|context| match handler.as_mut().poll(context) {

@@ -36,9 +36,9 @@ impl Words<'_> {
         fields.extend(retry_after.map(|seconds| ("Retry-After", seconds.to_string())));
         let server = dress.server.as_ref().and_then(|server| server.to_str().ok());
         fields.extend(server.map(|server| ("Server", server.to_owned())));
-        let line = |(name, value): &(&str, String)| match dress.title_case {
-            true => format!("{name}: {value}\r\n"),
-            false => format!("{}: {value}\r\n", name.to_ascii_lowercase()),
+        let line = |(name, value): &(&str, String)| {
+            let name = if dress.title_case { (*name).to_owned() } else { name.to_ascii_lowercase() };
+            format!("{name}: {value}\r\n")
         };
         let fields: String = fields.iter().map(line).collect();
         format!("HTTP/1.1 {status}\r\n{fields}\r\n{sentence}\n").into_bytes()

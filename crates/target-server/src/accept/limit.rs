@@ -101,14 +101,12 @@ impl Door {
     pub(super) async fn next(&mut self, incoming: &mut Incoming) -> (Stream, Peer, Option<Place>) {
         match self.overload {
             Overload::Queue => {
-                let place = match self.place() {
-                    Some(place) => Some(place),
-                    None => {
-                        self.crowded();
-                        // Never closed, so there is one in the end.
-                        Arc::clone(&self.room).acquire_owned().await.ok()
-                    }
-                };
+                let mut place = self.place();
+                if place.is_none() {
+                    self.crowded();
+                    // Never closed, so there is one in the end.
+                    place = Arc::clone(&self.room).acquire_owned().await.ok();
+                }
                 let (stream, peer) = self.arrival(incoming).await;
                 (stream, peer, place)
             }
@@ -139,7 +137,7 @@ impl Door {
                     return arrival;
                 }
                 Err(_) if self.room.available_permits() > 0 || self.overload == Overload::Queue => {
-                    self.calm()
+                    self.calm();
                 }
                 // All are still in, but nobody else wants to be.
                 Err(_) => {}

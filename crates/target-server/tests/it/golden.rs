@@ -34,55 +34,75 @@ fn lines(count: usize) -> String {
     (1..count).map(|n| ["X", &n.to_string(), ": y\r\n"].concat()).collect()
 }
 
+const OK: Expected = (&[200], Open);
+const LAST: Expected = (&[200], Closed);
+const BAD: Expected = (&[400], Closed);
+
 fn requests() -> Vec<Case> {
-    let ok: Expected = (&[200], Open);
-    let last: Expected = (&[200], Closed);
-    let bad: Expected = (&[400], Closed);
+    [heads(), bodies(), no_requests(), large()].into_iter().flatten().collect()
+}
+
+fn heads() -> Vec<Case> {
     vec![
-        both("HTTP/1.1", "POST / HTTP/1.1|Host: x|Content-Length: 2||hi", ok),
-        both("HTTP/1.1 with `Connection: close`", "GET / HTTP/1.1|Host: x|Connection: close||", last),
-        both("HTTP/1.0", "POST / HTTP/1.0|Content-Length: 2||hi", last),
-        both("HTTP/1.0 with `Connection: keep-alive`", "GET / HTTP/1.0|Connection: keep-alive||", ok),
-        both("no `Host`", "GET / HTTP/1.1||", ok),
-        both("`HEAD`", "HEAD / HTTP/1.1|Host: x||", ok),
-        both("a method in lower case (a token like others)", "get / HTTP/1.1|Host: x||", ok),
-        both("empty lines before a request", "||GET / HTTP/1.1|Host: x||", ok),
-        both("bare LF as line ends", "GET / HTTP/1.1\nHost: x\n\n", ok),
+        both("HTTP/1.1", "POST / HTTP/1.1|Host: x|Content-Length: 2||hi", OK),
+        both("HTTP/1.1 with `Connection: close`", "GET / HTTP/1.1|Host: x|Connection: close||", LAST),
+        both("HTTP/1.0", "POST / HTTP/1.0|Content-Length: 2||hi", LAST),
+        both("HTTP/1.0 with `Connection: keep-alive`", "GET / HTTP/1.0|Connection: keep-alive||", OK),
+        both("no `Host`", "GET / HTTP/1.1||", OK),
+        both("`HEAD`", "HEAD / HTTP/1.1|Host: x||", OK),
+        both("a method in lower case (a token like others)", "get / HTTP/1.1|Host: x||", OK),
+        both("empty lines before a request", "||GET / HTTP/1.1|Host: x||", OK),
+        both("bare LF as line ends", "GET / HTTP/1.1\nHost: x\n\n", OK),
+    ]
+}
+
+fn bodies() -> Vec<Case> {
+    vec![
         both(
             "`Expect: 100-continue`",
             "POST / HTTP/1.1|Host: x|Expect: 100-continue|Content-Length: 2||hi",
             (&[100, 200], Open),
         ),
-        both("chunked body", "POST / HTTP/1.1|Host: x|Transfer-Encoding: chunked||2|hi|0||", ok),
-        both("bad chunk size", "POST / HTTP/1.1|Host: x|Transfer-Encoding: chunked||x|", bad),
+        both("chunked body", "POST / HTTP/1.1|Host: x|Transfer-Encoding: chunked||2|hi|0||", OK),
+        both("bad chunk size", "POST / HTTP/1.1|Host: x|Transfer-Encoding: chunked||x|", BAD),
         both(
             "`Transfer-Encoding: gzip, chunked`",
             "POST / HTTP/1.1|Host: x|Transfer-Encoding: gzip, chunked||0||",
             (&[501], Closed),
         ),
-        both("`Transfer-Encoding: gzip`", "POST / HTTP/1.1|Host: x|Transfer-Encoding: gzip||", bad),
+        both("`Transfer-Encoding: gzip`", "POST / HTTP/1.1|Host: x|Transfer-Encoding: gzip||", BAD),
         both(
             "chunked and `Content-Length` (chunked wins)",
             "POST / HTTP/1.1|Host: x|Content-Length: 9|Transfer-Encoding: chunked||2|hi|0||",
-            last,
+            LAST,
         ),
         both(
             "the same `Content-Length` twice",
             "POST / HTTP/1.1|Host: x|Content-Length: 2|Content-Length: 2||hi",
-            ok,
+            OK,
         ),
         both(
             "two different `Content-Length`",
             "POST / HTTP/1.1|Host: x|Content-Length: 2|Content-Length: 3||hi",
-            bad,
+            BAD,
         ),
-        both("a negative `Content-Length`", "POST / HTTP/1.1|Host: x|Content-Length: -1||", bad),
-        both("no version", "GET /||", bad),
-        both("HTTP/2.0 in the request line", "GET / HTTP/2.0|Host: x||", bad),
+        both("a negative `Content-Length`", "POST / HTTP/1.1|Host: x|Content-Length: -1||", BAD),
+    ]
+}
+
+fn no_requests() -> Vec<Case> {
+    vec![
+        both("no version", "GET /||", BAD),
+        both("HTTP/2.0 in the request line", "GET / HTTP/2.0|Host: x||", BAD),
         both("HTTP/2's first bytes", "PRI * HTTP/2.0||SM||", (&[], Closed)),
-        both("a header line that goes on in the next one", "GET / HTTP/1.1|Host: x|A: b| c||", bad),
-        both("a space before the colon", "GET / HTTP/1.1|Host : x||", bad),
-        both("garbage, as TLS", "\x16\x03\x01\x02||", bad),
+        both("a header line that goes on in the next one", "GET / HTTP/1.1|Host: x|A: b| c||", BAD),
+        both("a space before the colon", "GET / HTTP/1.1|Host : x||", BAD),
+        both("garbage, as TLS", "\x16\x03\x01\x02||", BAD),
+    ]
+}
+
+fn large() -> Vec<Case> {
+    vec![
         both(
             "a target of 70,000 bytes",
             &format!("GET /{} HTTP/1.1|{HOST}|", "x".repeat(70_000)),
@@ -97,7 +117,7 @@ fn requests() -> Vec<Case> {
             what: "300 header lines",
             request: format!("GET / HTTP/1.1\r\n{HOST}{}\r\n", lines(300)),
             plain: (&[431], Closed),
-            waitress: ok,
+            waitress: OK,
         },
         both("1,025 header lines", &format!("GET / HTTP/1.1|{HOST}{}|", lines(1025)), (&[431], Closed)),
         Case {
@@ -155,17 +175,12 @@ fn every_request_has_its_answer() {
 #[test]
 fn the_readme_says_the_same() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let rows: String = requests()
-        .iter()
-        .map(|case| {
-            let (plain, waitress) = (in_words(case.plain), in_words(case.waitress));
-            format!(
-                "| {} | {plain} | {} |\n",
-                case.what,
-                if plain == waitress { "the same" } else { &waitress }
-            )
-        })
-        .collect();
+    let row = |case: &Case| {
+        let (plain, waitress) = (in_words(case.plain), in_words(case.waitress));
+        let waitress = if plain == waitress { "the same" } else { &waitress };
+        [case.what, &plain, waitress].join(" | ")
+    };
+    let rows: String = requests().iter().flat_map(|case| ["| ".into(), row(case), " |\n".into()]).collect();
     let table = format!("| request | `plain`, `fast` | `waitress` |\n|---|---|---|\n{rows}");
     assert!(readme.contains(&table), "README.md should have this table:\n{table}");
 }

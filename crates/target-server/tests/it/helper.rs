@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::Socket;
 use tempfile::TempDir;
 
@@ -123,6 +124,20 @@ impl Server {
         Ended { code: status.code(), counts, stderr: self.stderr() }
     }
 
+    /// The next event that it tells.
+    pub(crate) fn event(&mut self) -> serde_json::Value {
+        let output = self.output.as_mut().unwrap();
+        if output.buffer().is_empty() {
+            let patience = Timespec::try_from(PATIENCE).unwrap();
+            let mut readable = [PollFd::new(output.get_ref(), PollFlags::IN)];
+            assert_eq!(poll(&mut readable, Some(&patience)).unwrap(), 1, "it tells nothing");
+        }
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        self.printed.push(line.trim_end().to_owned());
+        serde_json::from_str(&line).unwrap()
+    }
+
     /// The lines of stdout, all of them once it has ended.
     pub(crate) fn printed(&self) -> Vec<String> {
         self.printed.clone()
@@ -219,7 +234,7 @@ impl Client {
 
     /// `None` when nobody listens.
     pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
-        Some(Self::new(TcpStream::connect(address).ok()?))
+        TcpStream::connect(address).ok().map(Self::new)
     }
 
     /// Through the unix socket at `path`.

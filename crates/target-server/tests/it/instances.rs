@@ -144,6 +144,22 @@ fn an_instance_that_leaves_on_its_own_is_restarted_too() {
 }
 
 #[test]
+fn a_hangup_is_passed_on_and_ends_nobody() {
+    let mut server = Server::start(&["--instances", "2", "--store", "none"]);
+    let children = server.children();
+    server.signal("HUP");
+    let mut heard: Vec<String> = Vec::new();
+    while heard.len() < 2 {
+        let event: serde_json::Value = serde_json::from_str(&server.read_until("reload")).unwrap();
+        heard.push(event["instance"].as_str().unwrap().to_owned());
+    }
+    heard.sort();
+    assert_eq!(heard, ["1", "2"]);
+    assert_eq!(server.children(), children);
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
 fn all_instances_may_be_killed_at_once_and_no_waiting_client_notices() {
     let mut server = Server::start(&["--instances", "2", "--store", "none"]);
     let old = server.children();

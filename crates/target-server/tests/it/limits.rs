@@ -67,29 +67,33 @@ fn limit_open_files(server: &Server, limit: u64) {
 
 #[test]
 fn the_limit_is_told_once_when_it_is_reached_and_once_when_it_is_left() {
-    let server = Server::start(&["--max-connections", "2", "--store", "none"]);
-    let said = |sentences: &[&str]| {
-        let sentences: String = sentences
-            .iter()
-            .map(|sentence| format!("target-server: the limit of 2 connections is {sentence}\n"))
-            .collect();
-        until("the sentence", || (server.stderr() == sentences).then_some(()));
-    };
-    let reached = "reached: further ones wait in the kernel's queue and are not accepted";
+    let mut server = Server::start(&["--max-connections", "2", "--store", "none"]);
     let mut clients = [server.connect(), server.connect()];
     assert!(clients.iter_mut().all(|client| client.ask(&get("/")).status == 200));
-    said(&[reached]);
+    let told = server.event();
+    assert_eq!(
+        (&told["event"], &told["level"], &told["limit"]),
+        (&"limit-reached".into(), &"warn".into(), &2.into())
+    );
+    let sentence =
+        "the limit of 2 connections is reached: further ones wait in the kernel's queue and are not accepted";
+    assert_eq!(told["message"], sentence);
     // They come and go, but there is never room for long: still the same episode.
     for _ in 0..20 {
         clients[0] = server.connect();
         assert_eq!(clients[0].ask(&get("/")).status, 200);
     }
-    said(&[reached]);
     drop(clients);
-    said(&[reached, "no longer reached"]);
+    let told = server.event();
+    assert_eq!(told["event"], "limit-left");
+    assert_eq!(told["message"], "the limit of 2 connections is no longer reached");
     let mut clients = [server.connect(), server.connect()];
     assert!(clients.iter_mut().all(|client| client.ask(&get("/")).status == 200));
-    said(&[reached, "no longer reached", reached]);
+    assert_eq!(server.event()["event"], "limit-reached");
+    drop(clients);
+    server.stop();
+    let told = server.printed().iter().filter(|line| line.contains("\"limit-")).count();
+    assert!((3..=4).contains(&told), "{:?}", server.printed());
 }
 
 #[test]
@@ -116,25 +120,32 @@ fn beyond_the_limit_a_client_can_be_answered_503() {
         assert!(second.at_end());
     }
     assert_eq!(first.ask(&get("/")).status, 200);
+    assert_eq!(
+        server.event()["message"],
+        "the limit of 1 connections is reached: further ones are answered 503"
+    );
     drop(first);
     until("room", || (server.connect().try_ask(&get("/"))?.status == 200).then_some(()));
-    let ended = server.stop();
-    assert!(ended.stderr.contains("the limit of 1 connections is reached: further ones are answered 503\n"));
-    assert!(ended.counts["turned_away"].as_u64().unwrap() >= 3, "{ended:?}");
+    let left = server.event();
+    assert_eq!(left["event"], "limit-left");
+    assert!(left["turned_away"].as_u64().unwrap() >= 3, "{left}");
 }
 
 #[test]
 fn beyond_the_limit_a_client_can_be_hung_up_on() {
-    let server = Server::start(&["--max-connections", "1", "--overload", "close", "--store", "none"]);
+    let mut server = Server::start(&["--max-connections", "1", "--overload", "close", "--store", "none"]);
     let mut first = server.connect();
     assert_eq!(first.ask(&get("/")).status, 200);
     assert!(server.connect().try_ask(&get("/")).is_none());
     assert_eq!(first.ask(&get("/")).status, 200);
     drop(first);
     until("room", || (server.connect().try_ask(&get("/"))?.status == 200).then_some(()));
-    let left = || server.stderr().split_once(" no longer reached; ").map(|(_, rest)| rest.to_owned());
-    let rest = until("the end of the crowd", left);
-    assert!(rest.ends_with(" were turned away\n"), "{rest}");
+    assert_eq!(
+        server.event()["message"],
+        "the limit of 1 connections is reached: further ones are closed at once"
+    );
+    let left = server.event();
+    assert!(left["message"].as_str().unwrap().ends_with(" were turned away"), "{left}");
 }
 
 #[test]

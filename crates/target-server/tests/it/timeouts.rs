@@ -131,7 +131,7 @@ fn a_late_sender_still_reads_why_it_was_refused() {
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\n");
     // As most clients do, it sends all of it before it reads.
-    let chunk = [b'x'; 64 << 10];
+    let chunk = vec![b'x'; 64 << 10];
     assert!((0..128).all(|_| client.try_send(&chunk)));
     assert_eq!(client.answer().status, 413);
     assert!(client.at_end());
