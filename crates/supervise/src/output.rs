@@ -221,11 +221,13 @@ mod tests {
     #[test]
     fn what_there_is_no_room_for_is_counted() {
         let (mut output, mut writer) = output();
+        write!(writer, "begun").unwrap();
+        assert_eq!(output.lines(ROOM), (vec![], 0));
         let line = format!("{}\n", "y".repeat(1023));
         for _ in 0..17 * 1024 {
             writer.write_all(line.as_bytes()).unwrap();
         }
-        assert_eq!(output.lines(0), (vec![], 1024 * 1024));
+        assert_eq!(output.lines(0), (vec![], 1024 * 1024 + 5), "with the line that had been begun");
         let (lines, lost) = output.rest(10 * 1024);
         assert_eq!((lines.len(), lost), (10, UNREAD_BYTES - 10 * 1024));
     }

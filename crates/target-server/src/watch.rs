@@ -33,7 +33,8 @@ pub async fn reload(mut hangup: Signal, file: Option<PathBuf>, mischief: Arc<Mis
                 log.tell(Level::Warn, Event::new("reload", sentence));
             }
             Some(Err(reason)) => {
-                log.tell(Level::Error, Event::new("reload-failed", format!("nothing was changed: {reason}")))
+                let sentence = format!("nothing was changed: {reason}");
+                log.tell(Level::Error, Event::new("reload-failed", sentence));
             }
             Some(Ok(changes)) => log.say(Level::Info, apply(changes, &mischief, &log)),
         }

@@ -27,6 +27,14 @@ fn over(group: &mut Group) -> (Vec<(u16, u32, Next)>, Option<StartError>) {
     (ends, error)
 }
 
+struct Raise<'a>(&'a AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn all_are_replaced_and_no_connection_is_lost() {
     let mut group = start(&answerer(3)).unwrap();
@@ -44,12 +52,13 @@ fn all_are_replaced_and_no_connection_is_lost() {
                 }
             });
         }
+        // Also when an assertion fails: nobody waits for clients that never stop.
+        let _clients_leave_in_the_end = Raise(&stop);
         until("some load", || (answered.load(Ordering::Relaxed) > 100).then_some(()));
         group.roll().unwrap();
         group.check();
         assert_eq!(group.roll(), Err(RollError::Underway));
         let (ends, error) = over(&mut group);
-        stop.store(true, Ordering::Relaxed);
         assert!(error.is_none(), "{error:?}");
         let expected = (1..).zip(&old).map(|(number, pid)| (number, *pid, Next::Replaced));
         assert_eq!(ends, expected.collect::<Vec<_>>(), "one after the other");
@@ -125,6 +134,36 @@ fn an_instance_that_dies_before_its_successor_is_ready_is_not_started_twice() {
     std::fs::remove_file(&flag).unwrap();
     assert!(over(&mut group).1.is_none());
     assert_eq!(ask(address), Some((1, pids(&group)[0])));
+}
+
+#[test]
+fn an_instance_that_died_is_restarted_when_its_successor_fails_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let hold = folder.path().join("hold");
+    let mut spec = answerer(1);
+    spec.env.push(("NOT_READY_IF".into(), hold.clone().into()));
+    let mut group = start(&spec).unwrap();
+    let old = pids(&group)[0];
+    std::fs::write(&hold, "").unwrap();
+    group.roll().unwrap();
+    group.check();
+    let successor = until("the successor", || {
+        let list = std::fs::read_to_string("/proc/thread-self/children").unwrap();
+        list.split_whitespace().map(|pid| pid.parse().unwrap()).find(|pid| *pid != old)
+    });
+    for pid in [old, successor] {
+        kill(pid);
+        until("its end", || (!runs(pid)).then_some(()));
+    }
+    std::fs::remove_file(&hold).unwrap();
+    let (ends, error) = over(&mut group);
+    assert!(matches!(error, Some(StartError::Ended(_))), "{error:?}");
+    assert_eq!(ends, [(1, old, Next::Replaced), (1, successor, Next::PredecessorStays)]);
+    let back = event(&mut group, "the restart", |event| match event {
+        Event::Ready { pid, .. } => Some(pid),
+        _ => None,
+    });
+    assert_eq!(ask(address(&group)), Some((1, back)));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{Program, ServeError, guard, listener, logger, serving, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
-use crate::log::Level;
+use crate::log::{self, Format, Level, Log};
 use crate::store;
 
 /// Name of the sockets that take requests.
@@ -59,7 +59,9 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     log.say(Level::Info, serving(config, &endpoints(&group), &operator));
     tell(&NotifyState::Ready);
     let tally = Tally::new(config.listen.instances);
-    let mut parent = Parent { group, program, tally, forward: Forward::start(program)? };
+    let forward = Forward::start(program)?;
+    let for_machines = (config.admin.log_format == Format::Json).then_some(&log);
+    let mut parent = Parent { group, program, log: for_machines, tally, forward };
     while !parent.hear(&mut signals) {
         parent.wait();
     }
@@ -116,6 +118,8 @@ fn address(endpoint: &Endpoint) -> Address {
 struct Parent<'a> {
     group: Group,
     program: &'a Program,
+    /// For machines. A person is told on stderr.
+    log: Option<&'a Log>,
     tally: Tally,
     forward: Forward,
 }
@@ -159,6 +163,9 @@ impl Parent<'_> {
             }
         }
         self.program.complain(&sentence);
+        if let Some(log) = self.log {
+            log.tell(level(event), entry(event, &sentence));
+        }
     }
 
     /// Stops all instances; a second signal kills them.
@@ -172,5 +179,30 @@ impl Parent<'_> {
         }
         // Those that were killed just now.
         self.wait();
+    }
+}
+
+/// How much an event matters to an operator.
+fn level(event: &Event) -> Level {
+    match event {
+        Event::Ended { .. } | Event::NotStarted { .. } | Event::RollStopped { .. } => Level::Warn,
+        Event::Ready { .. } | Event::Succeeded { .. } | Event::Rolled => Level::Info,
+    }
+}
+
+/// An event as a line of the log, with the instance named as in its own lines.
+fn entry(event: &Event, sentence: &str) -> log::Event {
+    let of = |name: &'static str, instance: u16| {
+        log::Event::new(name, sentence).with("instance", instance.to_string())
+    };
+    match event {
+        Event::Ended { exit, .. } => {
+            of("instance-ended", exit.instance).with("pid", exit.pid).with("status", exit.status.to_string())
+        }
+        Event::Ready { instance, pid } => of("instance-ready", *instance).with("pid", *pid),
+        Event::NotStarted { instance, .. } => of("instance-not-started", *instance),
+        Event::Succeeded { instance, pid } => of("instance-replaced", *instance).with("pid", *pid),
+        Event::RollStopped { instance, .. } => of("roll-stopped", *instance),
+        Event::Rolled => log::Event::new("rolled", sentence),
     }
 }

@@ -107,12 +107,18 @@ impl Admin {
             log_format,
             log_sample,
         } = self;
-        endpoint.iter().for_each(|endpoint| settings.add("admin", endpoint));
+        if let Some(endpoint) = endpoint {
+            settings.add("admin", endpoint);
+        }
         settings.add("admin-on-main", on_main);
-        instance.iter().for_each(|instance| settings.add("instance", instance));
+        if let Some(instance) = instance {
+            settings.add("instance", instance);
+        }
         settings.add("instance-header", instance_header);
         settings.add("server-timing", server_timing);
-        reload_from.iter().for_each(|file| settings.add_path("reload-from", file));
+        if let Some(file) = reload_from {
+            settings.add_path("reload-from", file);
+        }
         settings.add("log-level", log_level);
         settings.add("log-format", log_format);
         settings.add("log-sample", log_sample);

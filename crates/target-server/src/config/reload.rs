@@ -55,11 +55,15 @@ impl FromStr for Changes {
             let wrong = |reason: String| ChangesError::Value { line, reason };
             match name {
                 "log-level" => {
-                    changes.log_level = Some(Level::from_str(value, false).map_err(|_| {
-                        wrong(format!("{value:?} is no level; there are error, warn, info and debug"))
-                    })?)
+                    let level = Level::from_str(value, false);
+                    let reason =
+                        |_| wrong(format!("{value:?} is no level; there are error, warn, info and debug"));
+                    changes.log_level = Some(level.map_err(reason)?);
                 }
-                "faults" => changes.faults = Some(value.parse().map_err(|error| wrong(format!("{error}")))?),
+                "faults" => {
+                    let faults = value.parse::<Faults>();
+                    changes.faults = Some(faults.map_err(|error| wrong(error.to_string()))?);
+                }
                 _ => return Err(ChangesError::Unknown { line, name: name.to_owned() }),
             }
         }

@@ -10,6 +10,7 @@ use super::grammar::{Faults, List, Share, WHOLE};
 
 /// What happens to one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each happens or does not, whatever the others do")]
 pub struct Drawn {
     /// Its answer waits so long.
     pub delay: Duration,
@@ -44,13 +45,13 @@ impl Drawn {
         };
         // In this order for ever: a seed stands in notes and scripts.
         Self {
-            delay: pick(&faults.delay, draw()).unwrap_or_default(),
-            status: pick(&faults.status, draw()),
-            size: pick(&faults.size, draw()),
+            delay: pick(faults.delay.as_ref(), draw()).unwrap_or_default(),
+            status: pick(faults.status.as_ref(), draw()),
+            size: pick(faults.size.as_ref(), draw()),
             close: hit(faults.close, draw()),
             reset: hit(faults.reset, draw()),
             truncate: hit(faults.truncate, draw()),
-            drip: pick(&faults.drip, draw()).unwrap_or_default(),
+            drip: pick(faults.drip.as_ref(), draw()).unwrap_or_default(),
             never: hit(faults.never, draw()),
             delay_per_inflight: faults.delay_per_inflight.unwrap_or_default(),
         }
@@ -58,13 +59,13 @@ impl Drawn {
 
     /// Whether a row is kept: not of a request that is refused or left waiting.
     pub fn keeps_row(&self) -> bool {
-        !self.never && !self.status.is_some_and(|status| status.as_u16() >= 400)
+        !self.never && self.status.is_none_or(|status| status.as_u16() < 400)
     }
 }
 
-fn pick<T: Copy>(list: &Option<List<T>>, at: u32) -> Option<T> {
+fn pick<T: Copy>(list: Option<&List<T>>, at: u32) -> Option<T> {
     let mut below = 0;
-    list.as_ref()?.0.iter().find_map(|(value, share)| {
+    list?.0.iter().find_map(|(value, share)| {
         below += share.0;
         (at < below).then_some(*value)
     })
@@ -105,6 +106,26 @@ mod tests {
             // Five standard deviations.
             let margin = 5.0 * (expected * (1.0 - expected) / all.len() as f64).sqrt();
             assert!((found - expected).abs() <= margin, "{found} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn every_key_draws_evenly_from_the_first_requests_on() {
+        let text = "delay=1ms:1&status=503:1&size=1:1&close=1&reset=1&truncate=1&drip=1ms:1&never=1";
+        let hits = [1, 2, 3, 4, 5, 6, 7, 8].map(|seed| draws(text, seed)).concat();
+        let keys: [fn(&Drawn) -> bool; 8] = [
+            |drawn| !drawn.delay.is_zero(),
+            |drawn| drawn.status.is_some(),
+            |drawn| drawn.size.is_some(),
+            |drawn| drawn.close,
+            |drawn| drawn.reset,
+            |drawn| drawn.truncate,
+            |drawn| !drawn.drip.is_zero(),
+            |drawn| drawn.never,
+        ];
+        for key in keys {
+            let found = share(&hits, key);
+            assert!((found - 0.01).abs() < 0.002, "{found}");
         }
     }
 

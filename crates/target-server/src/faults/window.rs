@@ -25,7 +25,7 @@ impl Hiccup {
     pub(super) fn end(self, since: Duration) -> Option<Duration> {
         let number = u32::try_from(since.as_nanos() / self.period.as_nanos().max(1)).unwrap_or(u32::MAX);
         let begun = self.period.saturating_mul(number);
-        (number > 0 && since - begun < self.length).then(|| begun + self.length)
+        (number > 0 && since.saturating_sub(begun) < self.length).then(|| begun + self.length)
     }
 }
 

@@ -137,7 +137,9 @@ mod tests {
         let timing = Timing::default();
         let bounds = [1, 10, 100].map(Duration::from_millis);
         assert_eq!(timing.buckets(&bounds).at_most, [0, 0, 0]);
-        [500, 5_000, 6_000, 50_000, 500_000].iter().for_each(|us| timing.record(Duration::from_micros(*us)));
+        for us in [500, 5_000, 6_000, 50_000, 500_000] {
+            timing.record(Duration::from_micros(us));
+        }
         let told = timing.buckets(&bounds);
         assert_eq!((&*told.at_most, told.count), (&[1, 3, 4][..], 5));
         assert!((told.sum_seconds - 0.5615).abs() < 1e-9);

@@ -234,7 +234,7 @@ impl Client {
 
     /// `None` when nobody listens.
     pub(crate) fn try_connect(address: SocketAddr) -> Option<Self> {
-        Some(Self::new(TcpStream::connect(address).ok()?))
+        TcpStream::connect(address).ok().map(Self::new)
     }
 
     /// Through the unix socket at `path`.

@@ -120,10 +120,14 @@ fn a_killed_instance_is_reported_and_the_others_go_on() {
     assert_eq!((&ended.counts["processes"], &ended.counts["untold"]), (&4.into(), &1.into()));
     let rows = server.rows();
     assert!(rows >= served() && rows <= served() + 6, "{rows} rows, {} answers", served());
-    assert!(
-        ended.counts["answered"].as_u64().unwrap() < served(),
-        "what the killed one answered is not known"
-    );
+    let events = server.printed().into_iter().map(|line| serde_json::from_str(&line).unwrap());
+    let events: Vec<serde_json::Value> = events.collect();
+    let named = |name: &str| events.iter().filter(|event| event["event"] == name).collect::<Vec<_>>();
+    assert_eq!(named("drain-begun").len(), 3, "what instances print is printed");
+    assert_eq!(named("stopped").len(), 1, "but what they did is for the totals");
+    let (ends, restarts) = (named("instance-ended"), named("instance-ready"));
+    assert_eq!((ends.len(), &ends[0]["instance"], &ends[0]["pid"]), (1, &"2".into(), &victim.into()));
+    assert_eq!((restarts.len(), &restarts[0]["pid"]), (1, &successor.into()));
 }
 
 #[test]
@@ -141,6 +145,22 @@ fn an_instance_that_leaves_on_its_own_is_restarted_too() {
     );
     assert_eq!(server.connect().ask(&get("/")).status, 200);
     assert_eq!(server.stop().code, Some(1), "not every process lived until the end");
+}
+
+#[test]
+fn a_hangup_is_passed_on_and_ends_nobody() {
+    let mut server = Server::start(&["--instances", "2", "--store", "none"]);
+    let children = server.children();
+    server.signal("HUP");
+    let mut heard: Vec<String> = Vec::new();
+    while heard.len() < 2 {
+        let event: serde_json::Value = serde_json::from_str(&server.read_until("reload")).unwrap();
+        heard.push(event["instance"].as_str().unwrap().to_owned());
+    }
+    heard.sort();
+    assert_eq!(heard, ["1", "2"]);
+    assert_eq!(server.children(), children);
+    assert_eq!(server.stop().code, Some(0));
 }
 
 #[test]
