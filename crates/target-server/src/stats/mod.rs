@@ -4,18 +4,18 @@
 //! `begun + in_flight_at_start = answered + unanswered + in_flight`.
 
 pub mod account;
+mod counts;
 mod timing;
+mod underway;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
-
+pub use counts::Counts;
 pub use timing::{Buckets, Distribution, Timing};
+pub(crate) use underway::Underway;
 
-use crate::accept::client::Client;
 use crate::clock;
 use crate::faults;
 use crate::store::Kept;
@@ -138,34 +138,6 @@ impl Unanswered {
     }
 }
 
-/// What an instance did, in short: the last thing it says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Connections accepted.
-    pub accepted: u64,
-    /// Requests answered with whatever status. What hyper refuses before it is a request (400, 431) is not counted.
-    pub answered: u64,
-    /// Rows committed. May exceed the answers that arrived: a client can leave between the commit and its answer.
-    pub rows: u64,
-    /// Of the answered requests those with a status other than 2xx.
-    pub errors: u64,
-    /// Connections that could not be accepted at the first attempt, mostly for want of file descriptors.
-    #[serde(default)]
-    pub accept_errors: u64,
-    /// Requests that were not answered: their clients left, or a fault wanted it so.
-    #[serde(default)]
-    pub unanswered: u64,
-    /// Requests, answered or not, that suffered a fault.
-    #[serde(default)]
-    pub faulted: u64,
-    /// Connections on which something came that is no request, or too large a head (400, 414, 431).
-    #[serde(default)]
-    pub refused: u64,
-    /// Connections that were turned away beyond the limit.
-    #[serde(default)]
-    pub turned_away: u64,
-}
-
 fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -236,22 +208,6 @@ impl Stats {
         self.commit.record(kept.commit);
     }
 
-    /// A request is under way from here on, until what is returned is answered or dropped.
-    pub(crate) fn begin(self: &Arc<Self>, client: Option<Client>) -> Underway {
-        let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
-        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        self.in_flight_most.fetch_max(in_flight, Ordering::Relaxed);
-        Underway {
-            stats: Arc::clone(self),
-            number,
-            begun: clock::now(),
-            status: None,
-            faulted: false,
-            otherwise: Unanswered::Gone,
-            client,
-        }
-    }
-
     /// Requests under way now.
     pub fn in_flight(&self) -> u64 {
         load(&self.in_flight)
@@ -276,116 +232,17 @@ impl Stats {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
-    /// The counters as they are now.
-    pub fn counts(&self) -> Counts {
-        Counts {
-            accepted: load(&self.accepted),
-            answered: sum(&self.answered),
-            rows: load(&self.rows),
-            errors: sum(&self.answered[..200]) + sum(&self.answered[300..]),
-            accept_errors: load(&self.accept_errors),
-            unanswered: sum(&self.unanswered),
-            faulted: load(&self.faulted),
-            refused: load(&self.closed[Closed::Refused as usize]),
-            turned_away: load(&self.closed[Closed::Limit as usize]),
-        }
-    }
-
     fn since(&self) -> Since {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A request that has begun. When it is dropped without having been answered, it counts as unanswered.
-#[derive(Debug)]
-pub(crate) struct Underway {
-    stats: Arc<Stats>,
-    number: u64,
-    begun: Instant,
-    /// Of the answer that it will have been given.
-    status: Option<StatusCode>,
-    faulted: bool,
-    otherwise: Unanswered,
-    /// Who asks: it may be told by others that its time is over.
-    client: Option<Client>,
-}
-
-impl Underway {
-    /// It suffers this.
-    pub(crate) fn suffers(&mut self, kind: faults::Kind) {
-        add(&self.stats.faults[kind as usize]);
-        if !self.faulted {
-            self.faulted = true;
-            add(&self.stats.faulted);
-        }
-    }
-
-    /// What it counts as if it is not answered.
-    pub(crate) fn otherwise(&mut self, why: Unanswered) {
-        self.otherwise = why;
-    }
-
-    /// Which one it is since the start or the last reset, from 1.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// How long it has been under way.
-    pub(crate) fn age(&self) -> Duration {
-        clock::now().saturating_duration_since(self.begun)
-    }
-
-    /// Its answer has been handed over whole, with this status. Returns how long it took.
-    pub(crate) fn answered(mut self, status: StatusCode) -> Duration {
-        self.status = Some(status);
-        self.account(status)
-    }
-
-    fn account(&self, status: StatusCode) -> Duration {
-        let time = self.age();
-        self.stats.service.record(time);
-        if self.faulted {
-            self.stats.service_faulted.record(time);
-            add(&self.stats.faulted_answered);
-        }
-        add(&self.stats.answered[usize::from(status.as_u16()).min(STATUSES - 1)]);
-        time
-    }
-}
-
-impl Drop for Underway {
-    fn drop(&mut self) {
-        self.stats.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if self.status.is_some() {
-            return;
-        }
-        match self.client.as_ref().and_then(Client::refused) {
-            Some(status) => drop(self.account(status)),
-            None => add(&self.stats.unanswered[self.otherwise as usize]),
-        }
-    }
-}
-
-impl std::ops::Add for Counts {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            accepted: self.accepted + other.accepted,
-            answered: self.answered + other.answered,
-            rows: self.rows + other.rows,
-            errors: self.errors + other.errors,
-            accept_errors: self.accept_errors + other.accept_errors,
-            unanswered: self.unanswered + other.unanswered,
-            faulted: self.faulted + other.faulted,
-            refused: self.refused + other.refused,
-            turned_away: self.turned_away + other.turned_away,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use http::StatusCode;
+
     use super::*;
 
     #[test]

@@ -161,9 +161,9 @@ pub enum KeepError {
     /// As many as are allowed to wait, this many, wait for the database already. Trying again later may help.
     #[error("the request could not be recorded: {0} others wait for the database already")]
     Full(usize),
-    /// The file was deleted or replaced. What is committed now is committed to a file that has no name any more.
+    /// The file or its write-ahead log was deleted or replaced. What is committed now is committed to a file that has no name any more.
     #[error(
-        "the request could not be recorded: the database {} was deleted or replaced; start the server anew",
+        "the request could not be recorded: the database {} or its log was deleted or replaced; start the server anew",
         .0.display()
     )]
     Gone(PathBuf),

@@ -288,13 +288,6 @@ fn autoincrements(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(statement.to_ascii_uppercase().contains("AUTOINCREMENT"))
 }
 
-/// Length of the write-ahead log's file, if there is one.
-pub(super) fn wal_bytes(path: &Path) -> Option<u64> {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    std::fs::metadata(wal).ok().map(|file| file.len())
-}
-
 /// Asks for write-ahead logging and returns the mode the file is in now.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<String> {
     connection.busy_timeout(WAL_BUSY_TIMEOUT)?;

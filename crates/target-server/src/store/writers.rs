@@ -154,7 +154,7 @@ impl Writers {
 
     pub(super) fn figures(&self) -> Figures {
         let Shared { place, crew, queue, counters, retries, log, .. } = &*self.shared;
-        let wal_bytes = sqlite::wal_bytes(place.path());
+        let wal_bytes = place.log_bytes();
         counters.wal_seen(wal_bytes.unwrap_or(0));
         let figures = counters.figures();
         let is_counted = self.busy != Busy::Sqlite;

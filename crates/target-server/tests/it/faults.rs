@@ -74,8 +74,12 @@ fn a_delay_grows_with_the_crowd() {
     let server = start("delay-per-inflight=20ms", &["--store", "none"]);
     let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
     let ((), all) = timed(|| {
-        clients.iter_mut().for_each(|client| client.send(&get("/")));
-        clients.iter_mut().for_each(|client| assert_eq!(client.answer().status, 200));
+        for client in &mut clients {
+            client.send(&get("/"));
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200);
+        }
     });
     assert!(all >= Duration::from_millis(40), "{all:?}");
     assert_eq!(suffered(&server), serde_json::json!({"delay-per-inflight": 4}));
@@ -340,4 +344,16 @@ fn under_faults_the_rows_lie_between_the_answers_and_the_requests() {
     assert!(answered < rows && rows < sent, "{answered} answers, {rows} rows, {sent} requests");
     assert!(failed > 0 && rows >= sent - failed - count(&requests["unanswered"]), "{told}");
     assert_eq!(server.stop().counts["rows"], rows);
+}
+
+#[test]
+fn a_delay_that_takes_too_long_is_one_answer_in_the_account() {
+    let server = start("delay=60s", &["--request-timeout", "50ms"]);
+    let answer = server.connect().ask(&post("/", "hi"));
+    assert_eq!((answer.status, &*answer.body), (503, "the request could not be answered in time\n"));
+    let told = until("it is over", || Some(stats(&server)).filter(|told| told["requests"]["in_flight"] == 0));
+    let requests = &told["requests"];
+    assert_eq!((&requests["begun"], &requests["unanswered"]), (&1.into(), &0.into()));
+    assert_eq!(requests["by_status"], serde_json::json!({"503": 1}));
+    assert_eq!((server.rows(), suffered(&server)), (1, serde_json::json!({"delay": 1})));
 }

@@ -175,10 +175,14 @@ fn a_deep_queue_is_told() {
     let lock = rusqlite::Connection::open(server.database()).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut clients: Vec<_> = (0..120).map(|_| server.connect()).collect();
-    clients.iter_mut().for_each(|client| client.send(&get("/")));
+    for client in &mut clients {
+        client.send(&get("/"));
+    }
     let told = server.read_until("queue-deep");
     lock.execute_batch("ROLLBACK").unwrap();
-    clients.iter_mut().for_each(|client| assert_eq!(client.answer().status, 200));
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+    }
     let event: Value = serde_json::from_str(&told).unwrap();
     assert!(event["waiting"].as_u64().unwrap() >= 100 && event["level"] == "warn", "{event}");
     assert_eq!(server.stop().code, Some(0));

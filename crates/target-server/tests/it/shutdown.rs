@@ -202,22 +202,22 @@ fn a_head_half_sent_is_a_request_begun() {
 
 #[test]
 fn what_waits_in_the_queue_is_served() {
-    let mut server = Server::start(&["--store", "none"]);
-    let mut idle = server.connect();
-    assert_eq!(idle.ask(&get("/")).status, 200);
-    server.signal("STOP");
-    let mut queued: Vec<_> = (0..20).map(|_| server.connect()).collect();
-    for client in &mut queued {
-        client.send(&get("/"));
+    // Several times, because it is chance whether the connections or the signal are noticed first.
+    for _ in 0..6 {
+        let mut server = Server::start(&["--store", "none", "--drain-idle", "0"]);
+        server.signal("STOP");
+        let mut queued: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        for client in &mut queued {
+            client.send(&get("/"));
+        }
+        server.signal("TERM");
+        server.signal("CONT");
+        for client in &mut queued {
+            assert_eq!(client.answer().status, 200);
+        }
+        let ended = server.wait();
+        assert_eq!((ended.code, &ended.counts["answered"]), (Some(0), &20.into()));
     }
-    server.signal("TERM");
-    server.signal("CONT");
-    for client in &mut queued {
-        assert_eq!(client.answer().status, 200);
-    }
-    drop(idle);
-    let ended = server.wait();
-    assert_eq!((ended.code, &ended.counts["answered"]), (Some(0), &21.into()));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn a_database_deleted_under_the_server_is_a_500_that_says_so() {
         let answer = client.ask(&get("/"));
         let path = server.database();
         let said = format!(
-            "the request could not be recorded: the database {} was deleted or replaced; start the server anew\n",
+            "the request could not be recorded: the database {} or its log was deleted or replaced; start the server anew\n",
             path.display()
         );
         assert_eq!((answer.status, answer.body), (500, said));

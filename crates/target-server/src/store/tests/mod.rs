@@ -229,6 +229,15 @@ async fn a_database_that_is_deleted_or_replaced_is_missed() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_deleted_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::start(&database(&folder), group(1024), &Arc::default()).unwrap();
+    store.keep(row("/")).await.unwrap();
+    std::fs::remove_file(folder.path().join("requests.db-wal")).unwrap();
+    assert_eq!(store.keep(row("/")).await, Err(KeepError::Gone(database(&folder).path)));
+}
+
+#[tokio::test]
 async fn the_store_knows_itself() {
     let folder = tempfile::tempdir().unwrap();
     let fixed = Database {
