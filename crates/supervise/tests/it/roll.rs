@@ -151,14 +151,17 @@ fn an_instance_that_died_is_restarted_when_its_successor_fails_too() {
         let list = std::fs::read_to_string("/proc/thread-self/children").unwrap();
         list.split_whitespace().map(|pid| pid.parse().unwrap()).find(|pid| *pid != old)
     });
-    for pid in [old, successor] {
-        kill(pid);
-        until("its end", || (!runs(pid)).then_some(()));
-    }
+    kill(old);
+    let next = event(&mut group, "its end", |event| match event {
+        Event::Ended { exit, next } => Some((exit.pid, next)),
+        _ => None,
+    });
+    assert_eq!(next, (old, Next::Replaced));
+    kill(successor);
     std::fs::remove_file(&hold).unwrap();
     let (ends, error) = over(&mut group);
     assert!(matches!(error, Some(StartError::Ended(_))), "{error:?}");
-    assert_eq!(ends, [(1, old, Next::Replaced), (1, successor, Next::PredecessorStays)]);
+    assert_eq!(ends, [(1, successor, Next::PredecessorStays)]);
     let back = event(&mut group, "the restart", |event| match event {
         Event::Ready { pid, .. } => Some(pid),
         _ => None,
