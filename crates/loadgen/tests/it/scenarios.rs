@@ -129,10 +129,11 @@ fn an_instance_killed_in_mid_run() {
     assert_verified(&run);
     assert_clean(&place);
     assert_eq!(run.ended, How::Completed);
-    assert!(run.account.ok > 0 && run.account.failed > 0, "{:?}", run.account);
     let closed = [FailureKind::Reset, FailureKind::Closed, FailureKind::ClosedIdle, FailureKind::Truncated];
     let of_the_kill: u64 = closed.iter().map(|kind| failures(&run, *kind)).sum();
-    assert!(of_the_kill > 0, "{:?}", run.failures);
+    // A connection whose next request was not written yet is replaced, and nothing is lost.
+    let felt = of_the_kill + run.connections.reopened;
+    assert!(run.account.ok > 0 && felt > 0, "{:?} {:?}", run.account, run.failures);
     let died: Vec<_> = run.instances.iter().filter(|instance| instance.ended.contains("died")).collect();
     assert_eq!((run.instances.len(), died.len()), (4, 1), "{:?}", run.instances);
     assert!(died[0].ended.contains('9'), "{:?}", died[0]);

@@ -22,9 +22,9 @@ pub struct HttpArgs {
     #[arg(long, value_name = "SIZE", value_parser = head, env = "TARGET_MAX_HEAD")]
     pub max_head: Option<Size>,
 
-    /// Most header lines in a request; 431 beyond [default: 256; waitress: 1024; fast: 100]
+    /// Most header lines in a request; 431 beyond [default: 100; waitress: 1024]
     ///
-    /// The more there may be, the more each request costs, however many it has: with 1024 as much as a write to the socket.
+    /// More than 100 cost time with each request, however many it has: 1024 as much as a write to the socket.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), env = "TARGET_MAX_HEADERS")]
     pub max_headers: Option<u16>,
 
@@ -56,8 +56,7 @@ impl Http {
     pub(super) fn resolve(args: &HttpArgs, profile: Profile) -> Self {
         let (max_body, max_headers, title_case, server) = match profile {
             Profile::Waitress => (1 << 30, 1024, true, "waitress-like"),
-            Profile::Plain => (64 << 20, 256, false, ""),
-            Profile::Fast => (64 << 20, 100, false, ""),
+            Profile::Plain | Profile::Fast => (64 << 20, 100, false, ""),
         };
         let server = args.server.clone().unwrap_or(HeaderValue::from_static(server));
         Self {

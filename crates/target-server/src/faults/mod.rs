@@ -8,7 +8,7 @@ mod draw;
 mod grammar;
 mod window;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -113,6 +113,8 @@ pub struct Mischief {
     pub allowed: bool,
     seed: u64,
     now: Mutex<Active>,
+    /// Whether there are any: most servers have none, and ask for every request.
+    any: AtomicBool,
     /// Requests that have drawn so far.
     drawn: AtomicU64,
 }
@@ -137,8 +139,9 @@ pub struct Fate {
 impl Mischief {
     /// These faults from now on.
     pub fn new(faults: Faults, allowed: bool, seed: u64) -> Self {
+        let any = AtomicBool::new(!faults.is_empty());
         let now = Active { faults: Arc::new(faults), origin: clock::now() };
-        Self { allowed, seed, now: Mutex::new(now), drawn: AtomicU64::new(0) }
+        Self { allowed, seed, now: Mutex::new(now), any, drawn: AtomicU64::new(0) }
     }
 
     /// What draws are made from.
@@ -153,6 +156,7 @@ impl Mischief {
 
     /// Puts others in force. Windows count from now, and draws begin anew.
     pub fn set(&self, faults: Faults) {
+        self.any.store(!faults.is_empty(), Ordering::Relaxed);
         self.active().faults = Arc::new(faults);
         self.restart();
     }
@@ -166,10 +170,10 @@ impl Mischief {
     /// What the next request has before it: `None` when there is nothing. What it asks for itself replaces what the
     /// server does to everybody, key by key.
     pub fn next(&self, own: Option<Faults>) -> Option<Fate> {
-        let Active { faults, origin } = self.active().clone();
-        if own.is_none() && faults.is_empty() {
+        if own.is_none() && !self.any.load(Ordering::Relaxed) {
             return None;
         }
+        let Active { faults, origin } = self.active().clone();
         let number = self.drawn.fetch_add(1, Ordering::Relaxed);
         let drawn = match own {
             Some(own) => Drawn::draw(&own.over(&faults), self.seed, number),
