@@ -168,8 +168,8 @@ impl Instance {
         self.born.age()
     }
 
-    /// The last lines of stderr so far.
-    pub(crate) fn complaint(&self) -> String {
+    /// The last lines it has printed to stderr so far (at most 20).
+    pub fn complaint(&self) -> String {
         self.stderr.tail()
     }
 

@@ -90,5 +90,7 @@ fn this_program() -> anyhow::Result<crate::launch::Program> {
     let variables = target_server::config::variables();
     #[cfg(not(feature = "serve"))]
     let variables = Vec::new();
-    Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables })
+    let search = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect());
+    let search = search.unwrap_or_default();
+    Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables, search })
 }
