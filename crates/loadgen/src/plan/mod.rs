@@ -334,6 +334,13 @@ impl Plan {
         for chance in ["load.workers", "load.seed"] {
             pairs.remove(chance);
         }
+        if matches!(self.target, Target::Command(_)) {
+            // How long one would be patient with it, and where its rows lie, makes no other target.
+            for aside in ["target.ready_timeout", "target.stop_timeout", "target.database", "target.version"]
+            {
+                pairs.remove(aside);
+            }
+        }
         if let Some(mix) = &self.load.mix {
             pairs.insert("load.mix".to_owned(), format!("{:016x}", mix.hash));
         }

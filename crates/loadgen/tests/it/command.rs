@@ -201,7 +201,8 @@ fn a_target_that_does_not_come_up_is_a_sentence() {
 fn a_server_that_answers_with_errors_is_not_ready() {
     let truth = env!("CARGO_BIN_EXE_loadgen");
     let keys = "ready = \"/status/503\"\nready_timeout = \"500ms\"";
-    let text = format!("[target]\ncommand = [{truth:?}, \"truth-server\", \"--listen={{address}}\"]\n{keys}\n");
+    let text =
+        format!("[target]\ncommand = [{truth:?}, \"truth-server\", \"--listen={{address}}\"]\n{keys}\n");
     let ended = replay(&Place::with("test.toml", &text));
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(
