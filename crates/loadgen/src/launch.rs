@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use report::document::{Instance, Told};
+use report::units::one_line;
 use serde::Deserialize;
 use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
 use tempfile::TempDir;
@@ -257,9 +258,7 @@ impl Running {
     pub fn check(&mut self) -> Vec<String> {
         let Self::Started(started) = self else { return Vec::new() };
         let told = |event| match event {
-            Event::Ended { exit, .. } => {
-                Some(format!("instance {} died during the run: {}", exit.instance, exit.status))
-            }
+            Event::Ended { exit, .. } => Some(died(&exit)),
             // Nothing is restarted in a run: what died is part of its result.
             _ => None,
         };
@@ -291,6 +290,12 @@ impl Running {
         let database = terms.database.map(|path| Database { path, _folder: scratch });
         Remains { instances, database }
     }
+}
+
+fn died(exit: &Exit) -> String {
+    let last = exit.stderr.lines().rev().find(|line| !line.trim().is_empty());
+    let words = last.map(|line| format!("; it said: {}", one_line(line.trim()))).unwrap_or_default();
+    format!("instance {} died during the run: {}{words}", exit.instance, exit.status)
 }
 
 /// What is known of an instance before it is stopped.

@@ -147,10 +147,15 @@ fn a_plan_tells_the_command_and_no_secrets_and_its_key_is_the_same_everywhere() 
         assert!(plan.lines().any(|said| said == line), "{line}: {plan}");
     }
     assert!(!plan.contains("x1") && !plan.contains("x2") && !plan.contains("x3"), "{plan}");
-    assert_eq!(
-        plan.lines().next(),
-        Place::with("s.toml", text).run(&["plan", "s.toml"]).stdout.lines().next()
-    );
+    let key = |text: &str| {
+        let plan = Place::with("s.toml", text).run(&["plan", "s.toml"]).stdout;
+        plan.lines().next().map(str::to_owned)
+    };
+    let first = plan.lines().next().map(str::to_owned);
+    assert_eq!(key(text), first);
+    assert_eq!(key(&format!("{}database = \"x.db\"\n", text.replace("5s", "6s"))), first);
+    assert_ne!(key(&text.replace("--at", "--to")), first);
+    assert_ne!(key(&text.replace("fast", "slow")), first);
 }
 
 #[test]
@@ -232,6 +237,44 @@ fn a_generator_killed_outright_leaves_no_command() {
     running.signal(Signal::KILL);
     assert_eq!(running.wait().code, 137);
     until("the targets' end", || place.targets().is_empty().then_some(()));
+}
+
+#[test]
+fn the_last_words_of_a_command_that_dies_are_told() {
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    let script = r#""$0" serve --store=none --listen="$1" & while ! test -e die; do sleep 0.01; done; echo no luck >&2; exit 9"#;
+    place.file(
+        "test.toml",
+        &format!("[target]\ncommand = [\"sh\", \"-c\", '{script}', {program:?}, \"{{address}}\", \"{{scratch}}\"]\n"),
+    );
+    let mut running =
+        place.start(&["run", "test.toml", "--results", "results", "-z", "60s", "--raw", "rows.csv"]);
+    let rows = place.folder.path().join("rows.csv");
+    running.until("the load", |_| rows.metadata().is_ok_and(|data| data.len() > 1000).then_some(()));
+    place.file("die", "");
+    let ended = running.wait();
+    assert_eq!(ended.code, 3, "{ended:?}");
+    let told = "instance 1 died during the run: exit code 9; it said: no luck";
+    assert!(ended.stderr.contains(told), "{ended:?}");
+    let run = place.document();
+    assert_eq!((run.ended, run.notes.contains(&told.to_owned())), (How::TargetLost, true), "{:?}", run.notes);
+    assert_clean(&place);
+}
+
+#[test]
+fn rows_of_earlier_days_are_not_counted() {
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    let text = format!(
+        "[target]\ncommand = [{program:?}, \"serve\", {AT_PORT}, \"--database=kept.db\"]\ndatabase = \"kept.db\"\n\
+         [load]\nrequests = 400\nconnections = 4\n[run]\nrepeats = 2\n"
+    );
+    let place = Place::with("test.toml", &text);
+    let ended = replay(&place);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let rows: Vec<_> = place.documents().iter().map(|run| run.verification.as_ref().unwrap().rows).collect();
+    assert_eq!(rows, [400, 400]);
+    assert!(place.names().contains(&"kept.db".to_owned()), "a file of its own is left where it is");
 }
 
 #[test]
