@@ -46,7 +46,10 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     };
     // One thread takes, reads and answers; the database has its own. More cores are used by more instances.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(live(config, &instance))?;
+    let outcome = runtime.block_on(live(config, &instance));
+    // Threads that are still busy with the database end with the process.
+    runtime.shutdown_background();
+    let end = outcome?;
     match end {
         End::Drained => {}
         End::TooSlow => {
@@ -58,8 +61,6 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         End::Impatient => program.complain("requests were cut off by a second signal"),
     }
     instance.log.finish(stopped(&instance.stats.counts()));
-    // Threads that are still busy with the database end with the process.
-    runtime.shutdown_background();
     Ok(end == End::Drained)
 }
 
@@ -90,8 +91,12 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     // send a request that would be lost if there were no database; and on another thread, so that the operator can ask
     // meanwhile whether it is ready.
     let (settings, stats) = (config.store.clone(), Arc::clone(&instance.stats));
-    let opened = tokio::task::spawn_blocking(move || Store::open(&settings, &stats)).await;
-    let store = opened.map_err(std::io::Error::other)??;
+    let opening = tokio::task::spawn_blocking(move || Store::open(&settings, &stats));
+    let store = tokio::select! {
+        opened = opening => opened.map_err(std::io::Error::other)??,
+        // Nobody has been promised anything.
+        () = signals.next() => return Ok(End::Drained),
+    };
     let http = listener::listen(http)?;
     // Nobody else sets it.
     let _ = admin.store.set(store.clone());

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::helper::{Client, PROGRAM, Server, finish, get, until};
+use crate::helper::{Client, PROGRAM, Server, finish, get, send_signal, until};
 
 /// A server whose database is locked. Dropping it kills it.
 struct Starting {
@@ -103,4 +103,16 @@ fn the_operators_place_is_taken_from_the_first_moment_on() {
     let output =
         finish(Command::new(PROGRAM).args(["--store", "none", "--listen", &server.admin.to_string()]));
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn who_is_told_to_stop_does_not_wait_for_the_database() {
+    for signal in ["TERM", "INT"] {
+        let server = Starting::begin(Some(free()));
+        send_signal(server.process.as_ref().unwrap().id(), signal);
+        let output = server.end();
+        let [said, told] = [output.stderr, output.stdout].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!((output.status.code(), &*said), (Some(0), ""));
+        assert!(told.lines().last().unwrap().contains(r#""event":"stopped""#), "{told}");
+    }
 }
