@@ -98,8 +98,11 @@ impl SocketSpec {
         if good { Ok(()) } else { Err(StartError::Name { name: self.name.clone() }) }
     }
 
-    /// Where the socket of instance `number` listens.
-    pub(crate) fn address_of(&self, number: u16) -> Result<Address, StartError> {
+    /// Where the socket of instance `number`, from 1, is to listen. Port 0 stays 0.
+    ///
+    /// # Errors
+    /// When there is no such port, or the path is longer than a socket's may be.
+    pub fn address_of(&self, number: u16) -> Result<Address, StartError> {
         let address = match (self.sharing, &self.at) {
             (Sharing::Together, address) => address.clone(),
             (Sharing::Apart, Address::Tcp(first)) if first.port() == 0 => self.at.clone(),

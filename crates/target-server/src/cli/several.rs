@@ -11,7 +11,7 @@ use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpe
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, guard, listener, logger, serving, stopped};
+use super::{Program, ServeError, alone, guard, listener, logger, serving, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
@@ -42,6 +42,10 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     }
     // Before there is a database: a server that cannot listen leaves none behind.
     listener::check(&config.listen.endpoints, config.listen.sockets)?;
+    if let Some(place) = operator(config) {
+        let places = (1..=config.listen.instances.get()).map(|number| place.address_of(number).map(endpoint));
+        listener::check(&places.collect::<Result<Vec<_>, _>>()?, alone(config))?;
+    }
     if let Some(database) = config.store.database() {
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
@@ -76,8 +80,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     let requests = config.listen.endpoints.iter().map(|at| SocketSpec::together(HTTP, address(at)));
-    // Each instance by itself: it knows only what it did.
-    let operator = config.admin.endpoint.iter().map(|at| SocketSpec::apart(ADMIN, address(at)));
+    let operator = operator(config);
     let with_mode = |mut socket: SocketSpec| {
         socket.mode = config.listen.sockets.unix_mode.0;
         socket
@@ -94,6 +97,11 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     spec.lines = true;
     spec.cancel = cancel;
     spec
+}
+
+/// The operator's sockets. Each instance has its own: it knows only what it did.
+fn operator(config: &Config) -> Option<SocketSpec> {
+    config.admin.endpoint.as_ref().map(|at| SocketSpec::apart(ADMIN, address(at)))
 }
 
 fn endpoints(group: &Group) -> Vec<Endpoint> {
