@@ -29,4 +29,6 @@ mod store;
 #[cfg(test)]
 mod timeouts;
 #[cfg(test)]
+mod unread;
+#[cfg(test)]
 mod wire;
