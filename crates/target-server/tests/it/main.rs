@@ -31,4 +31,6 @@ mod store;
 #[cfg(test)]
 mod timeouts;
 #[cfg(test)]
+mod unread;
+#[cfg(test)]
 mod wire;
