@@ -272,6 +272,29 @@ async fn a_log_that_is_deleted_is_missed() {
 }
 
 #[tokio::test]
+async fn a_database_behind_a_link_is_watched_where_it_lies() {
+    for relinked in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        let path = folder.path().join("link.db");
+        std::os::unix::fs::symlink("real/x.db", &path).unwrap();
+        let database = Database { path: path.clone(), ..database(&folder) };
+        let store = Store::start(&database, group(1024), &Arc::default()).unwrap();
+        store.keep(row("/")).await.unwrap();
+        assert!(store.figures().wal_bytes > Some(0));
+        if relinked {
+            std::fs::write(real.join("y.db"), "").unwrap();
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("real/y.db", &path).unwrap();
+        } else {
+            std::fs::remove_file(real.join("x.db-wal")).unwrap();
+        }
+        assert_eq!(store.keep(row("/")).await, Err(KeepError::Gone(path)));
+    }
+}
+
+#[tokio::test]
 async fn the_store_knows_itself() {
     let folder = tempfile::tempdir().unwrap();
     let fixed = Database {
