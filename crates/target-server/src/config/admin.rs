@@ -1,10 +1,12 @@
 //! Who may look inside, and what is told without being asked.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::endpoint::Endpoint;
+use super::listen::Listen;
 use super::{ConfigError, Settings};
 use crate::log::{Format, Level};
 
@@ -75,12 +77,48 @@ pub struct Admin {
     pub log_sample: u64,
 }
 
+/// Refuses an operator's place that is one of those for requests: whoever connects there would be answered by chance.
+fn keep_apart(admin: &Endpoint, listen: &Listen) -> Result<(), ConfigError> {
+    let Endpoint::Tcp(address) = admin else {
+        if listen.endpoints.contains(admin) {
+            let both = format!("--admin and --listen are both {admin}; keep them apart");
+            return Err(ConfigError::Contradiction(both));
+        }
+        return Ok(());
+    };
+    if address.port() == 0 {
+        return Ok(());
+    }
+    let count = listen.instances.get();
+    let Some(last) = address.port().checked_add(count - 1) else {
+        return Err(ConfigError::Contradiction(format!(
+            "--admin {admin} takes one port for each instance, and there are no {count} from there on"
+        )));
+    };
+    let meets = |other: &SocketAddr| {
+        let everywhere = address.ip().is_unspecified() || other.ip().is_unspecified();
+        (address.port()..=last).contains(&other.port()) && (everywhere || address.ip() == other.ip())
+    };
+    let met =
+        listen.endpoints.iter().find(|endpoint| matches!(endpoint, Endpoint::Tcp(other) if meets(other)));
+    match met {
+        Some(met) => Err(ConfigError::Contradiction(format!(
+            "--admin {admin} takes one port for each instance, up to {last}, and --listen {met} is among them; keep \
+             them apart"
+        ))),
+        None => Ok(()),
+    }
+}
+
 impl Admin {
-    pub(super) fn resolve(args: &AdminArgs, instances: u16) -> Result<Self, ConfigError> {
-        if instances > 1 && args.instance.is_some() {
+    pub(super) fn resolve(args: &AdminArgs, listen: &Listen) -> Result<Self, ConfigError> {
+        if listen.instances.get() > 1 && args.instance.is_some() {
             return Err(ConfigError::Contradiction(
                 "several instances have a number each; leave out --instance or --instances".into(),
             ));
+        }
+        if let Some(admin) = &args.admin {
+            keep_apart(admin, listen)?;
         }
         Ok(Self {
             endpoint: args.admin.clone(),

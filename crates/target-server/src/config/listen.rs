@@ -89,7 +89,9 @@ impl Listen {
             },
         };
         if meant.instances.get() > 1 {
-            refuse_unless(false, "reuse-port", args.reuse_port.as_ref(), "--instances")?;
+            // Of its own accord a group shares its port among its instances, and with nobody else.
+            let joins = args.reuse_port.filter(|joins| *joins);
+            refuse_unless(false, "reuse-port", joins.as_ref(), "--instances")?;
         }
         Ok(meant)
     }

@@ -146,7 +146,7 @@ impl Config {
         let listen = Listen::resolve(&args.listen)?;
         Ok(Self {
             profile,
-            admin: Admin::resolve(&args.admin, listen.instances.get())?,
+            admin: Admin::resolve(&args.admin, &listen)?,
             faults: Faults::resolve(&args.faults),
             listen,
             connections: Connections::resolve(&args.connections, profile)?,
@@ -354,11 +354,26 @@ mod tests {
             ("--batch-max 3", "--batch-max has no meaning with --store pool; leave one of them out"),
             ("--wal-max 3MiB", "--wal-max has no meaning with --checkpoint auto; leave one of them out"),
             (
+                "--listen 127.0.0.1:8002 --admin 127.0.0.1:8001 --instances 2",
+                "--admin 127.0.0.1:8001 takes one port for each instance, up to 8002, and --listen 127.0.0.1:8002 is \
+                 among them; keep them apart",
+            ),
+            (
+                "--listen :8001 --admin 127.0.0.1:8001",
+                "--admin 127.0.0.1:8001 takes one port for each instance, up to 8001, and --listen 0.0.0.0:8001 is \
+                 among them; keep them apart",
+            ),
+            ("--listen unix:x --admin unix:x", "--admin and --listen are both unix:x; keep them apart"),
+            (
+                "--admin 127.0.0.1:65535 --instances 2",
+                "--admin 127.0.0.1:65535 takes one port for each instance, and there are no 2 from there on",
+            ),
+            (
                 "--checkpoint background --wal-max 1023KiB",
                 "--wal-max 1023KiB is too small; give 1MiB or more",
             ),
         ] {
-            assert_eq!(resolve(line.split(' ')), Err(said.to_owned()));
+            assert_eq!(resolve(line.split(' ')), Err(said.to_owned()), "{line}");
         }
     }
 }
