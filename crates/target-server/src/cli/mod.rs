@@ -15,7 +15,11 @@ use crate::config::listen::Sockets;
 use crate::config::{Config, ConfigError, ServeArgs};
 use crate::listener::{self, ListenError};
 use crate::log::{Event, Format, Log};
+use crate::printer::Printer;
 use crate::store::{StoreError, inspect};
+
+/// Said on stderr in the end.
+const UNREAD: &str = "the last lines are missing on stdout: nobody reads it";
 
 /// How this program is started again, as one of several instances.
 #[derive(Clone, Debug)]
@@ -42,9 +46,11 @@ impl Program {
         words.join(" ")
     }
 
-    /// One sentence to stderr, said in the program's name.
+    /// One sentence to stderr, said in the program's name. Who does not read it is not waited for.
     fn complain(&self, sentence: &str) {
-        let _ = writeln!(io::stderr(), "{}: {sentence}", self.name());
+        let line = format!("{}: {sentence}", self.name());
+        // What is not read, or cannot be printed, can be told nobody.
+        let _ = Printer::start("complaint", 1, io::stderr()).map(|printer| printer.finish(vec![line]));
     }
 }
 

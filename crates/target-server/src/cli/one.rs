@@ -6,7 +6,9 @@ use http::HeaderValue;
 use supervise::child::INSTANCE;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Program, ServeError, alone, guard, listener, logger, serving, serving_on, stopped, variable};
+use super::{
+    Program, ServeError, UNREAD, alone, guard, listener, logger, serving, serving_on, stopped, variable,
+};
 use crate::accept::{Notice, Notices, Service};
 use crate::admin::{self, Admin, Socket};
 use crate::app::{App, Told, app};
@@ -60,7 +62,9 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         }
         End::Impatient => program.complain("requests were cut off by a second signal"),
     }
-    instance.log.finish(stopped(&instance.stats.counts()));
+    if !instance.log.finish(stopped(&instance.stats.counts())) {
+        program.complain(UNREAD);
+    }
     Ok(end == End::Drained)
 }
 

@@ -11,7 +11,7 @@ use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpe
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, alone, guard, listener, logger, serving, serving_on, stopped};
+use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, serving_on, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, status, tell, watchdog};
@@ -66,7 +66,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let tally = Tally::new(config.listen.instances);
     let forward = Forward::start(program)?;
     let for_machines = (config.admin.log_format == Format::Json).then_some(&log);
-    let mut parent = Parent { group, program, log: for_machines, tally, forward };
+    let mut parent = Parent { group, log: for_machines, tally, forward };
     while !parent.hear(&mut signals) {
         parent.wait();
     }
@@ -75,8 +75,10 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     parent.stop(&mut signals);
     let tally = parent.tally;
     // What the instances printed comes before what they did.
-    parent.forward.finish();
-    log.finish(stopped(&tally.totals()));
+    let read = parent.forward.finish();
+    if !log.finish(stopped(&tally.totals())) || !read {
+        program.complain(UNREAD);
+    }
     Ok(tally.is_clean())
 }
 
@@ -129,7 +131,6 @@ fn address(endpoint: &Endpoint) -> Address {
 /// Who looks after the instances.
 struct Parent<'a> {
     group: Group,
-    program: &'a Program,
     /// For machines. A person is told on stderr.
     log: Option<&'a Log>,
     tally: Tally,
@@ -145,7 +146,7 @@ impl Parent<'_> {
                 SIGHUP => self.group.signal(Signal::HUP),
                 SIGUSR2 => {
                     if let Err(refusal) = self.group.roll() {
-                        self.program.complain(&refusal.to_string());
+                        self.forward.say(&refusal.to_string());
                     }
                 }
                 _ => stop = true,
@@ -178,7 +179,7 @@ impl Parent<'_> {
                 sentence.push_str("; what it did is missing from the totals");
             }
         }
-        self.program.complain(&sentence);
+        self.forward.say(&sentence);
         if let Some(log) = self.log {
             log.tell(level(event), entry(event, &sentence));
         }

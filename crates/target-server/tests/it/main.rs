@@ -33,4 +33,6 @@ mod store;
 #[cfg(test)]
 mod timeouts;
 #[cfg(test)]
+mod unread;
+#[cfg(test)]
 mod wire;
