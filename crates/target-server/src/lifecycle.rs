@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
@@ -80,6 +81,7 @@ pub async fn live(
     phases.enter(Phase::Draining);
     let in_flight = stats.in_flight();
     let sentence = format!("draining: {in_flight} requests in flight");
+    status(&sentence);
     log.tell(Level::Info, Event::new("drain-begun", sentence).with("in_flight", in_flight));
     drop(stop);
     let store = store.clone();
@@ -104,6 +106,17 @@ pub async fn live(
 /// Tells the service manager, if there is one. It will notice by itself if it cannot be told.
 pub(crate) fn tell(state: &NotifyState<'_>) {
     let _ = sd_notify::notify(std::slice::from_ref(state));
+}
+
+/// Tells the service manager in words what this is busy with.
+pub(crate) fn status(words: &str) {
+    // A line of its own would be another message.
+    tell(&NotifyState::Status(&words.replace('\n', " ")));
+}
+
+/// How often the service manager wants to hear that this is alive, at least, if it does.
+pub(crate) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|period| !period.is_zero())
 }
 
 /// Raises the limit of open files as far as we may: every connection needs one. Where we may not, the server runs with

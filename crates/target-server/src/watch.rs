@@ -1,14 +1,16 @@
-//! What happens beside the requests: a reload when it is asked for, a look at the queue once a second.
+//! What happens beside the requests: a reload when it is asked for, a look at the queue once a second, a sign of life.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::signal::unix::Signal;
 
 use crate::config::reload::Changes;
 use crate::faults::Mischief;
+use crate::lifecycle::tell;
 use crate::log::{Event, Level, Log};
 use crate::store::Store;
 
@@ -23,6 +25,19 @@ const SHALLOW: usize = 10;
 
 /// The longest file that is read at a reload, in bytes.
 const LONGEST_FILE: u64 = 64 * 1024;
+
+/// The shortest pause between two signs of life.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// Tells the service manager twice in each `period` that this thread, which answers requests, is alive; for as long as it
+/// is polled.
+pub async fn watchdog(period: Duration) {
+    let mut ticks = tokio::time::interval((period / 2).max(SHORTEST_PAUSE));
+    loop {
+        ticks.tick().await;
+        tell(&NotifyState::Watchdog);
+    }
+}
 
 /// Reads the file again at each signal, for as long as it is polled. A file that cannot be meant changes nothing.
 pub async fn reload(mut hangup: Signal, file: Option<PathBuf>, mischief: Arc<Mischief>, log: Arc<Log>) {

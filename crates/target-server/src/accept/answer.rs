@@ -127,9 +127,12 @@ impl HttpBody for Taken {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         match &frame {
             Poll::Pending => self.line.awaits_body(),
-            Poll::Ready(Some(Ok(_))) => self.line.has_body(self.body.is_end_stream()),
-            Poll::Ready(None) => self.line.has_body(true),
-            Poll::Ready(Some(Err(_))) => self.line.has_body(false),
+            Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
+                Some(bytes) => self.line.has_body(bytes, self.body.is_end_stream()),
+                None => self.line.has_end_of_body(self.body.is_end_stream()),
+            },
+            Poll::Ready(None) => self.line.has_end_of_body(true),
+            Poll::Ready(Some(Err(_))) => self.line.has_end_of_body(false),
         }
         frame
     }

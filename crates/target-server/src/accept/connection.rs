@@ -83,6 +83,8 @@ impl Manners {
         let line = Arc::new(Line::new(stream, peer));
         let Self { http, desk, patience, .. } = self.clone();
         async move {
+            // Held to the end of this: until then the drain waits.
+            let _present = stage.clone();
             let end = converse(&http, &desk, &line, patience, stage).await;
             desk.stats.closed(why(end));
             // Whoever still holds the line holds no socket.

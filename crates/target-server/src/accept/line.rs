@@ -1,6 +1,6 @@
 //! What is known of one connection while it lasts?
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,12 @@ pub(super) struct Line {
     blocked: AtomicBool,
     /// Whether there is more of the present request's body than was read.
     body_left: AtomicBool,
+    /// The last three bytes that came.
+    tail: AtomicU32,
+    /// Where in memory the last bytes that came end; only to be compared.
+    end: AtomicUsize,
+    /// Whether more came than the present request, which is whole: the beginning of the next one.
+    ahead: AtomicBool,
     /// Whether the present request has taken too long.
     expired: AtomicBool,
     /// The status with which the accept loop answered the last request in place of the application; 0 before it does.
@@ -85,6 +91,9 @@ impl Line {
             active: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             body_left: AtomicBool::new(false),
+            tail: AtomicU32::new(0),
+            end: AtomicUsize::new(0),
+            ahead: AtomicBool::new(false),
             expired: AtomicBool::new(false),
             refused: AtomicU16::new(0),
             requests: AtomicU32::new(0),
@@ -135,14 +144,31 @@ impl Line {
         StatusCode::from_u16(self.refused.load(Ordering::Relaxed)).ok()
     }
 
-    /// Bytes came.
-    pub(super) fn has_read(&self) {
+    /// These bytes came.
+    pub(super) fn has_read(&self, bytes: &[u8]) {
         let now = self.age_in_micros();
         self.active.store(now, Ordering::Relaxed);
-        if self.phase() == Phase::Idle {
-            self.since.store(now, Ordering::Relaxed);
-            self.enter(Phase::Head);
+        let last = &bytes[bytes.len().saturating_sub(3)..];
+        let before = self.tail.load(Ordering::Relaxed);
+        let tail = last.iter().fold(before, |tail, byte| (tail << 8) | u32::from(*byte));
+        self.tail.store(tail & 0x00ff_ffff, Ordering::Relaxed);
+        self.end.store(bytes.as_ptr_range().end.addr(), Ordering::Relaxed);
+        match self.phase() {
+            Phase::Idle => {
+                self.since.store(now, Ordering::Relaxed);
+                self.enter(Phase::Head);
+            }
+            // What comes before the head is handed over is looked at then.
+            Phase::Head => {}
+            _ if self.body_left() => {}
+            _ => self.ahead.store(true, Ordering::Relaxed),
         }
+    }
+
+    /// Whether the last bytes that came were the empty line that ends a head and a chunked body.
+    fn ends_with_empty_line(&self) -> bool {
+        let tail = self.tail.load(Ordering::Relaxed);
+        tail & 0xffff == 0x0a0a || tail == 0x000a_0d0a
     }
 
     /// Bytes went.
@@ -160,7 +186,14 @@ impl Line {
 
     /// All bytes that there were have gone.
     pub(super) fn has_flushed(&self) {
-        if self.phase() == Phase::Flushing {
+        if self.phase() != Phase::Flushing {
+            return;
+        }
+        if self.ahead.swap(false, Ordering::Relaxed) {
+            // Its time runs only now: we did not read on while there was an answer to give.
+            self.since.store(self.age_in_micros(), Ordering::Relaxed);
+            self.enter(Phase::Head);
+        } else {
             self.enter(Phase::Idle);
         }
     }
@@ -175,6 +208,7 @@ impl Line {
         };
         self.since.store(now, Ordering::Relaxed);
         self.body_left.store(has_body, Ordering::Relaxed);
+        self.ahead.store(!has_body && !self.ends_with_empty_line(), Ordering::Relaxed);
         self.expired.store(false, Ordering::Relaxed);
         self.enter(Phase::Busy);
         self.requests.fetch_add(1, Ordering::Relaxed).saturating_add(1)
@@ -185,11 +219,21 @@ impl Line {
         self.enter(Phase::Body);
     }
 
-    /// Some of the request's body is there, or all of it.
-    pub(super) fn has_body(&self, all: bool) {
+    /// These bytes of the request's body are there. hyper hands them over where they were read to, so that it is known
+    /// whether something follows `all` of it.
+    pub(super) fn has_body(&self, bytes: &[u8], all: bool) {
         self.enter(Phase::Busy);
-        if all {
-            self.body_left.store(false, Ordering::Relaxed);
+        if all && self.body_left.swap(false, Ordering::Relaxed) {
+            let end = bytes.as_ptr_range().end.addr();
+            self.ahead.store(end != self.end.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// There is no more of the request's body, as an empty line says, or the connection broke.
+    pub(super) fn has_end_of_body(&self, whole: bool) {
+        self.enter(Phase::Busy);
+        if whole && self.body_left.swap(false, Ordering::Relaxed) {
+            self.ahead.store(!self.ends_with_empty_line(), Ordering::Relaxed);
         }
     }
 

@@ -40,7 +40,7 @@ impl AsyncRead for Wire {
         let before = buffer.filled().len();
         let outcome = self.with(|stream| stream.poll_read(context, buffer));
         if buffer.filled().len() > before {
-            self.0.has_read();
+            self.0.has_read(&buffer.filled()[before..]);
         }
         outcome
     }

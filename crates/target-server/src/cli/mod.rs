@@ -141,7 +141,13 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// That the server serves, where and how.
+/// That the server serves, and where.
+fn serving_on(endpoints: &[Endpoint]) -> String {
+    let places: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
+    format!("serving on {}", places.join(" and "))
+}
+
+/// The same, and how.
 fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event {
     let places: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
     let count = config.listen.instances.get();
@@ -156,7 +162,7 @@ fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event
     let operator: Vec<String> = admin.iter().map(Endpoint::url).collect();
     let told =
         if admin.is_empty() { String::new() } else { format!(", admin on {}", operator.join(" and ")) };
-    let sentence = format!("serving on {} ({instances}, {store}{told})", places.join(" and "));
+    let sentence = format!("{} ({instances}, {store}{told})", serving_on(endpoints));
     Event::new("serving", sentence)
         .with("urls", places)
         .with("instances", count)

@@ -6,7 +6,9 @@ use http::HeaderValue;
 use supervise::child::INSTANCE;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, stopped, variable};
+use super::{
+    Program, ServeError, UNREAD, alone, guard, listener, logger, serving, serving_on, stopped, variable,
+};
 use crate::accept::{Notice, Notices, Service};
 use crate::admin::{self, Admin, Socket};
 use crate::app::{App, Told, app};
@@ -72,6 +74,9 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     let hangup = signal(SignalKind::hangup())?;
     let (reload_from, mischief) = (config.admin.reload_from.clone(), Arc::clone(&instance.mischief));
     tokio::spawn(watch::reload(hangup, reload_from, mischief, Arc::clone(&instance.log)));
+    if let Some(period) = lifecycle::watchdog() {
+        tokio::spawn(watch::watchdog(period));
+    }
     let Places { http, admin: operator } = places(config)?;
     let endpoints: Vec<_> = http.iter().map(Bound::endpoint).cloned().collect();
     let operator_at: Vec<_> = operator.iter().map(Bound::endpoint).cloned().collect();
@@ -93,6 +98,9 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     // send a request that would be lost if there were no database; and on another thread, so that the operator can ask
     // meanwhile whether it is ready.
     let (settings, stats) = (config.store.clone(), Arc::clone(&instance.stats));
+    if config.store.database().is_some() {
+        lifecycle::status("opening the database");
+    }
     let opening = tokio::task::spawn_blocking(move || Store::open(&settings, &stats));
     let store = tokio::select! {
         opened = opening => opened.map_err(std::io::Error::other)??,
@@ -116,6 +124,7 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     service.log = Arc::clone(&instance.log);
     service.phases = Arc::clone(&instance.phases);
     instance.phases.enter(Phase::Serving);
+    lifecycle::status(&serving_on(&endpoints));
     Ok(lifecycle::live(http, service, &store, &mut signals, &config.life).await)
 }
 

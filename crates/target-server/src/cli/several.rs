@@ -11,10 +11,10 @@ use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpe
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, stopped};
+use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, serving_on, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
-use crate::lifecycle::{raise_open_files, tell};
+use crate::lifecycle::{raise_open_files, status, tell, watchdog};
 use crate::log::{self, Format, Level, Log};
 use crate::store;
 
@@ -61,6 +61,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let operator = (1..=config.listen.instances.get()).filter_map(|number| group.address_of(ADMIN, number));
     let operator: Vec<Endpoint> = operator.map(endpoint).collect();
     log.say(Level::Info, serving(config, &endpoints(&group), &operator));
+    status(&serving_on(&endpoints(&group)));
     tell(&NotifyState::Ready);
     let tally = Tally::new(config.listen.instances);
     let forward = Forward::start(program)?;
@@ -70,6 +71,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         parent.wait();
     }
     tell(&NotifyState::Stopping);
+    status("draining");
     parent.stop(&mut signals);
     let tally = parent.tally;
     // What the instances printed comes before what they did.
@@ -96,6 +98,8 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     spec.ready_timeout = READY_TIMEOUT;
     spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
     spec.restart = Restart::Always(Backoff::default());
+    // Who watches us wants all of us alive.
+    spec.watchdog = watchdog();
     spec.lines = true;
     spec.cancel = cancel;
     spec
@@ -153,7 +157,11 @@ impl Parent<'_> {
 
     /// Looks after the instances until something has happened or it is time to look for signals.
     fn wait(&mut self) {
-        for event in self.group.wait(LOOK_EVERY) {
+        let alive = watchdog();
+        if alive.is_some() {
+            tell(&NotifyState::Watchdog);
+        }
+        for event in self.group.wait(alive.map_or(LOOK_EVERY, |period| LOOK_EVERY.min(period / 2))) {
             self.note(&event);
         }
         self.forward.take(self.group.lines());

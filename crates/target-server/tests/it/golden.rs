@@ -165,9 +165,11 @@ fn check(server: &Server, case: &Case, (statuses, then): Expected) {
 #[test]
 fn every_request_has_its_answer() {
     let plain = Server::start(&["--store", "none"]);
+    let fast = Server::start(&["--store", "none", "--profile", "fast"]);
     let waitress = Server::start(&["--store", "none", "--profile", "waitress"]);
     for case in requests() {
         check(&plain, &case, case.plain);
+        check(&fast, &case, case.plain);
         check(&waitress, &case, case.waitress);
     }
 }

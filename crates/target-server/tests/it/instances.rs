@@ -180,6 +180,37 @@ fn all_instances_may_be_killed_at_once_and_no_waiting_client_notices() {
 }
 
 #[test]
+fn a_stop_under_load_loses_no_request() {
+    for store in ["pool", "group"] {
+        let flags = ["--instances", "3", "--store", store, "--drain-idle", "10s"];
+        let mut server = Server::start(&flags);
+        let answers = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..9 {
+                scope.spawn(|| {
+                    let mut client = server.connect();
+                    loop {
+                        let answer = client.try_ask(&post("/", "load")).expect("an answer to every request");
+                        assert_eq!((answer.status, &*answer.body), (200, "load"));
+                        answers.fetch_add(1, Ordering::Relaxed);
+                        if answer.headers.contains(&"connection: close".to_owned()) {
+                            break;
+                        }
+                    }
+                });
+            }
+            until("some load", || (answers.load(Ordering::Relaxed) > 300).then_some(()));
+            server.signal("TERM");
+        });
+        let ended = server.wait();
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+        let answers = answers.into_inner();
+        assert_eq!((&ended.counts["answered"], &ended.counts["rows"]), (&answers.into(), &answers.into()));
+        assert_eq!(server.rows(), answers);
+    }
+}
+
+#[test]
 fn killing_the_parent_leaves_no_orphan() {
     let mut server = Server::start(&["--instances", "2", "--store", "none"]);
     let children = server.children();

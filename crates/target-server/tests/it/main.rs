@@ -18,6 +18,8 @@ mod listening;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod manager;
+#[cfg(test)]
 mod prometheus;
 #[cfg(test)]
 mod refusals;

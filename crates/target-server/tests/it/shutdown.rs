@@ -152,6 +152,23 @@ fn every_answer_has_its_row(flags: &[&str]) {
 }
 
 #[test]
+fn a_late_sender_still_reads_why_it_was_refused_at_the_end() {
+    let flags = ["--store", "none", "--max-body", "1KiB", "--drain-idle", "10s"];
+    let mut server = Server::start(&flags);
+    let mut client = server.connect();
+    assert_eq!(client.ask(&get("/")).status, 200);
+    server.signal("TERM");
+    stopped_accepting(&server);
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\n");
+    // As most clients do, it sends all of it before it reads.
+    let chunk = vec![b'x'; 64 << 10];
+    assert!((0..128).all(|_| client.try_send(&chunk)));
+    assert_eq!(client.answer().status, 413);
+    assert!(client.at_end());
+    assert_eq!(server.wait().code, Some(0));
+}
+
+#[test]
 fn an_idle_connection_may_bring_one_request_more() {
     // As long as anybody may need, so that only the answers end it.
     let flags = ["--store", "none", "--drain-idle", "50m", "--drain-timeout", "60m"];

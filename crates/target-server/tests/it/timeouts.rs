@@ -34,6 +34,29 @@ fn a_head_that_trickles_is_not_waited_for() {
 }
 
 #[test]
+fn half_a_head_that_came_with_another_request_is_not_waited_for() {
+    let server = Server::start(&["--store", "none", "--header-timeout", "200ms"]);
+    let chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let large = post("/", &"x".repeat(100_000));
+    for request in [&get("/"), &post("/", "hi"), chunked, &large, &get("/").repeat(3)] {
+        let answers = if request.starts_with("GET") { request.matches("GET").count() } else { 1 };
+        let mut client = server.connect();
+        client.send(request);
+        assert!((0..answers).all(|_| client.answer().status == 200));
+        assert!(!client.hears(Duration::from_millis(500)), "nothing has come after {request:.30}");
+        client.send(&format!("{request}GE"));
+        assert!((0..answers).all(|_| client.answer().status == 200));
+        assert_eq!(client.answer().status, 408, "after {request:.30}");
+        assert!(client.at_end());
+        // The other half may come in time.
+        let mut client = server.connect();
+        client.send(&format!("{request}GE"));
+        assert!((0..answers).all(|_| client.answer().status == 200));
+        assert_eq!(client.ask(&get("/")[2..]).status, 200);
+    }
+}
+
+#[test]
 fn without_a_header_timeout_every_byte_renews_the_patience() {
     let flags = ["--store", "none", "--profile", "waitress", "--idle-timeout", "1s"];
     let server = Server::start(&flags);
