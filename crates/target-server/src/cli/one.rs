@@ -11,6 +11,7 @@ use crate::accept::{Notice, Notices, Service};
 use crate::admin::{self, Admin, Socket};
 use crate::app::{App, Told, app};
 use crate::config::Config;
+use crate::config::listen::Sockets;
 use crate::faults::Mischief;
 use crate::lifecycle::{self, End, Signals};
 use crate::listener::{Listener, Listeners};
@@ -130,7 +131,7 @@ fn listeners(config: &Config) -> Result<Listeners, ServeError> {
     let mut listeners = listener::obtain(&config.listen.endpoints, sockets, names.as_deref())?;
     if let (None, Some(endpoint)) = (&listeners.admin, &config.admin.endpoint) {
         // Nobody shares it: every instance is asked by itself.
-        let alone = crate::config::listen::Sockets { reuse_port: false, ..sockets };
+        let alone = Sockets { reuse_port: false, unix_mode: config.admin.mode, ..sockets };
         listeners.admin = listener::open(std::slice::from_ref(endpoint), alone)?.pop();
     }
     Ok(listeners)

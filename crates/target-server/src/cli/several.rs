@@ -77,14 +77,13 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 }
 
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let requests = config.listen.endpoints.iter().map(|at| SocketSpec::together(HTTP, address(at)));
+    let mode = config.listen.sockets.unix_mode.0;
+    let requests = config.listen.endpoints.iter();
+    let requests = requests.map(|at| SocketSpec { mode, ..SocketSpec::together(HTTP, address(at)) });
     // Each instance by itself: it knows only what it did.
-    let operator = config.admin.endpoint.iter().map(|at| SocketSpec::apart(ADMIN, address(at)));
-    let with_mode = |mut socket: SocketSpec| {
-        socket.mode = config.listen.sockets.unix_mode.0;
-        socket
-    };
-    let mut spec = Spec::new(&program.path, requests.chain(operator).map(with_mode).collect());
+    let (mode, operator) = (config.admin.mode.0, config.admin.endpoint.iter());
+    let operator = operator.map(|at| SocketSpec { mode, ..SocketSpec::apart(ADMIN, address(at)) });
+    let mut spec = Spec::new(&program.path, requests.chain(operator).collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
