@@ -103,9 +103,9 @@ impl Instance {
         command
             .fd_mappings((FIRST_PASSED..).zip(birth.sockets).map(map).collect())
             .map_err(io::Error::other)?;
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| kill_group(pid))?;
+        let pidfd = watched(&mut child, rustix::process::pidfd_open(pid, PidfdFlags::empty()))?;
         Ok(Self {
             number: birth.number,
             pid,
@@ -305,7 +305,32 @@ impl Drop for Instance {
     }
 }
 
+/// What watches a new process; without it the process is ended, and its end collected.
+fn watched(child: &mut Child, pidfd: rustix::io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    if pidfd.is_err() {
+        kill_group(Pid::from_child(child));
+        // Nobody asks how it ended.
+        let _ = child.wait();
+    }
+    Ok(pidfd?)
+}
+
 fn kill_group(leader: Pid) {
     // An empty group is what we want anyway.
     let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_watched_is_ended_and_leaves_no_zombie() {
+        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let process = format!("/proc/{}", child.id());
+        assert!(Path::new(&process).exists());
+        let error = watched(&mut child, Err(rustix::io::Errno::MFILE)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::MFILE.raw_os_error()));
+        assert!(!Path::new(&process).exists());
+    }
 }
