@@ -132,7 +132,7 @@ fn listeners(config: &Config) -> Result<Listeners, ServeError> {
     if let (None, Some(endpoint)) = (&listeners.admin, &config.admin.endpoint) {
         // Nobody shares it: every instance is asked by itself.
         let alone = Sockets { reuse_port: false, unix_mode: config.admin.mode, ..sockets };
-        listeners.admin = listener::open(std::slice::from_ref(endpoint), alone)?.pop();
+        listeners.admin = listener::open(std::slice::from_ref(endpoint), alone, "admin")?.pop();
     }
     Ok(listeners)
 }

@@ -42,7 +42,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         return Err(ServeError::PassedToSeveral);
     }
     // Before there is a database: a server that cannot listen leaves none behind.
-    listener::check(&config.listen.endpoints, config.listen.sockets)?;
+    listener::check(&config.listen.endpoints, config.listen.sockets, "listen")?;
     if let Some(database) = config.store.database() {
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;

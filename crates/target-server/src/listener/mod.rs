@@ -23,8 +23,16 @@ use crate::config::listen::Sockets;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Somebody else listens there.
-    #[error("cannot listen on {}: address already in use; stop the other server or choose another {}", .0, choice(.0))]
-    InUse(Endpoint),
+    #[error(
+        "cannot listen on {endpoint}: address already in use; stop the other server or choose another {} with --{flag}",
+        choice(.endpoint)
+    )]
+    InUse {
+        /// Where we wanted to listen.
+        endpoint: Endpoint,
+        /// The setting that says so.
+        flag: &'static str,
+    },
     /// The address cannot be listened on.
     #[error("cannot listen on {endpoint}: {source}")]
     Refused {
@@ -68,8 +76,8 @@ pub enum ListenError {
 /// What to choose another of.
 fn choice(endpoint: &Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Tcp(_) => "port with --listen",
-        Endpoint::Unix(_) => "path with --listen",
+        Endpoint::Tcp(_) => "port",
+        Endpoint::Unix(_) => "path",
     }
 }
 
@@ -180,27 +188,29 @@ pub fn obtain(
     if let Some(passed) = passed::take(names)? {
         return Ok(Listeners { http: passed.http, admin: passed.admin });
     }
-    Ok(Listeners { http: open(endpoints, sockets)?, admin: None })
+    Ok(Listeners { http: open(endpoints, sockets, "listen")?, admin: None })
 }
 
-/// Sockets of our own that listen on `endpoints`. To be called inside the runtime that will accept from them.
+/// Sockets of our own that listen on `endpoints`, where the setting `flag` says. To be called inside the runtime that will accept from them.
 ///
 /// # Errors
 /// When one of them cannot be listened on; then none is.
-pub fn open(endpoints: &[Endpoint], sockets: Sockets) -> Result<Vec<Listener>, ListenError> {
+pub fn open(
+    endpoints: &[Endpoint],
+    sockets: Sockets,
+    flag: &'static str,
+) -> Result<Vec<Listener>, ListenError> {
     // First all of them: afterwards it would be ourselves who listen.
-    check(endpoints, sockets)?;
-    endpoints
-        .iter()
-        .map(|endpoint| listen(endpoint, sockets).map_err(|source| refused(endpoint, source)))
-        .collect()
+    check(endpoints, sockets, flag)?;
+    let listen = |endpoint| listen(endpoint, sockets).map_err(|source| refused(endpoint, flag, source));
+    endpoints.iter().map(listen).collect()
 }
 
-/// Whether sockets of our own could listen on `endpoints`, for those who will listen a moment later.
+/// Whether sockets of our own could listen on `endpoints`, where the setting `flag` says, for those who will listen a moment later.
 ///
 /// # Errors
 /// When one of them cannot be listened on.
-pub(crate) fn check(endpoints: &[Endpoint], sockets: Sockets) -> Result<(), ListenError> {
+pub(crate) fn check(endpoints: &[Endpoint], sockets: Sockets, flag: &'static str) -> Result<(), ListenError> {
     endpoints.iter().try_for_each(|endpoint| {
         let free = match endpoint {
             // With SO_REUSEPORT we would silently take a share of another server's connections. Without it, the kernel
@@ -208,7 +218,7 @@ pub(crate) fn check(endpoints: &[Endpoint], sockets: Sockets) -> Result<(), List
             Endpoint::Tcp(address) => bind(*address, sockets.reuse_port).map(drop),
             Endpoint::Unix(path) => unix::check(path),
         };
-        free.map_err(|source| refused(endpoint, source))
+        free.map_err(|source| refused(endpoint, flag, source))
     })
 }
 
@@ -230,10 +240,10 @@ fn listen(endpoint: &Endpoint, sockets: Sockets) -> io::Result<Listener> {
     }
 }
 
-fn refused(endpoint: &Endpoint, source: io::Error) -> ListenError {
+fn refused(endpoint: &Endpoint, flag: &'static str, source: io::Error) -> ListenError {
     let endpoint = endpoint.clone();
     match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::InUse(endpoint),
+        io::ErrorKind::AddrInUse => ListenError::InUse { endpoint, flag },
         _ => ListenError::Refused { endpoint, source },
     }
 }
