@@ -111,11 +111,13 @@ impl Group {
     }
 
     /// Like [`Group::check`], but waits for news: until an instance ends or notifies something, something is due,
-    /// `patience` is over or a signal handler has run. May therefore return nothing early. Returns at once when nothing
+    /// `patience` is over or a signal handler has run; not at all while an instance has printed much that was not read yet. May therefore return nothing early. Returns at once when nothing
     /// runs and nothing will be restarted.
     pub fn wait(&mut self, patience: Duration) -> Vec<Event> {
         let due = self.due().map(|deadline| deadline.left().unwrap_or_default()).min();
-        if self.running() > 0 || due.is_some() {
+        let room = self.news.lines.room();
+        let more = self.processes().any(|instance| instance.has_more(room));
+        if (self.running() > 0 || due.is_some()) && !more {
             self.sleep(due.map_or(patience, |due| due.min(patience)));
         }
         self.check()

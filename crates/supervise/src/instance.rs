@@ -234,6 +234,11 @@ impl Instance {
         }
     }
 
+    /// Whether it has printed so much that its lines shall be read again at once, when there is `room` for them.
+    pub(crate) fn has_more(&self, room: usize) -> bool {
+        self.tells && self.running() && (self.stdout.has_more(room) || self.stderr.has_more(room))
+    }
+
     /// Asks the process to end, once: many servers take a second request as leave to drop what they are doing. Only the
     /// process itself: how to end its helpers is its own business.
     pub(crate) fn ask(&mut self) {
