@@ -41,11 +41,11 @@ pub struct Told {
     pub in_flight_most: u64,
     /// From the head of a request until its answer was handed over.
     pub service: ToldTime,
-    /// Of a row: until a thread took it up.
+    /// Of every row that a thread took up, committed or not: until then.
     pub queue: ToldTime,
-    /// Of a row: from there until its transaction had the write lock.
+    /// Of the same rows: from there until its transaction had the write lock, or gave up waiting for it.
     pub lock: ToldTime,
-    /// Of a row: from there until it was committed.
+    /// Of committed rows: from there until that.
     pub commit: ToldTime,
     /// Transactions committed; fewer than rows where several rows share one.
     pub transactions: u64,

@@ -171,9 +171,12 @@ fn times(text: &mut Text, admin: &Admin) {
     text.times("target_service_seconds", "From the head of a request to its answer.", &stats.service);
     let help = "The same, of requests alone that suffered a fault.";
     text.times("target_service_faulted_seconds", help, &stats.service_faulted);
-    text.times("target_queue_wait_seconds", "Until a thread took a row up.", &stats.queue);
-    text.times("target_lock_wait_seconds", "Until the row's transaction had the write lock.", &stats.lock);
-    text.times("target_commit_seconds", "Until the transaction was committed.", &stats.commit);
+    let help = "Until a thread took a row up; of all rows taken up, committed or not.";
+    text.times("target_queue_wait_seconds", help, &stats.queue);
+    let help = "From there until the row's transaction had the write lock or gave up; of the same rows.";
+    text.times("target_lock_wait_seconds", help, &stats.lock);
+    let help = "From there until the transaction was committed; of committed rows alone.";
+    text.times("target_commit_seconds", help, &stats.commit);
 }
 
 /// These count from the start of the process.

@@ -142,7 +142,6 @@ async fn keep(app: &App, asked: &Asked, body: Bytes) -> Outcome {
     if matches!(app.store, Store::None) {
         return Ok((body, None));
     }
-    app.stats.kept(kept);
     Ok((body, Some(kept)))
 }
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::endpoint::Endpoint;
+use crate::config::listen::Sockets;
 use crate::config::{Config, ConfigError, ServeArgs};
 use crate::listener::{self, ListenError};
 use crate::log::{Event, Format, Log};
@@ -176,6 +177,11 @@ fn stopped(figures: &impl serde::Serialize) -> Event {
 fn logger(config: &Config, instance: Option<String>) -> io::Result<Log> {
     let settings = &config.admin;
     Log::new(settings.log_level, settings.log_format == Format::Plain, instance, io::stdout())
+}
+
+/// How the operator's socket is made: nobody shares it, every instance is asked by itself.
+fn alone(config: &Config) -> Sockets {
+    Sockets { reuse_port: false, unix_mode: config.admin.mode, ..config.listen.sockets }
 }
 
 /// A variable of the environment, if it is set to text.

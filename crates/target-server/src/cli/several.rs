@@ -12,7 +12,7 @@ use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpe
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, UNREAD, guard, listener, logger, serving, stopped};
+use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
@@ -42,7 +42,11 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         return Err(ServeError::PassedToSeveral);
     }
     // Before there is a database: a server that cannot listen leaves none behind.
-    listener::check(&config.listen.endpoints, config.listen.sockets, "listen")?;
+    listener::check(&config.listen.endpoints, config.listen.sockets)?;
+    if let Some(place) = operator(config) {
+        let places = (1..=config.listen.instances.get()).map(|number| place.address_of(number).map(endpoint));
+        listener::check(&places.collect::<Result<Vec<_>, _>>()?, alone(config))?;
+    }
     if let Some(database) = config.store.database() {
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
@@ -82,10 +86,7 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     let mode = config.listen.sockets.unix_mode.0;
     let requests = config.listen.endpoints.iter();
     let requests = requests.map(|at| SocketSpec { mode, ..SocketSpec::together(HTTP, address(at)) });
-    // Each instance by itself: it knows only what it did.
-    let (mode, operator) = (config.admin.mode.0, config.admin.endpoint.iter());
-    let operator = operator.map(|at| SocketSpec { mode, ..SocketSpec::apart(ADMIN, address(at)) });
-    let mut spec = Spec::new(&program.path, requests.chain(operator).collect());
+    let mut spec = Spec::new(&program.path, requests.chain(operator(config)).collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
@@ -97,6 +98,12 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     spec.lines = true;
     spec.cancel = cancel;
     spec
+}
+
+/// The operator's sockets. Each instance has its own: it knows only what it did.
+fn operator(config: &Config) -> Option<SocketSpec> {
+    let at = config.admin.endpoint.as_ref()?;
+    Some(SocketSpec { mode: config.admin.mode.0, ..SocketSpec::apart(ADMIN, address(at)) })
 }
 
 fn endpoints(group: &Group) -> Vec<Endpoint> {

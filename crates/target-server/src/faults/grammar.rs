@@ -237,10 +237,10 @@ impl fmt::Display for Share {
 
 impl<T> List<T> {
     fn spelled(&self, value: impl Fn(&T) -> String) -> String {
-        let words = self.0.iter().map(|(it, share)| match share.0 {
-            WHOLE => value(it),
-            _ => format!("{}:{share}", value(it)),
-        });
+        if let [(it, Share(WHOLE))] = &*self.0 {
+            return value(it);
+        }
+        let words = self.0.iter().map(|(it, share)| format!("{}:{share}", value(it)));
         words.collect::<Vec<_>>().join(",")
     }
 }
@@ -305,6 +305,7 @@ mod tests {
         for text in [
             "",
             "delay=150us:10,2ms:5&status=503:1&close=2",
+            "delay=1ms:100,2ms:0&status=503:0,200:100&size=0:0",
             "delay=1s&delay-per-inflight=1ms&status=200:50,503:50&size=0:1,64KiB:2.5&close=0.0001&hiccup=200ms/10s\
              &freeze=2s@5s&reset=100&truncate=12.34&drip=3s:7&never=1",
         ] {

@@ -1,5 +1,6 @@
 //! Where do connections come from? From sockets that were passed in, else from our own.
 
+mod bound;
 mod passed;
 mod stream;
 mod unix;
@@ -14,6 +15,7 @@ use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+pub use self::bound::Bound;
 pub use self::stream::Stream;
 pub use self::unix::SocketFile;
 use crate::config::endpoint::Endpoint;
@@ -23,16 +25,8 @@ use crate::config::listen::Sockets;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Somebody else listens there.
-    #[error(
-        "cannot listen on {endpoint}: address already in use; stop the other server or choose another {} with --{flag}",
-        choice(.endpoint)
-    )]
-    InUse {
-        /// Where we wanted to listen.
-        endpoint: Endpoint,
-        /// The setting that says so.
-        flag: &'static str,
-    },
+    #[error("cannot listen on {}: address already in use; stop the other server or choose another {}", .0, choice(.0))]
+    InUse(Endpoint),
     /// The address cannot be listened on.
     #[error("cannot listen on {endpoint}: {source}")]
     Refused {
@@ -165,52 +159,63 @@ impl AsFd for Listener {
     }
 }
 
-/// What a server accepts connections from.
+/// What a server will accept connections from.
 #[derive(Debug)]
-pub struct Listeners {
+pub struct Places {
     /// For requests, at least one.
-    pub http: Vec<Listener>,
+    pub http: Vec<Bound>,
     /// For the operator, where one was passed.
-    pub admin: Option<Listener>,
+    pub admin: Option<Bound>,
 }
 
 /// The sockets passed by a service manager (`LISTEN_FDS` and `LISTEN_PID`), if there are any; they win over `endpoints`.
-/// `names` is what the environment says of them in `LISTEN_FDNAMES`. Otherwise sockets of our own. To be called inside the
-/// runtime that will accept from them.
+/// `names` is what the environment says of them in `LISTEN_FDNAMES`. Otherwise sockets of our own, which do not listen yet.
+/// To be called inside the runtime that will accept from them.
 ///
 /// # Errors
 /// When a passed socket cannot be served or it is not clear what it is for, or an endpoint cannot be listened on.
-pub fn obtain(
-    endpoints: &[Endpoint],
-    sockets: Sockets,
-    names: Option<&str>,
-) -> Result<Listeners, ListenError> {
+pub fn obtain(endpoints: &[Endpoint], sockets: Sockets, names: Option<&str>) -> Result<Places, ListenError> {
     if let Some(passed) = passed::take(names)? {
-        return Ok(Listeners { http: passed.http, admin: passed.admin });
+        return Ok(Places { http: passed.http, admin: passed.admin });
     }
-    Ok(Listeners { http: open(endpoints, sockets, "listen")?, admin: None })
+    Ok(Places { http: reserve(endpoints, sockets)?, admin: None })
 }
 
-/// Sockets of our own that listen on `endpoints`, where the setting `flag` says. To be called inside the runtime that will accept from them.
+/// Takes `endpoints` for sockets of our own.
 ///
 /// # Errors
-/// When one of them cannot be listened on; then none is.
-pub fn open(
-    endpoints: &[Endpoint],
-    sockets: Sockets,
-    flag: &'static str,
-) -> Result<Vec<Listener>, ListenError> {
-    // First all of them: afterwards it would be ourselves who listen.
-    check(endpoints, sockets, flag)?;
-    let listen = |endpoint| listen(endpoint, sockets).map_err(|source| refused(endpoint, flag, source));
-    endpoints.iter().map(listen).collect()
+/// When one of them cannot be had; then none is.
+pub fn reserve(endpoints: &[Endpoint], sockets: Sockets) -> Result<Vec<Bound>, ListenError> {
+    // First all of them: afterwards it would be ourselves who have them.
+    check(endpoints, sockets)?;
+    endpoints
+        .iter()
+        .map(|endpoint| Bound::take(endpoint, sockets).map_err(|source| refused(endpoint, source)))
+        .collect()
 }
 
-/// Whether sockets of our own could listen on `endpoints`, where the setting `flag` says, for those who will listen a moment later.
+/// Listens there from now on. To be called inside the runtime that will accept.
+///
+/// # Errors
+/// When somebody else has come to listen there meanwhile; then none of them listens.
+pub fn listen(places: Vec<Bound>) -> Result<Vec<Listener>, ListenError> {
+    for place in &places {
+        place.check().map_err(|source| refused(place.endpoint(), source))?;
+    }
+    places
+        .into_iter()
+        .map(|place| {
+            let endpoint = place.endpoint().clone();
+            place.listen().map_err(|source| refused(&endpoint, source))
+        })
+        .collect()
+}
+
+/// Whether sockets of our own could listen on `endpoints`, for those who will listen a moment later.
 ///
 /// # Errors
 /// When one of them cannot be listened on.
-pub(crate) fn check(endpoints: &[Endpoint], sockets: Sockets, flag: &'static str) -> Result<(), ListenError> {
+pub(crate) fn check(endpoints: &[Endpoint], sockets: Sockets) -> Result<(), ListenError> {
     endpoints.iter().try_for_each(|endpoint| {
         let free = match endpoint {
             // With SO_REUSEPORT we would silently take a share of another server's connections. Without it, the kernel
@@ -218,32 +223,14 @@ pub(crate) fn check(endpoints: &[Endpoint], sockets: Sockets, flag: &'static str
             Endpoint::Tcp(address) => bind(*address, sockets.reuse_port).map(drop),
             Endpoint::Unix(path) => unix::check(path),
         };
-        free.map_err(|source| refused(endpoint, flag, source))
+        free.map_err(|source| refused(endpoint, source))
     })
 }
 
-fn listen(endpoint: &Endpoint, sockets: Sockets) -> io::Result<Listener> {
-    let backlog = i32::from(sockets.backlog);
-    match endpoint {
-        Endpoint::Tcp(address) => {
-            let socket = bind(*address, true)?;
-            socket.listen(backlog)?;
-            TcpListener::from_std(socket.into()).map(Listener::Tcp)
-        }
-        Endpoint::Unix(path) => {
-            let (socket, file) = unix::bind(path, sockets.unix_mode.0)?;
-            socket.listen(backlog)?;
-            socket.set_nonblocking(true)?;
-            let listener = UnixListener::from_std(socket.into())?;
-            Ok(Listener::Unix { listener, file: Some(file) })
-        }
-    }
-}
-
-fn refused(endpoint: &Endpoint, flag: &'static str, source: io::Error) -> ListenError {
+fn refused(endpoint: &Endpoint, source: io::Error) -> ListenError {
     let endpoint = endpoint.clone();
     match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::InUse { endpoint, flag },
+        io::ErrorKind::AddrInUse => ListenError::InUse(endpoint),
         _ => ListenError::Refused { endpoint, source },
     }
 }

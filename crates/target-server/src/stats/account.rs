@@ -91,11 +91,12 @@ pub struct Times {
     pub service: Distribution,
     /// The same, for those that suffered a fault alone.
     pub service_faulted: Distribution,
-    /// Until a thread took the row up.
+    /// Until a thread took the row up, for every row that was: also for those that failed then, and those whose client did
+    /// not wait for the answer.
     pub queue: Distribution,
-    /// From there until the row's transaction had the write lock.
+    /// From there until the row's transaction had the write lock, or gave up waiting for it; for the same rows.
     pub lock: Distribution,
-    /// From there until it was committed.
+    /// From there until it was committed, for committed rows alone.
     pub commit: Distribution,
 }
 

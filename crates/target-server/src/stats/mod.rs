@@ -10,7 +10,7 @@ mod underway;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use counts::Counts;
 pub use timing::{Buckets, Distribution, Timing};
@@ -47,11 +47,11 @@ pub struct Stats {
     pub service: Timing,
     /// The same, of requests alone that suffered a fault.
     pub service_faulted: Timing,
-    /// Until a thread took the row up.
+    /// Until a thread took the row up; of every row that was, whatever became of it and of its request.
     pub queue: Timing,
-    /// Until the row's transaction had the write lock.
+    /// Until the row's transaction had the write lock, or gave up waiting for it; of the same rows.
     pub lock: Timing,
-    /// Until it was committed.
+    /// Until it was committed; of committed rows alone.
     pub commit: Timing,
 }
 
@@ -197,15 +197,19 @@ impl Stats {
         add(&self.accept_errors);
     }
 
-    pub(crate) fn row(&self) {
-        add(&self.rows);
+    /// Rows were committed. Where their time went.
+    pub(crate) fn kept(&self, rows: impl ExactSizeIterator<Item = Kept> + Clone) {
+        self.rows.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        self.queue.record_all(rows.clone().map(|row| row.queue));
+        self.lock.record_all(rows.clone().map(|row| row.lock));
+        self.commit.record_all(rows.map(|row| row.commit));
     }
 
-    /// Where the time of a row went.
-    pub(crate) fn kept(&self, kept: Kept) {
-        self.queue.record(kept.queue);
-        self.lock.record(kept.lock);
-        self.commit.record(kept.commit);
+    /// Rows were taken up and not committed. How long each waited for that, and all of them for the write lock, in vain or
+    /// not.
+    pub(crate) fn not_kept(&self, queues: impl ExactSizeIterator<Item = Duration>, lock: Duration) {
+        self.lock.record_all(std::iter::repeat_n(lock, queues.len()));
+        self.queue.record_all(queues);
     }
 
     /// Requests under way now.

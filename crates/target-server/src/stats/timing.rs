@@ -58,15 +58,22 @@ pub struct Buckets {
 impl Timing {
     /// One more.
     pub fn record(&self, time: Duration) {
-        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.record_all(std::iter::once(time));
+    }
+
+    /// Some more.
+    pub fn record_all(&self, all: impl Iterator<Item = Duration>) {
         let mut times = self.lock();
-        times.sum_ns += u128::from(ns);
-        times.max_ns = times.max_ns.max(ns);
         if times.histogram.is_none() {
             times.histogram = Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).ok();
         }
-        if let Some(histogram) = &mut times.histogram {
-            histogram.saturating_record(ns);
+        for time in all {
+            let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            times.sum_ns += u128::from(ns);
+            times.max_ns = times.max_ns.max(ns);
+            if let Some(histogram) = &mut times.histogram {
+                histogram.saturating_record(ns);
+            }
         }
     }
 

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 /// nobody will ever find again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
+    /// As it was given. Where that is a link, it is followed each time: one that leads elsewhere now is noticed too.
     path: PathBuf,
     file: Option<(u64, u64)>,
+    /// Beside the real file, where SQLite writes it.
     log: PathBuf,
     log_file: Option<(u64, u64)>,
 }
@@ -16,7 +18,7 @@ pub(super) struct Place {
 impl Place {
     /// What has these names now. A connection that has read keeps the log from being deleted by SQLite itself.
     pub(super) fn of(path: &Path) -> Self {
-        let log = log_of(path);
+        let log = log_of(&path.canonicalize().unwrap_or_else(|_| path.into()));
         Self { path: path.into(), file: identity(path), log_file: identity(&log), log }
     }
 

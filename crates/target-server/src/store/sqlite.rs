@@ -151,18 +151,19 @@ pub(super) struct Failure {
     pub(super) error: KeepError,
     /// Whether one of its rows was at fault, without which the others might be taken.
     pub(super) is_of_a_row: bool,
+    /// Until it had the write lock, or gave up waiting for it.
+    pub(super) lock: Duration,
 }
 
 impl Failure {
     /// Whatever was in the transaction would have failed.
-    pub(super) fn of_all(error: KeepError) -> Self {
-        Self { error, is_of_a_row: false }
+    pub(super) fn of_all(error: KeepError, lock: Duration) -> Self {
+        Self { error, is_of_a_row: false, lock }
     }
 
     /// The same, with what SQLite said.
-    #[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
-    fn said(error: rusqlite::Error) -> Self {
-        Self::of_all(KeepError::Failed(error.to_string()))
+    fn said(error: &rusqlite::Error, lock: Duration) -> Self {
+        Self::of_all(KeepError::Failed(error.to_string()), lock)
     }
 }
 
@@ -177,16 +178,17 @@ pub(super) fn insert<'a>(
 ) -> Result<Spans, Failure> {
     let timestamp = clock::unix_seconds();
     let step = |sql| connection.prepare_cached(sql)?.execute([]);
-    step("BEGIN IMMEDIATE").map_err(Failure::said)?;
+    let begun = step("BEGIN IMMEDIATE");
     let locked = clock::now();
-    let written = write(connection, rows, timestamp).map_err(of_a_row);
-    let written = written.and_then(|()| step("COMMIT").map_err(Failure::said));
+    let lock = locked.saturating_duration_since(taken);
+    begun.map_err(|error| Failure::said(&error, lock))?;
+    let written = write(connection, rows, timestamp).map_err(|error| of_a_row(&error, lock));
+    let written = written.and_then(|()| step("COMMIT").map_err(|error| Failure::said(&error, lock)));
     if let Err(failure) = written {
         // Some errors have rolled back by themselves; then there is nothing to do and this says so.
         let _ = connection.execute_batch("ROLLBACK");
         return Err(failure);
     }
-    let lock = locked.saturating_duration_since(taken);
     Ok(Spans { lock, commit: clock::now().saturating_duration_since(locked) })
 }
 
@@ -206,8 +208,7 @@ fn write<'a>(
 }
 
 /// Whether the row was at fault, or the disk or the file, with which no other row would fare better.
-#[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
-fn of_a_row(error: rusqlite::Error) -> Failure {
+fn of_a_row(error: &rusqlite::Error, lock: Duration) -> Failure {
     use ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
         NotADatabase, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
@@ -228,7 +229,7 @@ fn of_a_row(error: rusqlite::Error) -> Failure {
                 | SystemIoFailure
         )
     );
-    Failure { error: KeepError::Failed(error.to_string()), is_of_a_row: !is_of_all }
+    Failure { error: KeepError::Failed(error.to_string()), is_of_a_row: !is_of_all, lock }
 }
 
 /// How a connection and the table really are.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -12,7 +13,7 @@ use super::checkpoint::Log;
 use super::figures::{Counters, Figures};
 use super::place::Place;
 use super::queue::{Job, Queue, lock};
-use super::sqlite::{self, Failure, SetUp};
+use super::sqlite::{self, Failure, SetUp, Spans};
 use super::{Busy, Checkpoints, Database, KeepError, Kept, Row, StoreError};
 use crate::clock;
 use crate::stats::Stats;
@@ -56,6 +57,14 @@ struct Shared {
 
 /// What became of the rows of one transaction.
 type Answers = Vec<(oneshot::Sender<Result<Kept, KeepError>>, Result<Kept, KeepError>)>;
+
+/// One transaction, tried.
+#[derive(Debug)]
+struct Tried {
+    /// When its rows were taken up.
+    taken: Instant,
+    outcome: Result<Spans, Failure>,
+}
 
 impl Writers {
     /// Opens connections to a prepared database and starts their threads. Call it within the runtime that asks for rows.
@@ -225,42 +234,41 @@ impl Shared {
     /// only the guilty fail.
     fn keep(&self, connection: &Connection, batch: &[Job]) -> Vec<Result<Kept, KeepError>> {
         match self.transact(connection, batch) {
-            Err(failure) if failure.is_of_a_row && batch.len() > 1 => {
+            Tried { outcome: Err(failure), .. } if failure.is_of_a_row && batch.len() > 1 => {
                 let alone = |job| self.transact(connection, std::slice::from_ref(job));
                 batch.iter().flat_map(|job| self.outcomes(std::slice::from_ref(job), alone(job))).collect()
             }
-            outcome => self.outcomes(batch, outcome),
+            tried => self.outcomes(batch, tried),
         }
     }
 
     /// One transaction with all of them.
-    fn transact(&self, connection: &Connection, batch: &[Job]) -> Result<Vec<Kept>, Failure> {
+    fn transact(&self, connection: &Connection, batch: &[Job]) -> Tried {
         let taken = clock::now();
         self.log.iter().for_each(|log| log.pass());
-        let spans = sqlite::insert(connection, batch.iter().map(|job| &job.row), taken)?;
-        if !self.place.is_kept() {
-            return Err(Failure::of_all(KeepError::Gone(self.place.path().into())));
+        let mut outcome = sqlite::insert(connection, batch.iter().map(|job| &job.row), taken);
+        if let Ok(spans) = outcome
+            && !self.place.is_kept()
+        {
+            outcome = Err(Failure::of_all(KeepError::Gone(self.place.path().into()), spans.lock));
         }
-        let kept = |job: &Job| Kept {
-            queue: taken.saturating_duration_since(job.since),
-            lock: spans.lock,
-            commit: spans.commit,
-        };
-        Ok(batch.iter().map(kept).collect())
+        Tried { taken, outcome }
     }
 
-    /// The same as one outcome for each job, counted.
-    fn outcomes(&self, batch: &[Job], outcome: Result<Vec<Kept>, Failure>) -> Vec<Result<Kept, KeepError>> {
+    /// The same as one outcome for each job, counted here and nowhere else: whether anybody still waits for it does not
+    /// matter, and those for whom it takes longest are the first to leave.
+    fn outcomes(&self, batch: &[Job], Tried { taken, outcome }: Tried) -> Vec<Result<Kept, KeepError>> {
+        let queue = |job: &Job| taken.saturating_duration_since(job.since);
         match outcome {
-            Ok(kept) => {
+            Ok(Spans { lock, commit }) => {
+                let kept = batch.iter().map(|job| Kept { queue: queue(job), lock, commit });
                 self.counters.committed(batch.len());
-                for _ in batch {
-                    self.stats.row();
-                }
-                kept.into_iter().map(Ok).collect()
+                self.stats.kept(kept.clone());
+                kept.map(Ok).collect()
             }
             Err(failure) => {
                 self.counters.failed(batch.len());
+                self.stats.not_kept(batch.iter().map(queue), failure.lock);
                 batch.iter().map(|_| Err(failure.error.clone())).collect()
             }
         }

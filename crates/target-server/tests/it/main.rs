@@ -25,6 +25,8 @@ mod rolling;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod starting;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod timeouts;

@@ -31,7 +31,7 @@ fn a_port_in_use_that_is_for_the_operator() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = refused(&["--listen", "127.0.0.1:0", "--admin", &address, "--store", "none"]);
-    assert!(said.ends_with("stop the other server or choose another port with --admin\n"), "{said}");
+    assert!(said.ends_with("stop the other server or choose another port\n"), "{said}");
 }
 
 #[test]
@@ -41,6 +41,21 @@ fn a_port_shared_by_another_group_of_ours() {
         let said =
             refused(&["--listen", &server.address.to_string(), "--store", "none", "--instances", instances]);
         assert!(said.contains("address already in use"), "{said}");
+    }
+}
+
+#[test]
+fn a_place_for_the_operator_in_use_leaves_no_database_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("requests.db");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for instances in ["1", "2"] {
+        let flags = ["--listen", "127.0.0.1:0", "--admin", &address, "--instances", instances];
+        let said = refused(&[flags.as_slice(), &["--database", path.to_str().unwrap()]].concat());
+        let start = format!("target-server: cannot listen on {address}: address already in use");
+        assert!(said.starts_with(&start), "{said}");
+        assert!(!path.exists());
     }
 }
 

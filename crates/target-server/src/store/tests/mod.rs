@@ -206,6 +206,40 @@ async fn a_row_says_where_its_time_went() {
 }
 
 #[tokio::test]
+async fn who_leaves_and_who_fails_is_in_the_times() {
+    const HELD: Duration = Duration::from_millis(40);
+    for crew in [pool(1), group(1024)] {
+        let folder = tempfile::tempdir().unwrap();
+        let stats = Arc::new(Stats::default());
+        let database = Database { busy_timeout: HELD, ..database(&folder) };
+        let store = Store::start(&database, crew, &stats).unwrap();
+        let lock = Connection::open(&database.path).unwrap();
+        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(
+            store.keep(row("/fails")).await,
+            Err(KeepError::Failed("database is locked".to_owned())),
+            "{crew:?}"
+        );
+        let failed = stats.account().times;
+        assert_eq!([failed.queue.count, failed.lock.count, failed.commit.count], [1, 1, 0], "{crew:?}");
+        assert!(failed.lock.max_ns >= Some(u64::try_from(HELD.as_nanos() / 2).unwrap()), "{failed:?}");
+        let mut left: Vec<_> = (0..3).map(|_| Box::pin(store.keep(row("/left")))).collect();
+        assert!(left.iter_mut().all(|keep| begin(keep).is_pending()));
+        drop(left);
+        lock.execute_batch("ROLLBACK").unwrap();
+        store.finish();
+        let figures = store.figures();
+        let times = stats.account().times;
+        assert_eq!(figures.rows + figures.failed, 4, "{crew:?}");
+        assert_eq!(
+            [times.queue.count, times.lock.count, times.commit.count],
+            [4, 4, figures.rows],
+            "{crew:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_is_deleted_or_replaced_is_missed() {
     for crew in [pool(1), group(1024)] {
         for replaced in [false, true] {
@@ -235,6 +269,29 @@ async fn a_log_that_is_deleted_is_missed() {
     store.keep(row("/")).await.unwrap();
     std::fs::remove_file(folder.path().join("requests.db-wal")).unwrap();
     assert_eq!(store.keep(row("/")).await, Err(KeepError::Gone(database(&folder).path)));
+}
+
+#[tokio::test]
+async fn a_database_behind_a_link_is_watched_where_it_lies() {
+    for relinked in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        let path = folder.path().join("link.db");
+        std::os::unix::fs::symlink("real/x.db", &path).unwrap();
+        let database = Database { path: path.clone(), ..database(&folder) };
+        let store = Store::start(&database, group(1024), &Arc::default()).unwrap();
+        store.keep(row("/")).await.unwrap();
+        assert!(store.figures().wal_bytes > Some(0));
+        if relinked {
+            std::fs::write(real.join("y.db"), "").unwrap();
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("real/y.db", &path).unwrap();
+        } else {
+            std::fs::remove_file(real.join("x.db-wal")).unwrap();
+        }
+        assert_eq!(store.keep(row("/")).await, Err(KeepError::Gone(path)));
+    }
 }
 
 #[tokio::test]
