@@ -55,7 +55,7 @@ pub fn start(spec: &Spec) -> Result<Group, StartError> {
         .prefix("supervise-")
         .tempdir_in(&spec.scratch)
         .map_err(StartError::Scratch)?;
-    let workshop = Workshop { spec: spec.clone(), places, scratch, started: 0 };
+    let workshop = Workshop { spec: spec.clone(), places, scratch, started: 0, inherited: Vec::new() };
     let news = News::default();
     let mut group =
         Group { slots: Vec::new(), roll: None, extra: None, workshop, news, phase: Phase::Starting };
@@ -111,11 +111,13 @@ impl Group {
     }
 
     /// Like [`Group::check`], but waits for news: until an instance ends or notifies something, something is due,
-    /// `patience` is over or a signal handler has run. May therefore return nothing early. Returns at once when nothing
+    /// `patience` is over or a signal handler has run; not at all while an instance has printed much that was not read yet. May therefore return nothing early. Returns at once when nothing
     /// runs and nothing will be restarted.
     pub fn wait(&mut self, patience: Duration) -> Vec<Event> {
         let due = self.due().map(|deadline| deadline.left().unwrap_or_default()).min();
-        if self.running() > 0 || due.is_some() {
+        let room = self.news.lines.room();
+        let more = self.processes().any(|instance| instance.has_more(room));
+        if (self.running() > 0 || due.is_some()) && !more {
             self.sleep(due.map_or(patience, |due| due.min(patience)));
         }
         self.check()
@@ -131,6 +133,16 @@ impl Group {
     /// Sends all instances a signal, each as soon as it is ready.
     pub fn signal(&mut self, signal: Signal) {
         self.processes_mut().for_each(|instance| instance.signal(signal));
+    }
+
+    /// Like [`Group::signal`], and from now on for every process that is started as well: what the signal has changed in the
+    /// others, it changes in their successors.
+    pub fn signal_lastingly(&mut self, signal: Signal) {
+        let inherited = &mut self.workshop.inherited;
+        if !inherited.contains(&signal) {
+            inherited.push(signal);
+        }
+        self.signal(signal);
     }
 
     /// Begins a rolling restart: one instance after the other gets a successor on the same sockets, and once that is ready

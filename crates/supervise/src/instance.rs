@@ -108,9 +108,9 @@ impl Instance {
         command
             .fd_mappings((FIRST_PASSED..).zip(birth.sockets).map(map).collect())
             .map_err(io::Error::other)?;
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| kill_group(pid))?;
+        let pidfd = watched(&mut child, rustix::process::pidfd_open(pid, PidfdFlags::empty()))?;
         Ok(Self {
             number: birth.number,
             pid,
@@ -239,6 +239,11 @@ impl Instance {
         }
     }
 
+    /// Whether it has printed so much that its lines shall be read again at once, when there is `room` for them.
+    pub(crate) fn has_more(&self, room: usize) -> bool {
+        self.tells && self.running() && (self.stdout.has_more(room) || self.stderr.has_more(room))
+    }
+
     /// Asks the process to end, once: many servers take a second request as leave to drop what they are doing. Only the
     /// process itself: how to end its helpers is its own business.
     pub(crate) fn ask(&mut self) {
@@ -310,7 +315,32 @@ impl Drop for Instance {
     }
 }
 
+/// What watches a new process; without it the process is ended, and its end collected.
+fn watched(child: &mut Child, pidfd: rustix::io::Result<OwnedFd>) -> io::Result<OwnedFd> {
+    if pidfd.is_err() {
+        kill_group(Pid::from_child(child));
+        // Nobody asks how it ended.
+        let _ = child.wait();
+    }
+    Ok(pidfd?)
+}
+
 fn kill_group(leader: Pid) {
     // An empty group is what we want anyway.
     let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_watched_is_ended_and_leaves_no_zombie() {
+        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let process = format!("/proc/{}", child.id());
+        assert!(Path::new(&process).exists());
+        let error = watched(&mut child, Err(rustix::io::Errno::MFILE)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::MFILE.raw_os_error()));
+        assert!(!Path::new(&process).exists());
+    }
 }

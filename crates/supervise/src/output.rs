@@ -56,6 +56,11 @@ impl Output {
         self.read = self.length();
     }
 
+    /// Whether so much was waiting that more of it can be read at once, when there is `room` for it.
+    pub(crate) fn has_more(&self, room: usize) -> bool {
+        room > 0 && self.length() - self.read >= READ_BYTES
+    }
+
     /// The next whole lines, of about `room` bytes at most, and how many bytes had to be left out, because too many were
     /// waiting.
     pub(crate) fn lines(&mut self, room: usize) -> (Vec<String>, u64) {

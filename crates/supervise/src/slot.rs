@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use socket2::Socket;
 use tempfile::TempDir;
 
@@ -22,6 +23,8 @@ pub(crate) struct Workshop {
     pub(crate) scratch: TempDir,
     /// How many processes there have been.
     pub(crate) started: u64,
+    /// Signals that every new process is sent once it is ready.
+    pub(crate) inherited: Vec<Signal>,
 }
 
 impl Workshop {
@@ -35,7 +38,10 @@ impl Workshop {
         let env =
             self.spec.env.iter().map(|(name, value)| (name.clone(), blank::fill(value, &known))).collect();
         let birth = Birth { number, sockets, names: &names, files: &files, args, env };
-        Instance::spawn(&self.spec, birth).map_err(|source| self.not_started(number, source))
+        let mut instance =
+            Instance::spawn(&self.spec, birth).map_err(|source| self.not_started(number, source))?;
+        self.inherited.iter().for_each(|signal| instance.signal(*signal));
+        Ok(instance)
     }
 
     fn not_started(&self, instance: u16, source: io::Error) -> StartError {

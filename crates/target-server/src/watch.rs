@@ -56,7 +56,11 @@ pub async fn reload(mut hangup: Signal, file: Option<PathBuf>, mischief: Arc<Mis
     }
 }
 
-fn read(path: &Path) -> Result<Changes, String> {
+/// What the file says.
+///
+/// # Errors
+/// Why it cannot be meant, as a sentence.
+pub(crate) fn read(path: &Path) -> Result<Changes, String> {
     let said = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|error| said(&error))?;

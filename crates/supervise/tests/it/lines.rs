@@ -42,6 +42,24 @@ fn every_line_arrives_once_and_the_last_need_not_be_whole() {
 }
 
 #[test]
+fn who_prints_much_is_read_at_once() {
+    let mut spec = script("yes 123456789012345 | head -c 8388608; exec sleep 60");
+    spec.lines = true;
+    let mut group = start(&spec).unwrap();
+    let size = format!("/proc/{}/fd/1", group.instances()[0].pid());
+    until("all is printed", || (std::fs::metadata(&size).ok()?.len() == 8 * 1024 * 1024).then_some(()));
+    let mut got = 0;
+    // With a second for each 256 KiB it would take half a minute.
+    until("all is read", || {
+        group.wait(Duration::from_secs(1));
+        let Lines { lines, lost, .. } = group.lines();
+        assert_eq!(lost, 0);
+        got += lines.len();
+        (got == 8 * 1024 * 1024 / 16).then_some(())
+    });
+}
+
+#[test]
 fn without_a_taker_lines_are_not_collected() {
     let mut group = start(&script("echo one; exec sleep 60")).unwrap();
     group.wait(Duration::from_millis(20));

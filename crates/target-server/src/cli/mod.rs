@@ -187,7 +187,7 @@ fn logger(config: &Config, instance: Option<String>) -> io::Result<Log> {
 
 /// How the operator's socket is made: nobody shares it, every instance is asked by itself.
 fn alone(config: &Config) -> Sockets {
-    Sockets { reuse_port: false, ..config.listen.sockets }
+    Sockets { reuse_port: false, unix_mode: config.admin.mode, ..config.listen.sockets }
 }
 
 /// A variable of the environment, if it is set to text.

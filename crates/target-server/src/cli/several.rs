@@ -1,5 +1,6 @@
 //! Several servers on one port: processes that run this program again, looked after by this one.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, status, tell, watchdog};
 use crate::log::{self, Format, Level, Log};
-use crate::store;
+use crate::{store, watch};
 
 /// Name of the sockets that take requests.
 const HTTP: &str = "http";
@@ -66,7 +67,8 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let tally = Tally::new(config.listen.instances);
     let forward = Forward::start(program)?;
     let for_machines = (config.admin.log_format == Format::Json).then_some(&log);
-    let mut parent = Parent { group, log: for_machines, tally, forward };
+    let reload_from = config.admin.reload_from.as_deref();
+    let mut parent = Parent { group, log: for_machines, reload_from, tally, forward };
     while !parent.hear(&mut signals) {
         parent.wait();
     }
@@ -83,13 +85,10 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 }
 
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
-    let requests = config.listen.endpoints.iter().map(|at| SocketSpec::together(HTTP, address(at)));
-    let operator = operator(config);
-    let with_mode = |mut socket: SocketSpec| {
-        socket.mode = config.listen.sockets.unix_mode.0;
-        socket
-    };
-    let mut spec = Spec::new(&program.path, requests.chain(operator).map(with_mode).collect());
+    let mode = config.listen.sockets.unix_mode.0;
+    let requests = config.listen.endpoints.iter();
+    let requests = requests.map(|at| SocketSpec { mode, ..SocketSpec::together(HTTP, address(at)) });
+    let mut spec = Spec::new(&program.path, requests.chain(operator(config)).collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
@@ -107,7 +106,8 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
 
 /// The operator's sockets. Each instance has its own: it knows only what it did.
 fn operator(config: &Config) -> Option<SocketSpec> {
-    config.admin.endpoint.as_ref().map(|at| SocketSpec::apart(ADMIN, address(at)))
+    let at = config.admin.endpoint.as_ref()?;
+    Some(SocketSpec { mode: config.admin.mode.0, ..SocketSpec::apart(ADMIN, address(at)) })
 }
 
 fn endpoints(group: &Group) -> Vec<Endpoint> {
@@ -133,6 +133,8 @@ struct Parent<'a> {
     group: Group,
     /// For machines. A person is told on stderr.
     log: Option<&'a Log>,
+    /// What SIGHUP puts in force.
+    reload_from: Option<&'a Path>,
     tally: Tally,
     forward: Forward,
 }
@@ -143,7 +145,7 @@ impl Parent<'_> {
         let mut stop = false;
         for signal in signals.pending() {
             match signal {
-                SIGHUP => self.group.signal(Signal::HUP),
+                SIGHUP => self.reload(),
                 SIGUSR2 => {
                     if let Err(refusal) = self.group.roll() {
                         self.forward.say(&refusal.to_string());
@@ -153,6 +155,16 @@ impl Parent<'_> {
             }
         }
         stop
+    }
+
+    /// Has the instances read their file again, those to come included: they are started with what was typed. They also say
+    /// what is wrong with it.
+    fn reload(&mut self) {
+        let Some(file) = self.reload_from else { return self.group.signal(Signal::HUP) };
+        if let (Some(log), Ok(Some(level))) = (self.log, watch::read(file).map(|changes| changes.log_level)) {
+            log.set_level(level);
+        }
+        self.group.signal_lastingly(Signal::HUP);
     }
 
     /// Looks after the instances until something has happened or it is time to look for signals.

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::endpoint::Endpoint;
 use super::listen::Listen;
+use super::value::Mode;
 use super::{ConfigError, Settings};
 use crate::log::{Format, Level};
 
@@ -20,6 +21,10 @@ pub struct AdminArgs {
     /// service manager by the name `admin` wins over this.
     #[arg(long, value_name = "PLACE", env = "TARGET_ADMIN")]
     pub admin: Option<Endpoint>,
+
+    /// Who may connect to a unix socket of --admin, as an octal file mode; --unix-mode is for the others [default: 600]
+    #[arg(long, value_name = "MODE", env = "TARGET_ADMIN_MODE")]
+    pub admin_mode: Option<Mode>,
 
     /// Serve these paths where requests are taken, too; otherwise they are paths like any other there
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_ADMIN_ON_MAIN")]
@@ -59,6 +64,8 @@ pub struct AdminArgs {
 pub struct Admin {
     /// Where the admin paths are served, unless a socket is passed for them.
     pub endpoint: Option<Endpoint>,
+    /// File mode of that place, when it is a unix socket.
+    pub mode: Mode,
     /// Whether they are served on the main sockets too.
     pub on_main: bool,
     /// The name of the instance, where one was given.
@@ -120,8 +127,15 @@ impl Admin {
         if let Some(admin) = &args.admin {
             keep_apart(admin, listen)?;
         }
+        if args.admin_mode.is_some() && !matches!(args.admin, Some(Endpoint::Unix(_))) {
+            return Err(ConfigError::Contradiction(
+                "--admin-mode is for a unix socket; give --admin unix:PATH, or leave it out".into(),
+            ));
+        }
         Ok(Self {
             endpoint: args.admin.clone(),
+            // Whoever gets in there can change everything, so it is never as open as the sockets for requests by itself.
+            mode: args.admin_mode.unwrap_or(Mode(0o600)),
             on_main: args.admin_on_main.unwrap_or(false),
             instance: args.instance.clone(),
             instance_header: args.instance_header.unwrap_or(false),
@@ -136,6 +150,7 @@ impl Admin {
     pub(super) fn tell(&self, settings: &mut Settings) {
         let Self {
             endpoint,
+            mode,
             on_main,
             instance,
             instance_header,
@@ -147,6 +162,9 @@ impl Admin {
         } = self;
         if let Some(endpoint) = endpoint {
             settings.add("admin", endpoint);
+            if matches!(endpoint, Endpoint::Unix(_)) {
+                settings.add("admin-mode", mode);
+            }
         }
         settings.add("admin-on-main", on_main);
         if let Some(instance) = instance {

@@ -10,7 +10,8 @@ use super::value::Mode;
 use super::{ConfigError, Settings, refuse_unless};
 
 /// Settings that concern the parent of several instances alone: it listens and starts them.
-pub(super) const OF_THE_PARENT: [&str; 5] = ["listen", "instances", "reuse-port", "unix-mode", "admin"];
+pub(super) const OF_THE_PARENT: [&str; 6] =
+    ["listen", "instances", "reuse-port", "unix-mode", "admin", "admin-mode"];
 
 /// Settings that can be given several times.
 pub(super) const REPEATED: [&str; 1] = ["listen"];
@@ -33,7 +34,7 @@ pub struct ListenArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", env = "TARGET_REUSE_PORT")]
     pub reuse_port: Option<bool>,
 
-    /// Who may connect to unix sockets, as an octal file mode [default: 600]
+    /// Who may connect to unix sockets of --listen, as an octal file mode [default: 600]
     #[arg(long, value_name = "MODE", env = "TARGET_UNIX_MODE")]
     pub unix_mode: Option<Mode>,
 

@@ -69,13 +69,14 @@ pub struct ServeArgs {
 }
 
 /// Settings that belong to one run and not to what is measured: where it listens, where files lie.
-pub const OF_A_RUN: [&str; 10] = [
+pub const OF_A_RUN: [&str; 11] = [
     "listen",
     "reuse-port",
     "unix-mode",
     "instances",
     "instance",
     "admin",
+    "admin-mode",
     "reload-from",
     "database",
     "print-config",
@@ -265,7 +266,7 @@ mod tests {
     }
 
     /// Command lines that set every setting there is, each to something else than any profile has.
-    const EVERYTHING: [&str; 10] = [
+    const EVERYTHING: [&str; 11] = [
         "--max-connections 97 --overload reject --backlog 5 --drain-timeout 250ms --drain-idle 20ms",
         "--header-timeout 7s --idle-timeout 8s --request-timeout 9s --keepalive-requests 3 --nodelay false",
         "--max-body 1KiB --max-head 2KiB --max-headers 3 --title-case true --server x",
@@ -276,6 +277,7 @@ mod tests {
         "--store group --batch-max 99 --queue-max 7 --busy fixed:3ms --autoincrement true",
         "--store pool --checkpoint background --wal-max 3MiB --autoincrement false --busy sqlite",
         "--store none",
+        "--admin unix:x --admin-mode 660",
     ];
 
     #[test]
@@ -288,7 +290,7 @@ mod tests {
             for mut meant in meanings.into_iter().flatten() {
                 let instance = resolve(meant.for_one_instance());
                 // It is given its socket.
-                meant.admin.endpoint = None;
+                (meant.admin.endpoint, meant.admin.mode) = (None, value::Mode(0o600));
                 assert_eq!(instance, Ok(meant), "{line}");
             }
         }

@@ -70,8 +70,8 @@ pub enum ListenError {
 /// What to choose another of.
 fn choice(endpoint: &Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Tcp(_) => "port with --listen",
-        Endpoint::Unix(_) => "path with --listen",
+        Endpoint::Tcp(_) => "port",
+        Endpoint::Unix(_) => "path",
     }
 }
 

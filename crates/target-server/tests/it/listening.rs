@@ -229,6 +229,25 @@ fn a_unix_socket_can_be_for_others_too() {
 }
 
 #[test]
+fn the_operator_s_socket_has_a_mode_of_its_own() {
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for (instances, file) in [("1", "admin.sock"), ("2", "admin.sock.2")] {
+        for (flags, of_requests, of_operator) in
+            [(&["--unix-mode", "666"][..], 0o666, 0o600), (&["--admin-mode", "660"], 0o600, 0o660)]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let place = |name: &str| format!("unix:{}", folder.path().join(name).display());
+            let mut command = Command::new(PROGRAM);
+            command.args(["--store", "none", "--instances", instances]).args(flags);
+            command.args(["--listen", &place("http.sock"), "--admin", &place("admin.sock")]);
+            let server = Server::launch(folder, &mut command);
+            assert_eq!(mode(&server.folder.path().join("http.sock")), of_requests, "{flags:?}");
+            assert_eq!(mode(&server.folder.path().join(file)), of_operator, "{flags:?}");
+        }
+    }
+}
+
+#[test]
 fn a_unix_socket_that_a_dead_server_left_is_replaced() {
     let server = unix(&["--store", "none"]);
     let path = server.folder.path().join("http.sock");
@@ -320,6 +339,11 @@ fn places_that_contradict_each_other() {
             "--listen 0.0.0.0:1 is given twice; leave one of them out",
         ),
         (&["--unix-mode", "600"], "--unix-mode has no meaning with TCP alone"),
+        (
+            &["--admin-mode", "600"],
+            "--admin-mode is for a unix socket; give --admin unix:PATH, or leave it out",
+        ),
+        (&["--admin", "127.0.0.1:0", "--admin-mode", "600"], "--admin-mode is for a unix socket"),
         (&["--listen", "unix:x", "--reuse-port"], "--reuse-port has no meaning with unix sockets alone"),
         (&["--reuse-port", "--instances", "2"], "--reuse-port has no meaning with --instances"),
     ] {

@@ -123,6 +123,30 @@ fn a_hangup_reads_the_file_again() {
 }
 
 #[test]
+fn what_a_hangup_changed_holds_for_successors_and_for_the_parent() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings");
+    std::fs::write(&file, "log-level = error\nfaults = status=503\n").unwrap();
+    let mut server =
+        Server::start(&["--store", "none", "--instances", "2", "--reload-from", file.to_str().unwrap()]);
+    // The kernel spreads connections over both; fifty on one side alone are as good as impossible.
+    let all_refuse =
+        || (0..50).all(|_| server.connect().try_ask(&get("/")).is_some_and(|answer| answer.status == 503));
+    assert!(!all_refuse(), "not at the start");
+    server.signal("HUP");
+    until("the faults are in force", || all_refuse().then_some(()));
+    crate::helper::send_signal(server.children()[0], "KILL");
+    until("it is restarted", || server.stderr().contains("serves again").then_some(()));
+    until("its successor has them", || all_refuse().then_some(()));
+    server.signal("USR2");
+    until("all are new", || server.stderr().contains("rolling restart: done").then_some(()));
+    until("they have them too", || all_refuse().then_some(()));
+    server.stop();
+    let lines = server.printed();
+    assert!(!names(&lines).iter().any(|name| name.starts_with("instance-") || name == "rolled"), "{lines:?}");
+}
+
+#[test]
 fn a_file_that_cannot_be_meant_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings");

@@ -27,6 +27,14 @@ fn a_port_in_use() {
 }
 
 #[test]
+fn a_port_in_use_that_is_for_the_operator() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refused(&["--listen", "127.0.0.1:0", "--admin", &address, "--store", "none"]);
+    assert!(said.ends_with("stop the other server or choose another port\n"), "{said}");
+}
+
+#[test]
 fn a_port_shared_by_another_group_of_ours() {
     let server = Server::start(&["--instances", "2", "--store", "none"]);
     for instances in ["1", "2"] {
