@@ -119,6 +119,10 @@ impl Admin {
 
     fn ready(&self) -> Response {
         let phase = self.phases.now();
+        if phase == Phase::Serving && self.store.get().is_some_and(Store::is_closed) {
+            let text = "nothing can be recorded any more: the store is closed; start the server anew\n";
+            return respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
+        }
         let status = if phase == Phase::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         respond(status, TEXT, format!("{}\n", phase.name()))
     }

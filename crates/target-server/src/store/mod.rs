@@ -167,7 +167,7 @@ pub enum KeepError {
         .0.display()
     )]
     Gone(PathBuf),
-    /// The store has been closed or its thread died.
+    /// The store has been closed, or one of its threads died.
     #[error("the request could not be recorded: the store is closed")]
     Closed,
 }
@@ -221,6 +221,14 @@ impl Store {
         match self {
             Self::None => Ok(Kept::default()),
             Self::Database(writers) => writers.keep(row).await,
+        }
+    }
+
+    /// Whether no row is kept any more: it was told to finish, or one of its threads has died.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Database(writers) => writers.is_closed(),
         }
     }
 

@@ -206,6 +206,20 @@ async fn a_row_says_where_its_time_went() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_thread_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    // It takes nothing up, and so ends at the first row as if there were none left.
+    let store = Store::start(&database(&folder), group(0), &Arc::default()).unwrap();
+    assert!(!store.is_closed());
+    for _ in 0..3 {
+        let outcome = tokio::time::timeout(Duration::from_secs(10), store.keep(row("/"))).await;
+        assert_eq!(outcome.expect("it is answered"), Err(KeepError::Closed));
+    }
+    assert!(store.is_closed());
+    assert_eq!((store.figures().failed, store.figures().queue), (3, 0));
+}
+
+#[tokio::test]
 async fn who_leaves_and_who_fails_is_in_the_times() {
     const HELD: Duration = Duration::from_millis(40);
     for crew in [pool(1), group(1024)] {
