@@ -74,7 +74,7 @@ struct Everything<'a> {
     #[serde(flatten)]
     account: Account,
     faults_in_force: String,
-    /// Absent until it is open. Its figures count from the start of the process, whatever was reset.
+    /// Absent until it is open. Its figures count from the last reset too.
     store: Option<Figures>,
     accept_queues: Vec<Waiting>,
     log_lines_lost: u64,
@@ -129,6 +129,7 @@ impl Admin {
 
     fn reset(&self) -> Response {
         self.stats.reset();
+        self.store.get().into_iter().for_each(Store::reset);
         self.mischief.restart();
         let since = clock::timestamp();
         self.log.tell(Level::Info, Event::new("reset", "counters were reset").with("since", since.clone()));

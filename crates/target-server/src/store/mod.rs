@@ -87,7 +87,8 @@ pub enum Checkpoints {
     Auto,
     /// A thread of each instance.
     Background {
-        /// Bytes that the log stays below, as long as nobody reads for long.
+        /// Bytes that the log stays below, as long as nobody reads for long and no transaction is longer than a quarter of
+        /// it: such a one may exceed it by its own length.
         wal_max: u64,
     },
 }
@@ -245,6 +246,14 @@ impl Store {
         match self {
             Self::None => Figures { store: "none".to_owned(), ..Figures::default() },
             Self::Database(writers) => writers.figures(),
+        }
+    }
+
+    /// Counts anew. What waits and what is underway is counted when it is done.
+    pub fn reset(&self) {
+        match self {
+            Self::None => {}
+            Self::Database(writers) => writers.reset(),
         }
     }
 

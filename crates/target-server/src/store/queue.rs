@@ -95,6 +95,12 @@ impl Queue {
         lock(&self.state).closed
     }
 
+    /// From now on the most that waited is counted anew.
+    pub(super) fn forget_longest(&self) {
+        let mut state = lock(&self.state);
+        state.longest = state.jobs.len();
+    }
+
     /// How many wait now, and how many waited at most.
     pub(super) fn lengths(&self) -> (usize, usize) {
         let state = lock(&self.state);

@@ -165,6 +165,12 @@ impl Writers {
         self.shared.queue.lengths().0
     }
 
+    pub(super) fn reset(&self) {
+        self.shared.counters.reset();
+        self.shared.queue.forget_longest();
+        self.shared.retries.store(0, Ordering::Relaxed);
+    }
+
     pub(super) fn figures(&self) -> Figures {
         let Shared { place, crew, queue, counters, retries, log, .. } = &*self.shared;
         let wal_bytes = place.log_bytes();
