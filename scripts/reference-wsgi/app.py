@@ -156,6 +156,14 @@ def passed_socket():
     return socket.socket(fileno=PASSED_SOCKET)
 
 
+def tell_service_manager():
+    """Says that requests are served, if whoever started this process wants to know (sd_notify)."""
+    place = os.environ.get("NOTIFY_SOCKET")
+    if place:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.sendto(b"READY=1\n", "\0" + place[1:] if place.startswith("@") else place)
+
+
 def arguments():
     """The options of one instance, to be parsed here or as a part of those of `start`."""
     parser = argparse.ArgumentParser(add_help=False)
@@ -252,6 +260,7 @@ def main():
         backlog=options.backlog,
         connection_limit=options.connection_limit,
     )
+    tell_service_manager()
     if options.ready_fd is not None:
         os.write(options.ready_fd, b"ready\n")
         os.close(options.ready_fd)

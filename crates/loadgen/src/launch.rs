@@ -1,5 +1,7 @@
 //! How does a target come up and go down?
 
+mod command;
+mod probe;
 mod told;
 
 use std::collections::BTreeMap;
@@ -9,8 +11,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use report::document::{Instance, Told};
+use report::units::one_line;
 use serde::Deserialize;
 use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
 use tempfile::TempDir;
@@ -27,6 +31,8 @@ pub struct Program {
     pub leading: Vec<OsString>,
     /// Environment variables that would change the server's settings: a plan says all of them.
     pub variables: Vec<OsString>,
+    /// Folders in which programs are looked up by their name: those of `PATH`.
+    pub search: Vec<PathBuf>,
 }
 
 /// Why there is no target.
@@ -40,9 +46,54 @@ pub enum LaunchError {
     /// No room for its database.
     #[error("cannot make a scratch folder for the target's database: {0}; set TMPDIR to a folder with room")]
     Scratch(io::Error),
+    /// A program that is looked up by its name is not there.
+    #[error(
+        "the target could not be started: there is no program `{0}` in PATH; install it, or write its path into the scenario"
+    )]
+    NoProgram(String),
+    /// A program that is named by its path is not there.
+    #[error(
+        "the target could not be started: there is no program {0}; its path begins at the current folder, and a scenario that starts a \
+         file of its repository is run from there"
+    )]
+    NoFile(String),
+    /// Nothing would end the processes with this one.
+    #[error(
+        "the target could not be started: `setpriv` is not in PATH, which ends it together with loadgen; install the package util-linux"
+    )]
+    NoSetpriv,
+    /// The command that tells its version does not.
+    #[error("the command that tells the target's version {}", version(.0))]
+    Version(Box<Exit>),
+    /// It is up, and does not answer.
+    #[error(
+        "the target was not ready within {after:?}: GET {path} was not answered with a status below 500 ({last}){said}"
+    )]
+    Unanswered {
+        /// What was asked.
+        path: String,
+        /// How long it had.
+        after: Duration,
+        /// What came of the last request.
+        last: String,
+        /// The last lines that an instance printed to stderr, as an addition to the sentence.
+        said: String,
+    },
     /// Its processes could not be started, or did not get ready.
     #[error("the target could not be started: {0}")]
     Start(#[from] supervise::StartError),
+}
+
+fn version(exit: &Exit) -> String {
+    let said = if exit.stderr.is_empty() {
+        "it printed nothing to stderr".to_owned()
+    } else {
+        format!("it said:\n{}", exit.stderr)
+    };
+    match exit.status {
+        Status::Code(0) => "printed nothing".to_owned(),
+        status => format!("ended with {status}; {said}"),
+    }
 }
 
 /// A target that is up. Dropping it takes down what was started.
@@ -58,9 +109,23 @@ pub enum Running {
 #[derive(Debug)]
 pub struct Started {
     group: Group,
-    has_database: bool,
+    terms: Terms,
     scratch: TempDir,
 }
+
+/// What is particular to how a target was started.
+#[derive(Debug, Default)]
+struct Terms {
+    database: Option<PathBuf>,
+    version: Option<String>,
+    /// Requests that asked whether it is ready and were not answered.
+    unanswered: u64,
+    /// Whether it is another server than the embedded one.
+    is_foreign: bool,
+}
+
+/// What instances are asked with to end.
+const SIGTERM: i32 = supervise::Signal::TERM.as_raw();
 
 /// Name of the socket that the target serves.
 const HTTP: &str = "http";
@@ -72,21 +137,22 @@ pub fn scratch_prefix() -> String {
     format!("loadgen-{}-", std::process::id())
 }
 
-/// The database of a started target. The file goes when this value does.
+fn scratch() -> Result<TempDir, LaunchError> {
+    tempfile::Builder::new().prefix(&scratch_prefix()).tempdir().map_err(LaunchError::Scratch)
+}
+
+/// The database of a started target. A file in the scratch folder goes when this value does.
 #[derive(Debug)]
 pub struct Database {
-    folder: TempDir,
+    path: PathBuf,
+    _folder: TempDir,
 }
 
 impl Database {
     /// Its file.
-    pub fn path(&self) -> PathBuf {
-        database_in(self.folder.path())
+    pub fn path(&self) -> &Path {
+        &self.path
     }
-}
-
-fn database_in(scratch: &Path) -> PathBuf {
-    scratch.join("requests.db")
 }
 
 /// What a target left behind.
@@ -103,13 +169,24 @@ pub struct Remains {
 /// # Errors
 /// When it does not come up; nothing is left running then.
 pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Result<Running, LaunchError> {
-    let Target::Embedded(embedded) = target else { return Ok(Running::External) };
+    let started = match target {
+        Target::External => return Ok(Running::External),
+        Target::Embedded(embedded) => start_embedded(embedded, program, cancel)?,
+        Target::Command(command) => command::start(command, program, cancel)?,
+    };
+    Ok(Running::Started(Box::new(started)))
+}
+
+fn start_embedded(
+    embedded: &Embedded,
+    program: &Program,
+    cancel: &Arc<AtomicBool>,
+) -> Result<Started, LaunchError> {
     if cfg!(not(feature = "serve")) {
         return Err(LaunchError::NotBuiltIn);
     }
-    let scratch =
-        tempfile::Builder::new().prefix(&scratch_prefix()).tempdir().map_err(LaunchError::Scratch)?;
-    let has_database = embedded.has_database();
+    let scratch = scratch()?;
+    let database = embedded.has_database().then(|| scratch.path().join("requests.db"));
     let anywhere = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     let admin = Address::Unix(scratch.path().join("admin-%i"));
     let sockets = vec![SocketSpec::together(HTTP, anywhere), SocketSpec::apart(ADMIN, admin)];
@@ -117,15 +194,15 @@ pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Re
     spec.instances = embedded.instances;
     spec.env_remove.clone_from(&program.variables);
     spec.args.clone_from(&program.leading);
-    spec.args.extend(arguments(embedded, has_database.then(|| database_in(scratch.path()))));
+    spec.args.extend(arguments(embedded, database.as_deref()));
     spec.backlog = embedded.backlog().unwrap_or(spec.backlog);
     spec.scratch = scratch.path().to_path_buf();
     spec.cancel = Arc::clone(cancel);
     let group = supervise::start(&spec)?;
-    Ok(Running::Started(Box::new(Started { group, has_database, scratch })))
+    Ok(Started { group, terms: Terms { database, ..Terms::default() }, scratch })
 }
 
-fn arguments(embedded: &Embedded, database: Option<PathBuf>) -> Vec<OsString> {
+fn arguments(embedded: &Embedded, database: Option<&Path>) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     if let Some(database) = database {
         words.extend(["--database".into(), database.into()]);
@@ -143,13 +220,45 @@ impl Running {
         }
     }
 
+    /// The unix sockets at which its instances listen, if it was started here and they do.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        let Self::Started(started) = self else { return Vec::new() };
+        let numbers = started.group.instances().into_iter().map(supervise::Instance::number);
+        let at = numbers.filter_map(|number| started.group.address_of(HTTP, number));
+        let path = |address| match address {
+            Address::Unix(path) => Some(path),
+            Address::Tcp(_) => None,
+        };
+        at.filter_map(path).collect()
+    }
+
+    /// Its database, where it has one that is held against the account.
+    pub fn database(&self) -> Option<&Path> {
+        let Self::Started(started) = self else { return None };
+        started.terms.database.as_deref()
+    }
+
+    /// Whether there may be rows in its database before the load: of probes, or because the file is an old one.
+    pub fn may_hold_rows(&self) -> bool {
+        matches!(self, Self::Started(started) if started.terms.is_foreign)
+    }
+
+    /// What it is, in its own words.
+    pub fn version(&self) -> Option<&str> {
+        let Self::Started(started) = self else { return None };
+        started.terms.version.as_deref()
+    }
+
+    /// Requests of ours that asked whether it was ready and were not answered. They may have been carried out later.
+    pub fn unanswered(&self) -> u64 {
+        if let Self::Started(started) = self { started.terms.unanswered } else { 0 }
+    }
+
     /// Looks after it. Gives a sentence for each instance that died since the last look.
     pub fn check(&mut self) -> Vec<String> {
         let Self::Started(started) = self else { return Vec::new() };
         let told = |event| match event {
-            Event::Ended { exit, .. } => {
-                Some(format!("instance {} died during the run: {}", exit.instance, exit.status))
-            }
+            Event::Ended { exit, .. } => Some(died(&exit)),
             // Nothing is restarted in a run: what died is part of its result.
             _ => None,
         };
@@ -164,7 +273,7 @@ impl Running {
     /// Takes down what was started.
     pub fn stop(self) -> Remains {
         let Self::Started(started) = self else { return Remains::default() };
-        let Started { group, has_database, scratch } = *started;
+        let Started { group, terms, scratch } = *started;
         let numbers: Vec<(u16, u32)> =
             group.instances().iter().map(|instance| (instance.number(), instance.pid())).collect();
         let mut last: BTreeMap<u16, Last> = numbers
@@ -176,10 +285,17 @@ impl Running {
         let exits = group.stop();
         let instances = exits
             .iter()
-            .map(|exit| instance(exit, last.remove(&exit.instance).unwrap_or_default()))
+            .map(|exit| instance(exit, last.remove(&exit.instance).unwrap_or_default(), terms.is_foreign))
             .collect();
-        Remains { instances, database: has_database.then_some(Database { folder: scratch }) }
+        let database = terms.database.map(|path| Database { path, _folder: scratch });
+        Remains { instances, database }
     }
+}
+
+fn died(exit: &Exit) -> String {
+    let last = exit.stderr.lines().rev().find(|line| !line.trim().is_empty());
+    let words = last.map(|line| format!("; it said: {}", one_line(line.trim()))).unwrap_or_default();
+    format!("instance {} died during the run: {}{words}", exit.instance, exit.status)
 }
 
 /// What is known of an instance before it is stopped.
@@ -203,10 +319,12 @@ struct Figures {
     rows: u64,
 }
 
-fn instance(exit: &Exit, last: Last) -> Instance {
+fn instance(exit: &Exit, last: Last, is_foreign: bool) -> Instance {
     let figures: Option<Figures> = exit.stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
     let ended = match (exit.reason, exit.status) {
         (Reason::Asked, Status::Code(0)) => "stopped".to_owned(),
+        // Many programs leave it to the kernel; ours end in their own way.
+        (Reason::Asked, Status::Signal(signal)) if is_foreign && signal == SIGTERM => "stopped".to_owned(),
         (Reason::Asked, status) => format!("ended with {status} when it was stopped"),
         (Reason::Killed | Reason::Late | Reason::Silent, _) => {
             "had to be killed when it was stopped".to_owned()

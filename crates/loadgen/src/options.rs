@@ -3,12 +3,13 @@
 //! An option is one field here, and thereby both a flag and a key. Precedence is said once, in [`LoadOptions::over`]
 //! and [`TargetOptions::over`]: command line over scenario over default.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod target;
+
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use self::target::{ReadyWhen, SettingValue, Sockets, TargetOptions};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
@@ -303,82 +304,5 @@ impl LoadOptions {
             engine: self.engine.or(lower.engine),
             workers: self.workers.or(lower.workers),
         }
-    }
-}
-
-/// The target that a scenario starts.
-#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
-#[command(next_help_heading = "Target")]
-pub struct TargetOptions {
-    /// URL of a server that runs already; nothing is started then
-    #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
-
-    /// Path and query that are requested of the started target [default: /]
-    #[arg(long, value_name = "PATH")]
-    pub path: Option<String>,
-
-    /// Server processes that share one port and one database [default: 1]
-    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
-    pub instances: Option<NonZeroU16>,
-
-    /// A setting of the started target, such as store=none; `loadgen serve --help` lists them. May be repeated
-    #[arg(long = "target", value_name = "NAME=VALUE", value_parser = setting)]
-    #[serde(skip)]
-    pub typed: Vec<(String, String)>,
-
-    /// The same in a file: the flags of `loadgen serve` by name, with underscores for dashes.
-    #[arg(skip)]
-    #[serde(flatten)]
-    pub settings: BTreeMap<String, SettingValue>,
-}
-
-/// The value of a setting, as a file may write it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum SettingValue {
-    /// `true`.
-    Switch(bool),
-    /// `4`.
-    Number(u64),
-    /// `"10s"`.
-    Text(String),
-}
-
-impl fmt::Display for SettingValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Switch(value) => value.fmt(f),
-            Self::Number(value) => value.fmt(f),
-            Self::Text(value) => value.fmt(f),
-        }
-    }
-}
-
-fn setting(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text.split_once('=').ok_or("it is written NAME=VALUE, like store=none")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-impl TargetOptions {
-    /// These options, and where one is not set that of `lower`.
-    #[must_use]
-    pub fn over(self, lower: Self) -> Self {
-        let mut settings = lower.settings();
-        settings.extend(self.settings());
-        Self {
-            url: self.url.or(lower.url),
-            path: self.path.or(lower.path),
-            instances: self.instances.or(lower.instances),
-            typed: settings.into_iter().collect(),
-            settings: BTreeMap::new(),
-        }
-    }
-
-    /// All settings of the started target by the names of their flags; what was typed wins over the file.
-    pub fn settings(&self) -> BTreeMap<String, String> {
-        let flag = |name: &str| name.replace('_', "-");
-        let written = self.settings.iter().map(|(name, value)| (flag(name), value.to_string()));
-        written.chain(self.typed.iter().map(|(name, value)| (flag(name), value.clone()))).collect()
     }
 }

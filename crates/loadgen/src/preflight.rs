@@ -109,7 +109,7 @@ async fn look_around(
 ) -> Result<Findings, PreflightError> {
     let mut findings = Findings::default();
     let Some(origin) = origins.first() else { return Ok(findings) };
-    if load.route.unix_socket.is_some() {
+    if dialer.is_local() {
         findings.same_machine = Some(true);
     } else if load.route.proxy.is_none()
         && let Some(address) = working_address(origin, dialer, &mut findings.notes).await

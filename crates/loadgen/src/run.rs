@@ -176,12 +176,15 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
         return Err(RunError::Interrupted(signal));
     }
     let mut target = started?;
+    dialer.lead_to(target.sockets());
     let source = Arc::new(plan.source(target.address()));
     let found = preflight::look(&plan.load, &source.origins(), &mut dialer, &context.interrupt.cancel)?;
     if let Some(signal) = context.interrupt.signal() {
         return Err(RunError::Interrupted(signal));
     }
     notes.extend(found.notes);
+    let before = verify::rows_before(context.program, &target);
+    let (version, unanswered) = (target.version().map(str::to_owned), target.unanswered());
     observer.begin(plan);
     let loaded = load(plan, &source, Arc::new(dialer), context.rows.clone(), |seconds, collector| {
         let attention = observer.seconds(seconds, collector);
@@ -200,15 +203,18 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     let totals = Totals { plan, source: &source, outcome: &outcome, due };
     let (account, warmup) = (totals.account(), outcome.collector.tally.warmup);
     let verification = remains.database.as_ref().and_then(|database| {
-        let contents = verify::look_into(context.program, &database.path());
+        let contents = before.and_then(|before| {
+            verify::look_into(context.program, database.path()).map(|contents| contents.since(before))
+        });
         contents
-            .map(|contents| verify::verification(contents, &account, warmup))
+            .map(|contents| verify::verification(contents, &account, warmup, unanswered))
             .map_err(|error| notes.push(error.to_string()))
             .ok()
     });
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
     (run.negotiated, run.same_machine) = (found.negotiated, found.same_machine);
+    run.versions.extend(version.map(|version| ("target".to_owned(), version)));
     run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, &run)).collect();
     Ok(run)
 }

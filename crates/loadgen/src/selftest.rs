@@ -135,7 +135,8 @@ impl Bench {
         let around = Surroundings { cpus: machine::cpus_allowed(), seed: 7, settle: None };
         let plan =
             Plan::of_url(truth.url(path).as_str(), options, around).map_err(|error| error.to_string())?;
-        let program = Program { path: PathBuf::new(), leading: Vec::new(), variables: Vec::new() };
+        let program =
+            Program { path: PathBuf::new(), leading: Vec::new(), variables: Vec::new(), search: Vec::new() };
         let context = Context {
             program: &program,
             machine: None,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use report::document::{Account, Verification};
 use serde::Deserialize;
 
-use crate::launch::Program;
+use crate::launch::{Program, Running};
 
 /// What a database of the target holds.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -42,13 +42,37 @@ pub fn look_into(program: &Program, database: &Path) -> Result<Contents, VerifyE
     serde_json::from_slice(&output.stdout).map_err(|error| VerifyError(error.to_string()))
 }
 
+/// How many rows there are before the load: of probes that asked whether the target is ready, or of earlier days.
+///
+/// # Errors
+/// When the program does not say what the database holds.
+pub fn rows_before(program: &Program, target: &Running) -> Result<u64, VerifyError> {
+    match target.database().filter(|database| target.may_hold_rows() && database.exists()) {
+        Some(database) => look_into(program, database).map(|contents| contents.rows),
+        None => Ok(0),
+    }
+}
+
+impl Contents {
+    /// What came to it since it held so many rows.
+    #[must_use]
+    pub fn since(self, rows: u64) -> Self {
+        Self { rows: self.rows.saturating_sub(rows), ..self }
+    }
+}
+
 /// Holds what the database holds against what the generator counted. `warmup`: what it sent before, and what of that was
-/// answered well; the database does not tell them apart.
-pub fn verification(contents: Contents, account: &Account, warmup: (u64, u64)) -> Verification {
+/// answered well; the database does not tell them apart. `unanswered`: probes that may have been carried out since.
+pub fn verification(
+    contents: Contents,
+    account: &Account,
+    warmup: (u64, u64),
+    unanswered: u64,
+) -> Verification {
     Verification {
         rows: contents.rows,
         acknowledged: account.ok + warmup.1,
-        sent: account.sent + warmup.0,
+        sent: account.sent + warmup.0 + unanswered,
         integrity: contents.integrity,
     }
 }

@@ -1,5 +1,6 @@
 //! One server process.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -47,6 +48,10 @@ pub(crate) struct Birth<'a> {
     pub(crate) names: &'a str,
     /// How its files shall begin: a path that nobody else in the group has.
     pub(crate) files: &'a Path,
+    /// Its arguments.
+    pub(crate) args: Vec<OsString>,
+    /// Variables of its own.
+    pub(crate) env: Vec<(OsString, OsString)>,
 }
 
 /// One server process of a group.
@@ -83,11 +88,11 @@ impl Instance {
         let stdout = Output::create(&birth.files.with_extension("out"))?;
         let stderr = Output::create(&birth.files.with_extension("err"))?;
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SET_LISTEN_PID]).arg(&spec.program).args(&spec.args);
+        command.args(["-c", SET_LISTEN_PID]).arg(&spec.program).args(birth.args);
         for name in &spec.env_remove {
             command.env_remove(name);
         }
-        command.envs(spec.env.iter().map(|(name, value)| (name, value)));
+        command.envs(birth.env);
         command.env("LISTEN_FDS", birth.sockets.len().to_string()).env("LISTEN_FDNAMES", birth.names);
         command.env("NOTIFY_SOCKET", inbox.path());
         command.env(PARENT_PID, std::process::id().to_string()).env(INSTANCE, birth.number.to_string());
@@ -163,8 +168,8 @@ impl Instance {
         self.born.age()
     }
 
-    /// The last lines of stderr so far.
-    pub(crate) fn complaint(&self) -> String {
+    /// The last lines it has printed to stderr so far (at most 20).
+    pub fn complaint(&self) -> String {
         self.stderr.tail()
     }
 

@@ -30,6 +30,7 @@
 //! # Ok::<(), supervise::StartError>(())
 //! ```
 
+mod blank;
 pub mod child;
 mod clock;
 mod error;
@@ -46,6 +47,7 @@ mod slot;
 mod socket;
 mod spec;
 
+pub use blank::Blank;
 pub use error::{RollError, StartError};
 pub use event::{Event, Next};
 pub use exit::{Exit, Reason, Status};

@@ -48,9 +48,10 @@ impl Places {
         Ok(Self { places, backlog: i32::from(spec.backlog) })
     }
 
-    /// The names of the sockets, in the order of their descriptors.
+    /// The names of the passed sockets, in the order of their descriptors.
     pub(crate) fn names(&self) -> String {
-        let names: Vec<&str> = self.places.iter().map(|place| place.spec.name.as_str()).collect();
+        let passed = self.places.iter().filter(|place| place.spec.passed);
+        let names: Vec<&str> = passed.map(|place| place.spec.name.as_str()).collect();
         names.join(":")
     }
 
@@ -69,7 +70,7 @@ impl Places {
             let site = &mut place.sites[at];
             site.listen(backlog, mode, shared).map_err(|source| failed(site.address(), source))
         };
-        self.places.iter_mut().map(listen).collect()
+        self.places.iter_mut().filter(|place| place.spec.passed).map(listen).collect()
     }
 
     /// Keeps no listening socket any longer.

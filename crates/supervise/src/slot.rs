@@ -7,6 +7,7 @@ use std::time::Duration;
 use socket2::Socket;
 use tempfile::TempDir;
 
+use crate::blank;
 use crate::clock::Deadline;
 use crate::instance::{Birth, Instance};
 use crate::lines::Lines;
@@ -29,7 +30,11 @@ impl Workshop {
         self.started += 1;
         let files = self.scratch.path().join(self.started.to_string());
         let names = self.places.names();
-        let birth = Birth { number, sockets, names: &names, files: &files };
+        let known = blank::values(&self.spec.blanks, &self.places, number);
+        let args = self.spec.args.iter().map(|word| blank::fill(word, &known)).collect();
+        let env =
+            self.spec.env.iter().map(|(name, value)| (name.clone(), blank::fill(value, &known))).collect();
+        let birth = Birth { number, sockets, names: &names, files: &files, args, env };
         Instance::spawn(&self.spec, birth).map_err(|source| self.not_started(number, source))
     }
 

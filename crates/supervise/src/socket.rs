@@ -68,17 +68,27 @@ pub struct SocketSpec {
     pub sharing: Sharing,
     /// Permissions of the file of a unix socket. Of no meaning for TCP.
     pub mode: u32,
+    /// Whether instances are passed a listening socket. Else they listen there themselves, told by a [`crate::Blank`]: a TCP
+    /// port is kept free for them (by a socket that is bound with `SO_REUSEADDR` and `SO_REUSEPORT` and does not listen, so
+    /// they need one of the two options), and the file of a unix socket is theirs to make.
+    pub passed: bool,
 }
 
 impl SocketSpec {
     /// A socket that all instances share; a unix one is for its owner alone (mode 600).
     pub fn together(name: impl Into<String>, at: Address) -> Self {
-        Self { name: name.into(), at, sharing: Sharing::Together, mode: 0o600 }
+        Self { name: name.into(), at, sharing: Sharing::Together, mode: 0o600, passed: true }
     }
 
     /// A socket that each instance has for itself; a unix one is for its owner alone (mode 600).
     pub fn apart(name: impl Into<String>, at: Address) -> Self {
         Self { sharing: Sharing::Apart, ..Self::together(name, at) }
+    }
+
+    /// The same where instances listen themselves.
+    #[must_use]
+    pub fn not_passed(self) -> Self {
+        Self { passed: false, ..self }
     }
 
     /// Refuses what cannot be passed.
@@ -88,8 +98,11 @@ impl SocketSpec {
         if good { Ok(()) } else { Err(StartError::Name { name: self.name.clone() }) }
     }
 
-    /// Where the socket of instance `number` listens.
-    pub(crate) fn address_of(&self, number: u16) -> Result<Address, StartError> {
+    /// Where the socket of instance `number`, from 1, is to listen. Port 0 stays 0.
+    ///
+    /// # Errors
+    /// When there is no such port, or the path is longer than a socket's may be.
+    pub fn address_of(&self, number: u16) -> Result<Address, StartError> {
         let address = match (self.sharing, &self.at) {
             (Sharing::Together, address) => address.clone(),
             (Sharing::Apart, Address::Tcp(first)) if first.port() == 0 => self.at.clone(),

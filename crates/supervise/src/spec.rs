@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use crate::SocketSpec;
+use crate::{Blank, SocketSpec};
 
 /// When an instance counts as ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +69,12 @@ pub struct Spec {
     pub instances: NonZeroU16,
     /// The program to run. A plain name is looked up in `PATH`.
     pub program: PathBuf,
-    /// Its arguments, the same for every instance.
+    /// Its arguments, the same for every instance but for [`Spec::blanks`].
     pub args: Vec<OsString>,
-    /// Variables set on top of the inherited environment, the same for every instance.
+    /// Variables set on top of the inherited environment, the same for every instance but for [`Spec::blanks`].
     pub env: Vec<(OsString, OsString)>,
+    /// Texts that stand in [`Spec::args`] and the values of [`Spec::env`] for what is known at the start only.
+    pub blanks: Vec<(String, Blank)>,
     /// Variables of the inherited environment that no instance shall see.
     pub env_remove: Vec<OsString>,
     /// What every instance is passed, from descriptor 3 on in this order. [`crate::Group::address`] tells where they really
@@ -108,6 +110,7 @@ impl Spec {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            blanks: Vec::new(),
             env_remove: Vec::new(),
             sockets,
             backlog: 1024,

@@ -15,6 +15,7 @@
 //! | [`faults`] | how does it misbehave on purpose? |
 //! | [`admin`] | who may look inside? |
 //! | [`log`] | what does it say while it runs? |
+//! | `printer` | how is printed without waiting for who reads? |
 //! | [`phase`] | where in its life is it? |
 //! | [`watch`] | what happens beside the requests? |
 //! | [`stats`] | what did this instance do? |
@@ -31,6 +32,7 @@ pub mod lifecycle;
 pub mod listener;
 pub mod log;
 pub mod phase;
+mod printer;
 pub mod stats;
 pub mod store;
 pub mod watch;

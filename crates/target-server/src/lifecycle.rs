@@ -44,7 +44,7 @@ impl Signals {
     }
 
     /// Waits for the next of them.
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

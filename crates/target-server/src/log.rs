@@ -1,17 +1,16 @@
 //! What does it say while it runs? One line per event: JSON for machines, a sentence for people.
 //!
-//! Nobody waits for a line to be read: one thread writes them, and what it cannot take is counted and left out.
+//! Nobody waits for a line to be read: what cannot be printed is counted and left out.
 
 use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 
 use serde_json::{Map, Value};
 
 use crate::clock;
+use crate::printer::Printer;
 
 /// How many lines may wait to be written.
 const MOST_LINES: usize = 1024;
@@ -107,8 +106,7 @@ pub struct Log {
     plain: bool,
     /// Whose lines these are, where several print to the same place.
     instance: Option<String>,
-    lines: Mutex<Option<SyncSender<String>>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    printer: Mutex<Option<Printer>>,
     lost: AtomicU64,
 }
 
@@ -123,30 +121,20 @@ impl Log {
         instance: Option<String>,
         out: impl Write + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (lines, waiting) = sync_channel(MOST_LINES);
-        let writer = std::thread::Builder::new().name("log".into()).spawn(move || write(&waiting, out))?;
+        let printer = Printer::start("log", MOST_LINES, out)?;
         Ok(Self {
             level: AtomicU8::new(level as u8),
             plain,
             instance,
-            lines: Mutex::new(Some(lines)),
-            writer: Mutex::new(Some(writer)),
+            printer: Mutex::new(Some(printer)),
             lost: AtomicU64::new(0),
         })
     }
 
     /// A log that nobody reads.
     pub fn silent() -> Self {
-        let nothing = Mutex::new(None);
         let level = AtomicU8::new(Level::Error as u8);
-        Self {
-            level,
-            plain: true,
-            instance: None,
-            lines: nothing,
-            writer: Mutex::new(None),
-            lost: AtomicU64::new(0),
-        }
+        Self { level, plain: true, instance: None, printer: Mutex::new(None), lost: AtomicU64::new(0) }
     }
 
     /// Whether events of this level are told: for those whose telling costs something.
@@ -173,26 +161,20 @@ impl Log {
             None if self.plain => event.sentence,
             _ => self.json(level, event),
         };
-        let lines = lock(&self.lines);
-        if let Some(lines) = &*lines
-            && lines.try_send(line).is_err()
+        if let Some(printer) = &*lock(&self.printer)
+            && printer.offer(vec![line]).is_err()
         {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Says the last words: an object of figures, in plain form nothing else. Returns when all lines are written.
-    pub fn finish(&self, event: Event) {
+    /// Says the last words: an object of figures, in plain form nothing else. Returns when all lines are written, or after a
+    /// while when nobody reads them: false then.
+    pub fn finish(&self, event: Event) -> bool {
         let line =
             if self.plain { Value::Object(event.fields).to_string() } else { self.json(Level::Info, event) };
-        if let Some(lines) = lock(&self.lines).take() {
-            // It waits for room: this line must not be lost.
-            let _ = lines.send(line);
-        }
-        if let Some(writer) = lock(&self.writer).take() {
-            // A thread that panicked has nothing left to write.
-            let _ = writer.join();
-        }
+        let printer = lock(&self.printer).take();
+        printer.is_none_or(|printer| printer.finish(vec![line]))
     }
 
     fn json(&self, level: Level, event: Event) -> String {
@@ -211,13 +193,6 @@ impl Log {
     /// Lines that were left out because too many waited already.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
-    }
-}
-
-/// A reader that has gone is no reason to stop serving.
-fn write(lines: &Receiver<String>, mut out: impl Write) {
-    for line in lines {
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     }
 }
 
@@ -250,7 +225,7 @@ mod tests {
         log.say(Level::Info, Event::new("serving", "serving on x").with("url", "x"));
         log.tell(Level::Debug, Event::new("detail", "a detail"));
         log.tell(Level::Warn, Event::new("limit", "too many"));
-        log.finish(Event::new("stopped", "stopped").with("rows", 7));
+        assert!(log.finish(Event::new("stopped", "stopped").with("rows", 7)));
         String::from_utf8(lock(&kept.0).clone()).unwrap()
     }
 
@@ -288,11 +263,10 @@ mod tests {
                 Ok(())
             }
         }
-        let (release, stuck) = sync_channel(0);
+        let (_release, stuck) = std::sync::mpsc::channel();
         let log = Log::new(Level::Info, true, None, Stuck(stuck)).unwrap();
         (0..MOST_LINES + 10).for_each(|n| log.say(Level::Info, Event::new("line", n.to_string())));
         assert!((9..=10).contains(&log.lost()), "{}", log.lost());
-        drop(release);
-        log.finish(Event::new("stopped", ""));
+        assert!(!log.finish(Event::new("stopped", "")));
     }
 }

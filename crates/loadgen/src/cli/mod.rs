@@ -90,5 +90,11 @@ fn this_program() -> anyhow::Result<crate::launch::Program> {
     let variables = target_server::config::variables();
     #[cfg(not(feature = "serve"))]
     let variables = Vec::new();
-    Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables })
+    Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables, search: search() })
+}
+
+/// Where a shell looks for programs.
+#[expect(clippy::disallowed_methods, reason = "the room that reads the environment")]
+fn search() -> Vec<std::path::PathBuf> {
+    std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect())
 }

@@ -1,7 +1,7 @@
 //! `loadgen run`: scenarios, one after the other, each with a fresh target and a document of its own.
 
 use std::fs;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -145,10 +145,14 @@ fn headline(plan: &Plan, variant: &str) -> String {
         Stop::Requests(requests) => format!("{requests} requests"),
         Stop::Duration(duration) => Span(duration).to_string(),
     };
+    let instances = |number: NonZeroU16| counted(number.get().into(), "instance");
     let target = match &plan.target {
         Target::External => masked(&load.url),
-        Target::Embedded(target) if target.instances.get() == 1 => "1 instance".to_owned(),
-        Target::Embedded(target) => format!("{} instances", target.instances),
+        Target::Embedded(target) => instances(target.instances),
+        Target::Command(command) => {
+            let program = command.words.first().map(|word| word.rsplit('/').next().unwrap_or(word));
+            format!("{} of {}", instances(command.instances), program.unwrap_or_default())
+        }
     };
     let special = if variant.is_empty() { String::new() } else { format!("; {variant}") };
     format!(

@@ -161,7 +161,8 @@ impl Case {
         let plan =
             Plan::of_url(url, options, Surroundings { cpus: 2.try_into().unwrap(), seed: 0, settle: None })
                 .unwrap();
-        let program = Program { path: PathBuf::new(), leading: Vec::new(), variables: Vec::new() };
+        let program =
+            Program { path: PathBuf::new(), leading: Vec::new(), variables: Vec::new(), search: Vec::new() };
         let interrupt = Interrupt::default();
         let context = Context {
             program: &program,

@@ -1,5 +1,6 @@
 //! What exactly will happen? A plan is final: nothing in it is defaulted later, and the document echoes all of it.
 
+pub(crate) mod command;
 mod mix;
 mod pace;
 mod request;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use report::assertion::Assertion;
 use url::Url;
 
+pub use self::command::{Command, CommandError};
 pub use self::mix::Mix;
 use self::pace::{MOST_REQUESTS, pace};
 pub use self::pace::{Model, Open, Stop};
@@ -29,7 +31,7 @@ use crate::check::Watch;
 use crate::curl::{self, CurlError};
 use crate::hash::fnv1a;
 use crate::mix::MixError;
-use crate::options::{EngineChoice, LoadOptions, TargetOptions};
+use crate::options::{EngineChoice, LoadOptions, Sockets, TargetOptions};
 use crate::quantity::{Span, Timeout};
 use crate::source::{Request, Source, is_secret};
 
@@ -200,6 +202,8 @@ pub enum PlanError {
     NotStarted(String),
     #[error("the target cannot be started like this: {0}")]
     Setting(String),
+    #[error("the target cannot be started like this: {0}")]
+    Command(#[from] CommandError),
 }
 
 impl Plan {
@@ -241,7 +245,12 @@ impl Plan {
         }
         let (target, url) = Target::resolve(target, around)?;
         let load = Load::resolve(Some(url), load, around)?;
-        if matches!(target, Target::Embedded(_)) && load.mix.as_ref().is_some_and(|mix| mix.leaves()) {
+        if let Target::Command(command) = &target
+            && command.sockets == Sockets::Unix
+        {
+            load.route.leads_to_sockets(load.engine)?;
+        }
+        if !matches!(target, Target::External) && load.mix.as_ref().is_some_and(|mix| mix.leaves()) {
             return Err(PlanError::LeavesTarget);
         }
         Ok(Self { name: name.to_owned(), target, load, assertions: Vec::new() })
@@ -302,6 +311,11 @@ impl Plan {
             Target::External => {
                 put("target.kind", "external".to_owned());
             }
+            Target::Command(command) => {
+                for (key, value) in command.pairs() {
+                    put(&key, value);
+                }
+            }
             Target::Embedded(target) => {
                 put("target.kind", "embedded".to_owned());
                 put("target.instances", target.instances.to_string());
@@ -320,6 +334,13 @@ impl Plan {
         for chance in ["load.workers", "load.seed"] {
             pairs.remove(chance);
         }
+        if matches!(self.target, Target::Command(_)) {
+            // How long one would be patient with it, and where its rows lie, makes no other target.
+            for aside in ["target.ready_timeout", "target.stop_timeout", "target.database", "target.version"]
+            {
+                pairs.remove(aside);
+            }
+        }
         if let Some(mix) = &self.load.mix {
             pairs.insert("load.mix".to_owned(), format!("{:016x}", mix.hash));
         }
@@ -329,7 +350,7 @@ impl Plan {
         format!("{:016x}", fnv1a(lines.join("\n").as_bytes()))
     }
 
-    /// Everything that is sent, when it is known where the target listens. `None`: at the plan's own URL.
+    /// Everything that is sent, when it is known where the target listens. `None`: at the plan's own URL, or at unix sockets.
     pub fn source(&self, address: Option<std::net::SocketAddr>) -> Source {
         let mut url = self.load.url.clone();
         if let Some(address) = address {

@@ -163,6 +163,21 @@ impl Route {
         found.map(|(option, _)| PlanError::Exclusive("--engine reqwest", option))
     }
 
+    /// Refuses what would lead elsewhere than to the unix sockets of a started target.
+    pub(super) fn leads_to_sockets(&self, engine: EngineKind) -> Result<(), PlanError> {
+        let elsewhere = [
+            ("--unix-socket", self.unix_socket.is_some()),
+            ("--proxy (-x)", self.proxy.is_some()),
+            ("--resolve", !self.resolve.is_empty()),
+            ("--connect-to", !self.connect_to.is_empty()),
+            ("--engine reqwest", engine == EngineKind::Reqwest),
+        ];
+        match elsewhere.into_iter().find(|(_, is_set)| *is_set) {
+            Some((option, _)) => Err(PlanError::Exclusive(option, "`sockets = \"unix\"`")),
+            None => Ok(()),
+        }
+    }
+
     /// The same as far as it can be told from the next one: ports are left out, and of files only whether there are any.
     pub(super) fn without_ports_and_paths(&self) -> Self {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|_| PathBuf::from("given"));

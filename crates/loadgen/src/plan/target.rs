@@ -5,9 +5,10 @@ use std::num::NonZeroU16;
 
 use url::Url;
 
+use super::command::Command;
 use super::request::parse_url;
 use super::{PlanError, Surroundings};
-use crate::options::TargetOptions;
+use crate::options::{Sockets, TargetOptions};
 
 /// As many as the server itself starts.
 pub(super) const MOST_INSTANCES: u16 = 256;
@@ -25,6 +26,8 @@ pub enum Target {
     External,
     /// The embedded server, started for the run. The load's URL gets its host and port when it listens.
     Embedded(Embedded),
+    /// Another server, started for the run.
+    Command(Command),
 }
 
 /// The embedded server.
@@ -40,13 +43,20 @@ pub struct Embedded {
 impl Target {
     pub(super) fn resolve(options: TargetOptions, around: Surroundings) -> Result<(Self, Url), PlanError> {
         let settings = options.settings();
-        let TargetOptions { url, path, instances, .. } = options;
-        if let Some(url) = url {
+        if options.command.is_none() {
+            Command::refuse(&options)?;
+        }
+        let is_command = options.command.is_some();
+        let (path, instances) = (options.path.clone(), options.instances);
+        if let Some(url) = &options.url {
+            if is_command {
+                return Err(PlanError::Exclusive("`url`", "`command`"));
+            }
             let named = [("path", path.is_some()), ("instances", instances.is_some())];
             let named = named.iter().find(|(_, is_set)| *is_set).map(|(name, _)| (*name).to_owned());
             return match named.or_else(|| settings.into_keys().next()) {
                 Some(option) => Err(PlanError::NotStarted(option)),
-                None => Ok((Self::External, parse_url(&url)?)),
+                None => Ok((Self::External, parse_url(url)?)),
             };
         }
         let path = path.unwrap_or_else(|| "/".to_owned());
@@ -57,6 +67,15 @@ impl Target {
         let instances = instances.unwrap_or(NonZeroU16::MIN);
         if instances.get() > MOST_INSTANCES {
             return Err(PlanError::TooManyInstances);
+        }
+        if is_command {
+            let command = Command::resolve(options, instances)?;
+            let mut url = url;
+            if command.sockets == Sockets::Unix {
+                // What curl calls a server at a unix socket, too.
+                let _ = url.set_host(Some("localhost"));
+            }
+            return Ok((Self::Command(command), url));
         }
         let settings = match around.settle {
             Some(settle) => settle(&settings).map_err(PlanError::Setting)?,

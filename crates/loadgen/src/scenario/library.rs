@@ -1,7 +1,8 @@
-//! The scenarios that are part of the program, and need no checkout.
+//! The scenarios that are part of the program, and need no checkout: but for those that start a program of the repository, which
+//! say so when it is not there.
 
 /// Name and text of each, in the order in which they are listed.
-pub const LIBRARY: [(&str, &str); 8] = [
+pub const LIBRARY: [(&str, &str); 11] = [
     ("quick", include_str!("../../../../scenarios/quick.toml")),
     ("1-instance", include_str!("../../../../scenarios/1-instance.toml")),
     ("4-instances", include_str!("../../../../scenarios/4-instances.toml")),
@@ -9,6 +10,9 @@ pub const LIBRARY: [(&str, &str); 8] = [
     ("no-database", include_str!("../../../../scenarios/no-database.toml")),
     ("starvation", include_str!("../../../../scenarios/starvation.toml")),
     ("scaling", include_str!("../../../../scenarios/scaling.toml")),
+    ("wsgi-1", include_str!("../../../../scenarios/wsgi-1.toml")),
+    ("wsgi-4", include_str!("../../../../scenarios/wsgi-4.toml")),
+    ("wsgi-8", include_str!("../../../../scenarios/wsgi-8.toml")),
     ("group-commit", include_str!("../../../../scenarios/group-commit.toml")),
 ];
 

@@ -55,6 +55,13 @@ impl Place {
         Self { folder, scratch, output }
     }
 
+    /// A place with a file.
+    pub(crate) fn with(name: &str, content: &str) -> Self {
+        let place = Self::new();
+        place.file(name, content);
+        place
+    }
+
     /// Puts a file there.
     pub(crate) fn file(&self, name: &str, content: &str) {
         fs::write(self.folder.path().join(name), content).unwrap();

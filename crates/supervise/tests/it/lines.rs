@@ -25,6 +25,12 @@ fn every_line_arrives_once_and_the_last_need_not_be_whole() {
         all.len()
     };
     until("all whole lines", || (take(&mut group) == 20_002).then_some(()));
+    let printed = format!("/proc/{pid}/fd/1");
+    until("the half line", || {
+        let bytes = std::fs::read(&printed).ok()?;
+        bytes.ends_with(b"half").then_some(())
+    });
+    assert_eq!(take(&mut group), 20_002, "it is not whole yet");
     kill(pid);
     until("the end", || (take(&mut group) == 20_003).then_some(()));
     let numbers: Vec<String> = (1..=20_000).map(|n| n.to_string()).collect();

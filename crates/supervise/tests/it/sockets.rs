@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use supervise::{Address, Ready, SocketSpec, Spec, StartError, start};
+use supervise::{Address, Blank, Ready, SocketSpec, Spec, StartError, start};
 
 use crate::helper::{answerer, event, kill, next_exit, script, until};
 
@@ -188,4 +188,47 @@ fn connections_to_a_shared_unix_socket_outlive_an_instance() {
     waiting.set_nonblocking(true).unwrap();
     let silence = waiting.read(&mut [0]).unwrap_err();
     assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock, "it still waits in the queue");
+}
+
+#[test]
+fn instances_that_listen_themselves_are_told_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = script(r#"echo "$0 $WHERE $LISTEN_FDS.$LISTEN_FDNAMES""#);
+    spec.ready = Ready::Notify;
+    spec.args.push("<number> <port> <path>".into());
+    spec.env.push(("WHERE".into(), "<address>".into()));
+    let blank = |text: &str, blank| (text.to_owned(), blank);
+    spec.blanks = vec![
+        blank("<number>", Blank::Number),
+        blank("<port>", Blank::Port("http".into())),
+        blank("<address>", Blank::Address("http".into())),
+        blank("<path>", Blank::Path("local".into())),
+    ];
+    let path = folder.path().join("x-%i");
+    spec.sockets = vec![
+        SocketSpec::together("http", anywhere()).not_passed(),
+        SocketSpec::apart("local", unix(&path)).not_passed(),
+    ];
+    let StartError::Ended(exit) = start(&spec).unwrap_err() else { panic!("it ends before it is ready") };
+    let [number, port, path, address, passed] = exit.stdout.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{exit:?}")
+    };
+    assert_eq!((number, passed), ("1", "0."));
+    assert_eq!(Path::new(path), folder.path().join("x-1"));
+    assert_eq!(address, format!("127.0.0.1:{port}"));
+    assert!(port.parse::<u16>().unwrap() > 0 && !Path::new(path).exists());
+}
+
+#[test]
+fn the_port_of_instances_that_listen_themselves_is_kept_for_them() {
+    let mut spec = idle(vec![SocketSpec::together("http", anywhere()).not_passed()]);
+    spec.instances = 2.try_into().unwrap();
+    let group = start(&spec).unwrap();
+    let address = group.address("http").unwrap().tcp().unwrap();
+    let refused = std::net::TcpStream::connect(address).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    // The standard library sets SO_REUSEADDR, as most servers do.
+    let listener = std::net::TcpListener::bind(address).unwrap();
+    let _client = std::net::TcpStream::connect(address).unwrap();
+    listener.accept().unwrap();
 }

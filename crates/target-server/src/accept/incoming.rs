@@ -12,18 +12,25 @@ use crate::stats::Stats;
 /// How long we wait before we try again after the machine refused a connection, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many connections are taken from the queue of one socket at the end: as many as the longest queue holds
+/// (`--backlog`). A socket that others share may be refilled for ever.
+const LONGEST_QUEUE: usize = u16::MAX as usize;
+
 /// Sockets that are accepted from in turn.
 #[derive(Debug)]
 pub(super) struct Incoming {
     listeners: Vec<Listener>,
     /// Which of them is asked first.
     first: usize,
+    /// How many more may be taken from the queues at the end, those that failed included.
+    left: usize,
     stats: Arc<Stats>,
 }
 
 impl Incoming {
     pub(super) fn new(listeners: Vec<Listener>, stats: Arc<Stats>) -> Self {
-        Self { listeners, first: 0, stats }
+        let left = listeners.len().saturating_mul(LONGEST_QUEUE);
+        Self { listeners, first: 0, left, stats }
     }
 
     /// The next connection of any of them. May be dropped while it waits: nothing is lost.
@@ -44,21 +51,23 @@ impl Incoming {
         }
     }
 
-    /// What has come already, without waiting.
+    /// What has come already, without waiting. To be called where tokio does not ration what a task may do: it would say
+    /// that there is nothing more.
     pub(super) fn queued(&mut self) -> Option<(Stream, Peer)> {
         let mut context = Context::from_waker(Waker::noop());
-        match self.poll(&mut context) {
-            Poll::Ready(Ok(connection)) => {
-                self.stats.accepted();
-                Some(connection)
+        let stats = Arc::clone(&self.stats);
+        let mut left = std::mem::take(&mut self.left);
+        let next = next_of_queue(&mut left, || {
+            let outcome = self.poll(&mut context);
+            match &outcome {
+                Poll::Ready(Ok(_)) => stats.accepted(),
+                Poll::Ready(Err(_)) => stats.accept_error(),
+                Poll::Pending => {}
             }
-            // One that failed is no reason to miss those behind it, but who knows how many more will fail.
-            Poll::Ready(Err(_)) => {
-                self.stats.accept_error();
-                None
-            }
-            Poll::Pending => None,
-        }
+            outcome
+        });
+        self.left = left;
+        next
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
@@ -75,8 +84,65 @@ impl Incoming {
     }
 }
 
-/// Whether the client was at fault and the next connection may well be accepted.
+/// The next one that is fine, as long as there is one and `left` allows. One that failed by itself is no reason to miss
+/// those behind it; when the machine refuses, the next one would fail as well.
+fn next_of_queue<T>(left: &mut usize, mut poll: impl FnMut() -> Poll<io::Result<T>>) -> Option<T> {
+    while *left > 0 {
+        *left -= 1;
+        match poll() {
+            Poll::Ready(Ok(connection)) => return Some(connection),
+            Poll::Ready(Err(error)) if concerns_one_connection(&error) => {}
+            Poll::Ready(Err(_)) | Poll::Pending => break,
+        }
+    }
+    None
+}
+
+/// Whether the client or its network was at fault and the next connection may well be accepted.
 fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_left_the_queue_costs_nobody_behind_them_a_place() {
+        let gone = || Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        let mut queue =
+            vec![Poll::Ready(Ok(1)), gone(), gone(), Poll::Ready(Ok(2)), Poll::Pending].into_iter();
+        let mut left = 10;
+        let mut next = || next_of_queue(&mut left, || queue.next().unwrap());
+        assert_eq!([next(), next(), next()], [Some(1), Some(2), None]);
+        assert_eq!(left, 5);
+    }
+
+    #[test]
+    fn a_machine_that_refuses_is_not_asked_again() {
+        let refusal = || Poll::Ready(Err::<(), _>(io::Error::from_raw_os_error(24)));
+        let mut asked = 0;
+        let next = next_of_queue(&mut 10, || {
+            asked += 1;
+            refusal()
+        });
+        assert_eq!((next, asked), (None, 1));
+    }
+
+    #[test]
+    fn a_queue_that_others_fill_for_ever_has_an_end() {
+        let mut left = 3;
+        let taken = std::iter::from_fn(|| next_of_queue(&mut left, || Poll::Ready(Ok(())))).count();
+        assert_eq!(taken, 3);
+        assert_eq!(
+            next_of_queue(&mut 3, || Poll::Ready(Err::<(), _>(io::ErrorKind::ConnectionReset.into()))),
+            None
+        );
+    }
 }

@@ -168,10 +168,14 @@ pub async fn serve(
     }
     // The runtime hears of what has come last when it gets its turn.
     tokio::task::yield_now().await;
-    while let Some(place) = door.place() {
-        let Some((stream, peer)) = incoming.queued() else { break };
-        talk(stream, peer, Some(place));
-    }
+    // It rations what a task may do in one turn; the rest of the queue would be reset.
+    tokio::task::coop::unconstrained(async {
+        while let Some(place) = door.place() {
+            let Some((stream, peer)) = incoming.queued() else { break };
+            talk(stream, peer, Some(place));
+        }
+    })
+    .await;
     drop(incoming);
     stage.send_replace(Stage::LastRequests);
     tokio::select! {

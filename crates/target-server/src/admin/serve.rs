@@ -86,7 +86,8 @@ mod tests {
     fn start(patience: Duration) -> std::net::SocketAddr {
         let sockets = Sockets { backlog: 16, reuse_port: false, unix_mode: Mode(0o600) };
         let any = Endpoint::Tcp("127.0.0.1:0".parse().unwrap());
-        let listener = crate::listener::open(&[any], sockets).unwrap().remove(0);
+        let places = crate::listener::reserve(&[any], sockets).unwrap();
+        let listener = crate::listener::listen(places).unwrap().remove(0);
         let Endpoint::Tcp(address) = listener.endpoint().unwrap() else { unreachable!("it is TCP") };
         let admin = Arc::new(Admin { settings: "x".repeat(32 << 20).into(), ..admin() });
         tokio::spawn(serve_within(Bounds { connections: 1, patience }, listener, admin));

@@ -11,10 +11,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::endpoint::Endpoint;
+use crate::config::listen::Sockets;
 use crate::config::{Config, ConfigError, ServeArgs};
 use crate::listener::{self, ListenError};
 use crate::log::{Event, Format, Log};
+use crate::printer::Printer;
 use crate::store::{StoreError, inspect};
+
+/// Said on stderr in the end.
+const UNREAD: &str = "the last lines are missing on stdout: nobody reads it";
 
 /// How this program is started again, as one of several instances.
 #[derive(Clone, Debug)]
@@ -41,9 +46,11 @@ impl Program {
         words.join(" ")
     }
 
-    /// One sentence to stderr, said in the program's name.
+    /// One sentence to stderr, said in the program's name. Who does not read it is not waited for.
     fn complain(&self, sentence: &str) {
-        let _ = writeln!(io::stderr(), "{}: {sentence}", self.name());
+        let line = format!("{}: {sentence}", self.name());
+        // What is not read, or cannot be printed, can be told nobody.
+        let _ = Printer::start("complaint", 1, io::stderr()).map(|printer| printer.finish(vec![line]));
     }
 }
 
@@ -170,6 +177,11 @@ fn stopped(figures: &impl serde::Serialize) -> Event {
 fn logger(config: &Config, instance: Option<String>) -> io::Result<Log> {
     let settings = &config.admin;
     Log::new(settings.log_level, settings.log_format == Format::Plain, instance, io::stdout())
+}
+
+/// How the operator's socket is made: nobody shares it, every instance is asked by itself.
+fn alone(config: &Config) -> Sockets {
+    Sockets { reuse_port: false, ..config.listen.sockets }
 }
 
 /// A variable of the environment, if it is set to text.

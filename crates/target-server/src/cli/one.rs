@@ -6,14 +6,14 @@ use http::HeaderValue;
 use supervise::child::INSTANCE;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Program, ServeError, guard, listener, logger, serving, stopped, variable};
+use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, stopped, variable};
 use crate::accept::{Notice, Notices, Service};
 use crate::admin::{self, Admin, Socket};
 use crate::app::{App, Told, app};
 use crate::config::Config;
 use crate::faults::Mischief;
 use crate::lifecycle::{self, End, Signals};
-use crate::listener::{Listener, Listeners};
+use crate::listener::{Bound, Places};
 use crate::log::{Event, Level, Log};
 use crate::phase::{Phase, Phases};
 use crate::stats::Stats;
@@ -46,7 +46,10 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     };
     // One thread takes, reads and answers; the database has its own. More cores are used by more instances.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(live(config, &instance))?;
+    let outcome = runtime.block_on(live(config, &instance));
+    // Threads that are still busy with the database end with the process.
+    runtime.shutdown_background();
+    let end = outcome?;
     match end {
         End::Drained => {}
         End::TooSlow => {
@@ -57,9 +60,9 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         }
         End::Impatient => program.complain("requests were cut off by a second signal"),
     }
-    instance.log.finish(stopped(&instance.stats.counts()));
-    // Threads that are still busy with the database end with the process.
-    runtime.shutdown_background();
+    if !instance.log.finish(stopped(&instance.stats.counts())) {
+        program.complain(UNREAD);
+    }
     Ok(end == End::Drained)
 }
 
@@ -69,10 +72,10 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     let hangup = signal(SignalKind::hangup())?;
     let (reload_from, mischief) = (config.admin.reload_from.clone(), Arc::clone(&instance.mischief));
     tokio::spawn(watch::reload(hangup, reload_from, mischief, Arc::clone(&instance.log)));
-    let Listeners { http, admin: operator } = listeners(config)?;
-    let endpoints = http.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
-    let operator_at = operator.iter().map(Listener::endpoint).collect::<Result<Vec<_>, _>>()?;
-    let sockets = http.iter().zip(&endpoints).map(|(listener, at)| Socket::new(at.to_string(), listener));
+    let Places { http, admin: operator } = places(config)?;
+    let endpoints: Vec<_> = http.iter().map(Bound::endpoint).cloned().collect();
+    let operator_at: Vec<_> = operator.iter().map(Bound::endpoint).cloned().collect();
+    let sockets = http.iter().map(|place| Socket::new(place.endpoint().to_string(), place));
     let admin = Arc::new(Admin {
         instance: instance.name.clone(),
         settings: config.settings().to_json(),
@@ -83,14 +86,20 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
         log: Arc::clone(&instance.log),
         store: OnceLock::new(),
     });
-    if let Some(listener) = operator {
+    for listener in listener::listen(Vec::from_iter(operator))? {
         tokio::spawn(admin::serve::serve(listener, Arc::clone(&admin)));
     }
-    // Only then, so that a server that cannot listen leaves no database behind; and on another thread, so that it can be
-    // asked meanwhile whether it is ready.
+    // Only now that all places are ours, so that a server that cannot listen leaves no database behind; before anybody can
+    // send a request that would be lost if there were no database; and on another thread, so that the operator can ask
+    // meanwhile whether it is ready.
     let (settings, stats) = (config.store.clone(), Arc::clone(&instance.stats));
-    let opened = tokio::task::spawn_blocking(move || Store::open(&settings, &stats)).await;
-    let store = opened.map_err(std::io::Error::other)??;
+    let opening = tokio::task::spawn_blocking(move || Store::open(&settings, &stats));
+    let store = tokio::select! {
+        opened = opening => opened.map_err(std::io::Error::other)??,
+        // Nobody has been promised anything.
+        () = signals.next() => return Ok(End::Drained),
+    };
+    let http = listener::listen(http)?;
     // Nobody else sets it.
     let _ = admin.store.set(store.clone());
     if variable(INSTANCE).is_none() {
@@ -122,16 +131,14 @@ fn event(notice: Notice) -> Event {
 }
 
 /// What is passed in, else what is typed: for the operator and for requests each by itself.
-fn listeners(config: &Config) -> Result<Listeners, ServeError> {
+fn places(config: &Config) -> Result<Places, ServeError> {
     let names = variable("LISTEN_FDNAMES");
     let sockets = config.listen.sockets;
-    let mut listeners = listener::obtain(&config.listen.endpoints, sockets, names.as_deref())?;
-    if let (None, Some(endpoint)) = (&listeners.admin, &config.admin.endpoint) {
-        // Nobody shares it: every instance is asked by itself.
-        let alone = crate::config::listen::Sockets { reuse_port: false, ..sockets };
-        listeners.admin = listener::open(std::slice::from_ref(endpoint), alone)?.pop();
+    let mut places = listener::obtain(&config.listen.endpoints, sockets, names.as_deref())?;
+    if let (None, Some(endpoint)) = (&places.admin, &config.admin.endpoint) {
+        places.admin = listener::reserve(std::slice::from_ref(endpoint), alone(config))?.pop();
     }
-    Ok(listeners)
+    Ok(places)
 }
 
 fn application(config: &Config, instance: &Instance, store: &Store, admin: &Arc<Admin>) -> App {

@@ -11,7 +11,7 @@ use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpe
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, guard, listener, logger, serving, stopped};
+use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, stopped};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
 use crate::lifecycle::{raise_open_files, tell};
@@ -42,6 +42,10 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     }
     // Before there is a database: a server that cannot listen leaves none behind.
     listener::check(&config.listen.endpoints, config.listen.sockets)?;
+    if let Some(place) = operator(config) {
+        let places = (1..=config.listen.instances.get()).map(|number| place.address_of(number).map(endpoint));
+        listener::check(&places.collect::<Result<Vec<_>, _>>()?, alone(config))?;
+    }
     if let Some(database) = config.store.database() {
         // The instances would find out too, but one clear sentence is better than several.
         store::prepare(database)?;
@@ -61,7 +65,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let tally = Tally::new(config.listen.instances);
     let forward = Forward::start(program)?;
     let for_machines = (config.admin.log_format == Format::Json).then_some(&log);
-    let mut parent = Parent { group, program, log: for_machines, tally, forward };
+    let mut parent = Parent { group, log: for_machines, tally, forward };
     while !parent.hear(&mut signals) {
         parent.wait();
     }
@@ -69,15 +73,16 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     parent.stop(&mut signals);
     let tally = parent.tally;
     // What the instances printed comes before what they did.
-    parent.forward.finish();
-    log.finish(stopped(&tally.totals()));
+    let read = parent.forward.finish();
+    if !log.finish(stopped(&tally.totals())) || !read {
+        program.complain(UNREAD);
+    }
     Ok(tally.is_clean())
 }
 
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     let requests = config.listen.endpoints.iter().map(|at| SocketSpec::together(HTTP, address(at)));
-    // Each instance by itself: it knows only what it did.
-    let operator = config.admin.endpoint.iter().map(|at| SocketSpec::apart(ADMIN, address(at)));
+    let operator = operator(config);
     let with_mode = |mut socket: SocketSpec| {
         socket.mode = config.listen.sockets.unix_mode.0;
         socket
@@ -94,6 +99,11 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     spec.lines = true;
     spec.cancel = cancel;
     spec
+}
+
+/// The operator's sockets. Each instance has its own: it knows only what it did.
+fn operator(config: &Config) -> Option<SocketSpec> {
+    config.admin.endpoint.as_ref().map(|at| SocketSpec::apart(ADMIN, address(at)))
 }
 
 fn endpoints(group: &Group) -> Vec<Endpoint> {
@@ -117,7 +127,6 @@ fn address(endpoint: &Endpoint) -> Address {
 /// Who looks after the instances.
 struct Parent<'a> {
     group: Group,
-    program: &'a Program,
     /// For machines. A person is told on stderr.
     log: Option<&'a Log>,
     tally: Tally,
@@ -133,7 +142,7 @@ impl Parent<'_> {
                 SIGHUP => self.group.signal(Signal::HUP),
                 SIGUSR2 => {
                     if let Err(refusal) = self.group.roll() {
-                        self.program.complain(&refusal.to_string());
+                        self.forward.say(&refusal.to_string());
                     }
                 }
                 _ => stop = true,
@@ -162,7 +171,7 @@ impl Parent<'_> {
                 sentence.push_str("; what it did is missing from the totals");
             }
         }
-        self.program.complain(&sentence);
+        self.forward.say(&sentence);
         if let Some(log) = self.log {
             log.tell(level(event), entry(event, &sentence));
         }

@@ -1,5 +1,6 @@
 //! Where do connections come from? From sockets that were passed in, else from our own.
 
+mod bound;
 mod passed;
 mod stream;
 mod unix;
@@ -14,6 +15,7 @@ use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+pub use self::bound::Bound;
 pub use self::stream::Stream;
 pub use self::unix::SocketFile;
 use crate::config::endpoint::Endpoint;
@@ -157,42 +159,55 @@ impl AsFd for Listener {
     }
 }
 
-/// What a server accepts connections from.
+/// What a server will accept connections from.
 #[derive(Debug)]
-pub struct Listeners {
+pub struct Places {
     /// For requests, at least one.
-    pub http: Vec<Listener>,
+    pub http: Vec<Bound>,
     /// For the operator, where one was passed.
-    pub admin: Option<Listener>,
+    pub admin: Option<Bound>,
 }
 
 /// The sockets passed by a service manager (`LISTEN_FDS` and `LISTEN_PID`), if there are any; they win over `endpoints`.
-/// `names` is what the environment says of them in `LISTEN_FDNAMES`. Otherwise sockets of our own. To be called inside the
-/// runtime that will accept from them.
+/// `names` is what the environment says of them in `LISTEN_FDNAMES`. Otherwise sockets of our own, which do not listen yet.
+/// To be called inside the runtime that will accept from them.
 ///
 /// # Errors
 /// When a passed socket cannot be served or it is not clear what it is for, or an endpoint cannot be listened on.
-pub fn obtain(
-    endpoints: &[Endpoint],
-    sockets: Sockets,
-    names: Option<&str>,
-) -> Result<Listeners, ListenError> {
+pub fn obtain(endpoints: &[Endpoint], sockets: Sockets, names: Option<&str>) -> Result<Places, ListenError> {
     if let Some(passed) = passed::take(names)? {
-        return Ok(Listeners { http: passed.http, admin: passed.admin });
+        return Ok(Places { http: passed.http, admin: passed.admin });
     }
-    Ok(Listeners { http: open(endpoints, sockets)?, admin: None })
+    Ok(Places { http: reserve(endpoints, sockets)?, admin: None })
 }
 
-/// Sockets of our own that listen on `endpoints`. To be called inside the runtime that will accept from them.
+/// Takes `endpoints` for sockets of our own.
 ///
 /// # Errors
-/// When one of them cannot be listened on; then none is.
-pub fn open(endpoints: &[Endpoint], sockets: Sockets) -> Result<Vec<Listener>, ListenError> {
-    // First all of them: afterwards it would be ourselves who listen.
+/// When one of them cannot be had; then none is.
+pub fn reserve(endpoints: &[Endpoint], sockets: Sockets) -> Result<Vec<Bound>, ListenError> {
+    // First all of them: afterwards it would be ourselves who have them.
     check(endpoints, sockets)?;
     endpoints
         .iter()
-        .map(|endpoint| listen(endpoint, sockets).map_err(|source| refused(endpoint, source)))
+        .map(|endpoint| Bound::take(endpoint, sockets).map_err(|source| refused(endpoint, source)))
+        .collect()
+}
+
+/// Listens there from now on. To be called inside the runtime that will accept.
+///
+/// # Errors
+/// When somebody else has come to listen there meanwhile; then none of them listens.
+pub fn listen(places: Vec<Bound>) -> Result<Vec<Listener>, ListenError> {
+    for place in &places {
+        place.check().map_err(|source| refused(place.endpoint(), source))?;
+    }
+    places
+        .into_iter()
+        .map(|place| {
+            let endpoint = place.endpoint().clone();
+            place.listen().map_err(|source| refused(&endpoint, source))
+        })
         .collect()
 }
 
@@ -210,24 +225,6 @@ pub(crate) fn check(endpoints: &[Endpoint], sockets: Sockets) -> Result<(), List
         };
         free.map_err(|source| refused(endpoint, source))
     })
-}
-
-fn listen(endpoint: &Endpoint, sockets: Sockets) -> io::Result<Listener> {
-    let backlog = i32::from(sockets.backlog);
-    match endpoint {
-        Endpoint::Tcp(address) => {
-            let socket = bind(*address, true)?;
-            socket.listen(backlog)?;
-            TcpListener::from_std(socket.into()).map(Listener::Tcp)
-        }
-        Endpoint::Unix(path) => {
-            let (socket, file) = unix::bind(path, sockets.unix_mode.0)?;
-            socket.listen(backlog)?;
-            socket.set_nonblocking(true)?;
-            let listener = UnixListener::from_std(socket.into())?;
-            Ok(Listener::Unix { listener, file: Some(file) })
-        }
-    }
 }
 
 fn refused(endpoint: &Endpoint, source: io::Error) -> ListenError {

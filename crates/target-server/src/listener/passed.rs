@@ -4,7 +4,7 @@ use listenfd::ListenFd;
 use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{ListenError, Listener};
+use super::{Bound, ListenError, Listener};
 
 /// What sockets are called that take requests.
 const HTTP: &str = "http";
@@ -18,8 +18,8 @@ const FIRST: usize = 3;
 /// Sockets that were passed to this process.
 #[derive(Debug, Default)]
 pub(super) struct Passed {
-    pub(super) http: Vec<Listener>,
-    pub(super) admin: Option<Listener>,
+    pub(super) http: Vec<Bound>,
+    pub(super) admin: Option<Bound>,
 }
 
 /// What a socket is for.
@@ -40,9 +40,10 @@ pub(super) fn take(names: Option<&str>) -> Result<Option<Passed>, ListenError> {
     for (n, purpose) in purposes(names, descriptors.len())?.into_iter().enumerate() {
         let unfit = |reason: String| ListenError::Unfit { descriptor: FIRST + n, reason };
         let listener = adopt(&mut descriptors, n).map_err(unfit)?;
+        let place = Bound::passed(listener).map_err(|error| unfit(error.to_string()))?;
         match purpose {
-            Purpose::Http => passed.http.push(listener),
-            Purpose::Admin => passed.admin = Some(listener),
+            Purpose::Http => passed.http.push(place),
+            Purpose::Admin => passed.admin = Some(place),
         }
     }
     Ok(Some(passed))

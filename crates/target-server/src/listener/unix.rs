@@ -15,9 +15,16 @@ pub struct SocketFile {
     identity: (u64, u64),
 }
 
+impl SocketFile {
+    /// Whether nobody has removed or replaced it.
+    pub(super) fn is_there(&self) -> bool {
+        identity(&self.path).ok() == Some(self.identity)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).ok() == Some(self.identity) {
+        if self.is_there() {
             // Who removed it first has done what we want.
             let _ = fs::remove_file(&self.path);
         }

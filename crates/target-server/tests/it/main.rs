@@ -25,8 +25,12 @@ mod rolling;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod starting;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod timeouts;
+#[cfg(test)]
+mod unread;
 #[cfg(test)]
 mod wire;

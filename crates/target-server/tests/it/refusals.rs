@@ -37,6 +37,21 @@ fn a_port_shared_by_another_group_of_ours() {
 }
 
 #[test]
+fn a_place_for_the_operator_in_use_leaves_no_database_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("requests.db");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for instances in ["1", "2"] {
+        let flags = ["--listen", "127.0.0.1:0", "--admin", &address, "--instances", instances];
+        let said = refused(&[flags.as_slice(), &["--database", path.to_str().unwrap()]].concat());
+        let start = format!("target-server: cannot listen on {address}: address already in use");
+        assert!(said.starts_with(&start), "{said}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
 fn a_database_without_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing/requests.db");

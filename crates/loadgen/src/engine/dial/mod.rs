@@ -6,6 +6,8 @@ mod tls;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -36,6 +38,10 @@ pub struct Dialer {
     sni: Option<ServerName<'static>>,
     /// The address of a name that is tried first, because it is known to work.
     preferred: Option<SocketAddr>,
+    /// Where connections lead in turn, whatever the route says; empty where it has its say.
+    sockets: Vec<PathBuf>,
+    /// How many connections were begun to them.
+    turns: AtomicUsize,
 }
 
 impl Dialer {
@@ -45,12 +51,37 @@ impl Dialer {
     /// When its TLS options cannot be carried out.
     pub fn new(route: &Route) -> Result<Self, TlsError> {
         let sni = route.tls.sni.as_deref().map(tls::name).transpose()?;
-        Ok(Self { route: route.clone(), tls: OnceLock::new(), sni, preferred: None })
+        Ok(Self {
+            route: route.clone(),
+            tls: OnceLock::new(),
+            sni,
+            preferred: None,
+            sockets: Vec::new(),
+            turns: AtomicUsize::new(0),
+        })
     }
 
     /// Tries this address first wherever a name has it.
     pub fn prefer(&mut self, address: SocketAddr) {
         self.preferred = Some(address);
+    }
+
+    /// Leads connections to these unix sockets, to each in turn. With none, the route says where they lead.
+    pub fn lead_to(&mut self, sockets: Vec<PathBuf>) {
+        self.sockets = sockets;
+    }
+
+    /// The unix socket of the next connection.
+    fn unix_socket(&self) -> Option<&PathBuf> {
+        if self.sockets.is_empty() {
+            return self.route.unix_socket.as_ref();
+        }
+        self.sockets.get(self.turns.fetch_add(1, Ordering::Relaxed) % self.sockets.len())
+    }
+
+    /// Whether all connections lead to unix sockets, and so stay on this machine.
+    pub fn is_local(&self) -> bool {
+        !self.sockets.is_empty() || self.route.unix_socket.is_some()
     }
 
     /// The configuration of all TLS connections.
@@ -136,7 +167,7 @@ impl Dialer {
         timer: &T,
         trace: &mut Trace,
     ) -> Result<Socket, Failure> {
-        if let Some(path) = &self.route.unix_socket {
+        if let Some(path) = self.unix_socket() {
             let failed = |error: io::Error| {
                 let kind = Failure::connecting(&error).kind;
                 Failure::new(kind, format!("connecting to {}: {error}", path.display()))
