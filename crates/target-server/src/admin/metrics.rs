@@ -179,15 +179,14 @@ fn times(text: &mut Text, admin: &Admin) {
     text.times("target_commit_seconds", help, &stats.commit);
 }
 
-/// These count from the start of the process.
 fn store(text: &mut Text, figures: &Figures) {
     text.gauge("target_store_queue_rows", "Rows that wait for a thread now.", figures.queue);
-    text.gauge("target_store_queue_rows_max", "The most rows that ever waited.", figures.queue_longest);
-    let help = "Rows not kept, but for those that found the queue full; never reset.";
+    text.gauge("target_store_queue_rows_max", "The most rows that waited.", figures.queue_longest);
+    let help = "Rows not kept, but for those that found the queue full.";
     text.counter("target_store_rows_failed_total", help, figures.failed);
-    let help = "Rows that found the queue full; never reset.";
+    let help = "Rows that found the queue full.";
     text.counter("target_store_rows_refused_total", help, figures.refused);
-    text.family("target_store_batch_rows", "histogram", "Rows per committed transaction; never reset.");
+    text.family("target_store_batch_rows", "histogram", "Rows per committed transaction.");
     for bound in BATCH_BOUNDS {
         let below = figures.batches.iter().filter(|batches| batches.to <= bound);
         let below: u64 = below.map(|batches| batches.transactions).sum();
@@ -197,15 +196,15 @@ fn store(text: &mut Text, figures: &Figures) {
     text.line(format_args!("target_store_batch_rows_sum {}\n", figures.rows));
     text.line(format_args!("target_store_batch_rows_count {}\n", figures.transactions));
     if let Some(retries) = figures.busy_retries {
-        let help = "How often the write lock was asked for in vain; never reset.";
+        let help = "How often the write lock was asked for in vain.";
         text.counter("target_store_busy_retries_total", help, retries);
     }
     if let Some(checkpoints) = figures.checkpoints {
-        let help = "Checkpoints made by this instance; never reset.";
+        let help = "Checkpoints made by this instance.";
         text.counter("target_store_checkpoints_total", help, checkpoints);
     }
     if let Some(failed) = figures.checkpoints_failed {
-        let help = "Checkpoints that failed; never reset.";
+        let help = "Checkpoints that failed.";
         text.counter("target_store_checkpoints_failed_total", help, failed);
     }
     if let Some(bytes) = figures.wal_bytes {

@@ -74,7 +74,7 @@ struct Everything<'a> {
     #[serde(flatten)]
     account: Account,
     faults_in_force: String,
-    /// Absent until it is open. Its figures count from the start of the process, whatever was reset.
+    /// Absent until it is open. Its figures count from the last reset too.
     store: Option<Figures>,
     accept_queues: Vec<Waiting>,
     log_lines_lost: u64,
@@ -119,12 +119,17 @@ impl Admin {
 
     fn ready(&self) -> Response {
         let phase = self.phases.now();
+        if phase == Phase::Serving && self.store.get().is_some_and(Store::is_closed) {
+            let text = "nothing can be recorded any more: the store is closed; start the server anew\n";
+            return respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
+        }
         let status = if phase == Phase::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         respond(status, TEXT, format!("{}\n", phase.name()))
     }
 
     fn reset(&self) -> Response {
         self.stats.reset();
+        self.store.get().into_iter().for_each(Store::reset);
         self.mischief.restart();
         let since = clock::timestamp();
         self.log.tell(Level::Info, Event::new("reset", "counters were reset").with("since", since.clone()));

@@ -76,8 +76,11 @@ mod tests {
     use crate::config::endpoint::Endpoint;
     use crate::config::listen::Sockets;
     use crate::config::value::Mode;
+    use crate::config::{Config, ServeArgs};
     use crate::faults::{Faults, Mischief};
     use crate::log::Log;
+    use crate::phase::Phase;
+    use crate::store::Store;
 
     /// Serves one connection at a time, with an answer to `/-/stats` that no socket has room for. Tells where.
     fn start(patience: Duration) -> std::net::SocketAddr {
@@ -86,18 +89,22 @@ mod tests {
         let places = crate::listener::reserve(&[any], sockets).unwrap();
         let listener = crate::listener::listen(places).unwrap().remove(0);
         let Endpoint::Tcp(address) = listener.endpoint().unwrap() else { unreachable!("it is TCP") };
-        let admin = Admin {
+        let admin = Arc::new(Admin { settings: "x".repeat(32 << 20).into(), ..admin() });
+        tokio::spawn(serve_within(Bounds { connections: 1, patience }, listener, admin));
+        address
+    }
+
+    fn admin() -> Admin {
+        Admin {
             instance: "1".to_owned(),
-            settings: "x".repeat(32 << 20).into(),
+            settings: serde_json::Value::Null,
             sockets: Vec::new(),
             stats: Arc::default(),
             mischief: Arc::new(Mischief::new(Faults::default(), true, 1)),
             phases: Arc::default(),
             log: Arc::new(Log::silent()),
             store: OnceLock::new(),
-        };
-        tokio::spawn(serve_within(Bounds { connections: 1, patience }, listener, Arc::new(admin)));
-        address
+        }
     }
 
     async fn ask(stream: &mut TcpStream) -> String {
@@ -122,6 +129,25 @@ mod tests {
             let answer = ask(&mut TcpStream::connect(address).await.unwrap()).await;
             assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("alive\n"), "{half:?}: {answer}");
         }
+    }
+
+    #[tokio::test]
+    async fn without_its_store_it_is_not_ready() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut word = std::ffi::OsString::from("--database=");
+        word.push(folder.path().join("x.db"));
+        let config = Config::resolve(&ServeArgs::of_words([word]).unwrap()).unwrap();
+        let admin = admin();
+        let store = Store::open(&config.store, &admin.stats).unwrap();
+        admin.store.set(store.clone()).unwrap();
+        admin.phases.enter(Phase::Serving);
+        let ready = async || {
+            let request = hyper::Request::get("/-/readyz").body(String::new()).unwrap();
+            admin.answer(request).await.status().as_u16()
+        };
+        assert_eq!(ready().await, 200);
+        store.finish();
+        assert_eq!(ready().await, 503);
     }
 
     #[tokio::test]

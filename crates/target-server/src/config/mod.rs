@@ -281,6 +281,23 @@ mod tests {
     ];
 
     #[test]
+    fn every_setting_there_is_is_among_them() {
+        let elsewhere = ["profile", "print-config", "inspect"];
+        let words: Vec<&str> = EVERYTHING.iter().flat_map(|line| line.split(' ')).collect();
+        let is_set = |flag: &str| {
+            let dashed = format!("--{flag}");
+            words.iter().any(|word| word.split('=').next() == Some(&dashed))
+        };
+        let command = ServeArgs::augment_args(clap::Command::new("serve"));
+        let flags: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        assert!(flags.len() > 30, "{flags:?}");
+        for flag in flags {
+            let otherwise = listen::OF_THE_PARENT.contains(&flag) || elsewhere.contains(&flag);
+            assert_ne!(is_set(flag), otherwise, "--{flag} is in EVERYTHING, or an instance is not told it");
+        }
+    }
+
+    #[test]
     fn an_instance_means_what_its_parent_means() {
         for line in EVERYTHING {
             // Some lines have no meaning with the store of some profile.

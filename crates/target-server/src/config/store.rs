@@ -80,7 +80,7 @@ pub struct StoreArgs {
     #[arg(long, value_enum, value_name = "WHO", env = "TARGET_CHECKPOINT")]
     pub checkpoint: Option<CheckpointKind>,
 
-    /// Size that the write-ahead log stays below with background checkpoints [default: 64MiB]
+    /// Size that the write-ahead log stays below with background checkpoints, but for one large transaction [default: 64MiB]
     #[arg(long, value_name = "SIZE", env = "TARGET_WAL_MAX")]
     pub wal_max: Option<Size>,
 

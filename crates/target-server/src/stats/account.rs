@@ -23,7 +23,9 @@ pub struct Account {
     pub connections: Connections,
     /// Requests.
     pub requests: Requests,
-    /// Rows committed.
+    /// Rows committed, before their requests are answered. Without a reset there is a row for every request that was answered
+    /// after one was kept; after a reset some of these were committed before it, at most as many as were under way then. So
+    /// with a database always `2xx <= rows + requests.in_flight_at_start`.
     pub rows: u64,
     /// Faults, which are counted among the requests too.
     pub faults: Suffered,

@@ -76,7 +76,7 @@ struct Excuse {
 }
 
 impl Log {
-    /// For a log that is to stay below `wal_max` bytes.
+    /// For a log that is to stay below `wal_max` bytes. The last quarter is room for transactions that have passed the gate.
     pub(super) fn new(wal_max: u64, page_size: u64) -> Self {
         let frames = wal_max.saturating_sub(HEADER) / (page_size + FRAME_HEADER);
         let frames = u32::try_from(frames).unwrap_or(u32::MAX);

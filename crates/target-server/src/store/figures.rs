@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::lock;
 
-/// What the store of one instance did so far, and how its connections are set up.
+/// What the store of one instance did since its start or the last reset, and how its connections are set up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// `none`, `pool` or `group`, as it is typed.
@@ -25,7 +25,7 @@ pub struct Figures {
     pub batches: Vec<Batches>,
     /// Rows that wait for a thread now.
     pub queue: usize,
-    /// The most that ever waited.
+    /// The most that waited.
     pub queue_longest: usize,
     /// How many may wait. Absent: without a bound.
     pub queue_max: Option<usize>,
@@ -41,7 +41,8 @@ pub struct Figures {
     /// Length of the write-ahead log's file in bytes. SQLite uses it again from the start instead of shortening it.
     /// Absent without a database, or when the file is gone.
     pub wal_bytes: Option<u64>,
-    /// The largest such length that was seen: whenever figures were asked for, and at every checkpoint of this instance.
+    /// The largest such length that was seen whenever figures were asked for. As nothing shortens the file while it is used,
+    /// one look at the end sees the largest.
     pub wal_bytes_largest: u64,
     /// Version of SQLite. Absent without a database, as are the following.
     pub sqlite: Option<String>,
@@ -69,22 +70,28 @@ const SIZES: usize = 17;
 /// Counters of one store, shared by its threads.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    rows: AtomicU64,
+    committed: Mutex<Committed>,
     failed: AtomicU64,
     refused: AtomicU64,
-    batches: [AtomicU64; SIZES],
     wal_largest: AtomicU64,
     checkpoints: AtomicU64,
     checkpoints_failed: AtomicU64,
     checkpoint_error: Mutex<Option<String>>,
 }
 
+/// Rows and transactions belong together, also when a reset comes between two of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Committed {
+    rows: u64,
+    batches: [u64; SIZES],
+}
+
 impl Counters {
     pub(super) fn committed(&self, rows: usize) {
-        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+        let mut committed = lock(&self.committed);
+        committed.rows += rows as u64;
         if let Some(size) = rows.checked_ilog2() {
-            let size = (size as usize).min(SIZES - 1);
-            self.batches[size].fetch_add(1, Ordering::Relaxed);
+            committed.batches[(size as usize).min(SIZES - 1)] += 1;
         }
     }
 
@@ -109,16 +116,33 @@ impl Counters {
         *lock(&self.checkpoint_error) = Some(error.to_string());
     }
 
+    pub(super) fn reset(&self) {
+        let Self {
+            committed,
+            failed,
+            refused,
+            wal_largest,
+            checkpoints,
+            checkpoints_failed,
+            checkpoint_error,
+        } = self;
+        *lock(committed) = Committed::default();
+        for counter in [failed, refused, wal_largest, checkpoints, checkpoints_failed] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        *lock(checkpoint_error) = None;
+    }
+
     /// What is counted here, and nothing else.
     pub(super) fn figures(&self) -> Figures {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let transactions: Vec<u64> = self.batches.iter().map(load).collect();
+        let Committed { rows, batches: transactions } = *lock(&self.committed);
         let batches = (0..)
             .zip(&transactions)
             .filter(|(_, count)| **count > 0)
             .map(|(power, &transactions)| Batches { from: 1 << power, to: (2 << power) - 1, transactions });
         Figures {
-            rows: load(&self.rows),
+            rows,
             failed: load(&self.failed),
             refused: load(&self.refused),
             transactions: transactions.iter().sum(),

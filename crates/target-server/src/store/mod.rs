@@ -87,7 +87,8 @@ pub enum Checkpoints {
     Auto,
     /// A thread of each instance.
     Background {
-        /// Bytes that the log stays below, as long as nobody reads for long.
+        /// Bytes that the log stays below, as long as nobody reads for long and no transaction is longer than a quarter of
+        /// it: such a one may exceed it by its own length.
         wal_max: u64,
     },
 }
@@ -167,7 +168,7 @@ pub enum KeepError {
         .0.display()
     )]
     Gone(PathBuf),
-    /// The store has been closed or its thread died.
+    /// The store has been closed, or one of its threads died.
     #[error("the request could not be recorded: the store is closed")]
     Closed,
 }
@@ -224,6 +225,14 @@ impl Store {
         }
     }
 
+    /// Whether no row is kept any more: it was told to finish, or one of its threads has died.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Database(writers) => writers.is_closed(),
+        }
+    }
+
     /// Rows that wait for a thread now.
     pub fn waiting(&self) -> usize {
         match self {
@@ -237,6 +246,14 @@ impl Store {
         match self {
             Self::None => Figures { store: "none".to_owned(), ..Figures::default() },
             Self::Database(writers) => writers.figures(),
+        }
+    }
+
+    /// Counts anew. What waits and what is underway is counted when it is done.
+    pub fn reset(&self) {
+        match self {
+            Self::None => {}
+            Self::Database(writers) => writers.reset(),
         }
     }
 

@@ -22,7 +22,8 @@ pub(super) struct Job {
 pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
-    /// How many may wait. As many requests wait at most as clients are connected, times those that each pipelines.
+    /// How many may wait. Rows stay when their clients leave, so without a limit the queue grows for as long as rows come
+    /// faster than they are written, however few clients are connected at a time.
     limit: usize,
 }
 
@@ -82,6 +83,22 @@ impl Queue {
     pub(super) fn close(&self) {
         lock(&self.state).closed = true;
         self.changed.notify_all();
+    }
+
+    /// Closes it and takes all that waits.
+    pub(super) fn abandon(&self) -> VecDeque<Job> {
+        self.close();
+        std::mem::take(&mut lock(&self.state).jobs)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// From now on the most that waited is counted anew.
+    pub(super) fn forget_longest(&self) {
+        let mut state = lock(&self.state);
+        state.longest = state.jobs.len();
     }
 
     /// How many wait now, and how many waited at most.

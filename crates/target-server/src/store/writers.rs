@@ -126,10 +126,10 @@ impl Writers {
     pub(super) async fn keep(&self, row: Row) -> Result<Kept, KeepError> {
         let (reply, answer) = oneshot::channel();
         let pushed = self.shared.queue.push(Job { row, since: clock::now(), reply });
-        if let Err(KeepError::Full(_)) = pushed {
-            self.shared.counters.refused();
-        }
-        pushed?;
+        pushed.inspect_err(|error| match error {
+            KeepError::Full(_) => self.shared.counters.refused(),
+            _ => self.shared.counters.failed(1),
+        })?;
         if self.shared.crew.batch_max > 1 {
             self.shared.queued.notify_one();
         } else {
@@ -157,8 +157,18 @@ impl Writers {
         self.shared.place.path()
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.shared.queue.is_closed()
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.shared.queue.lengths().0
+    }
+
+    pub(super) fn reset(&self) {
+        self.shared.counters.reset();
+        self.shared.queue.forget_longest();
+        self.shared.retries.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -218,13 +228,28 @@ async fn answer(mut given: mpsc::UnboundedReceiver<Answers>) {
     }
 }
 
+/// What a thread has taken up. However the thread ends, by a panic too, nobody waits for it afterwards.
+struct Taken<'a> {
+    shared: &'a Shared,
+    batch: Vec<Job>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        // There is something only when the thread ends too early. Whoever waits for a dropped job is told that the store is
+        // closed.
+        let left = self.shared.queue.abandon();
+        self.shared.counters.failed(left.len() + self.batch.len());
+    }
+}
+
 impl Shared {
     /// What one thread does all its life. It works off the queue even after that is closed.
     fn work(&self, connection: &Connection, answers: &mpsc::UnboundedSender<Answers>) {
-        let mut batch = Vec::new();
-        while self.queue.take(self.crew.batch_max, &mut batch) {
-            let outcomes = self.keep(connection, &batch);
-            let replies = batch.drain(..).map(|job| job.reply);
+        let mut taken = Taken { shared: self, batch: Vec::new() };
+        while self.queue.take(self.crew.batch_max, &mut taken.batch) {
+            let outcomes = self.keep(connection, &taken.batch);
+            let replies = taken.batch.drain(..).map(|job| job.reply);
             // Nobody is there to be answered when the server did not wait for its end.
             let _ = answers.send(replies.zip(outcomes).collect());
         }

@@ -105,6 +105,28 @@ fn a_reset_begins_anew_and_what_is_under_way_stays_in_balance() {
 }
 
 #[test]
+fn after_a_reset_under_load_rows_and_answers_still_belong_together() {
+    // A delay comes after the commit.
+    let server = start(&["--faults", "delay=2s"]);
+    let mut client = server.connect();
+    client.send(&get("/"));
+    until("the row is committed", || (stats(&server)["store"]["rows"] == 1).then_some(()));
+    let reset = "POST /-/reset HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(admin(&server).ask(reset).status, 200);
+    let told = stats(&server);
+    let store = &told["store"];
+    assert_eq!(
+        (&store["rows"], &store["transactions"], &store["batches"]),
+        (&0.into(), &0.into(), &Value::Array(vec![]))
+    );
+    assert_eq!(client.answer().status, 200);
+    let told = stats(&server);
+    let requests = &told["requests"];
+    assert_eq!((&requests["by_status"]["200"], &told["rows"]), (&1.into(), &0.into()));
+    assert_eq!(requests["in_flight_at_start"], 1, "2xx <= rows + in_flight_at_start");
+}
+
+#[test]
 fn metrics_can_be_read_by_a_strict_reader_and_say_the_same() {
     let server = start(&["--faults", "delay=1ms:100&status=503:0"]);
     let mut client = server.connect();

@@ -206,6 +206,20 @@ async fn a_row_says_where_its_time_went() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_thread_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    // It takes nothing up, and so ends at the first row as if there were none left.
+    let store = Store::start(&database(&folder), group(0), &Arc::default()).unwrap();
+    assert!(!store.is_closed());
+    for _ in 0..3 {
+        let outcome = tokio::time::timeout(Duration::from_secs(10), store.keep(row("/"))).await;
+        assert_eq!(outcome.expect("it is answered"), Err(KeepError::Closed));
+    }
+    assert!(store.is_closed());
+    assert_eq!((store.figures().failed, store.figures().queue), (3, 0));
+}
+
+#[tokio::test]
 async fn who_leaves_and_who_fails_is_in_the_times() {
     const HELD: Duration = Duration::from_millis(40);
     for crew in [pool(1), group(1024)] {
@@ -240,7 +254,7 @@ async fn who_leaves_and_who_fails_is_in_the_times() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_deleted_or_replaced_is_missed() {
+async fn a_database_that_is_deleted_or_replaced_is_noticed() {
     for crew in [pool(1), group(1024)] {
         for replaced in [false, true] {
             let folder = tempfile::tempdir().unwrap();
@@ -263,7 +277,7 @@ async fn a_database_that_is_deleted_or_replaced_is_missed() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_deleted_is_missed() {
+async fn a_log_that_is_deleted_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::start(&database(&folder), group(1024), &Arc::default()).unwrap();
     store.keep(row("/")).await.unwrap();
@@ -317,6 +331,11 @@ async fn the_store_knows_itself() {
     let told = serde_json::to_string(&figures).unwrap();
     assert_eq!(serde_json::from_str::<Figures>(&told).unwrap(), figures);
     assert_eq!(Store::None.figures().store, "none");
+    store.reset();
+    let figures = store.figures();
+    assert_eq!((figures.rows, figures.transactions, figures.batches.len()), (0, 0, 0));
+    assert_eq!((figures.queue_longest, figures.busy_retries), (0, Some(0)));
+    assert!(figures.wal_bytes_largest > 0 && !figures.pragmas.is_empty(), "what is so stays so: {figures:?}");
 }
 
 #[test]
