@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{AssertionRecord, CheckExample, CheckRecord, HeaderValues, Named, Warmup};
-pub use self::target::{Instance, Told, ToldTime, Verification};
+pub use self::target::{Instance, Told, ToldBatches, ToldTime, Verification};
 use crate::histogram::Distribution;
 
 /// Schema name of a [`Run`]; the number rises when an old reader would misread a new document.

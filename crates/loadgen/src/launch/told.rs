@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use report::document::{Told, ToldTime};
+use report::document::{Told, ToldBatches, ToldTime};
 use serde::Deserialize;
 
 /// How long an instance may take for each step of its answer. It may be busy with what is left of the load.
@@ -76,6 +76,9 @@ struct Time {
 
 #[derive(Debug, Deserialize)]
 struct Store {
+    failed: u64,
+    refused: u64,
+    batches: Vec<ToldBatches>,
     transactions: u64,
     busy_retries: Option<u64>,
     wal_bytes: Option<u64>,
@@ -101,6 +104,9 @@ impl From<Stats> for Told {
             lock: times.lock.into(),
             commit: times.commit.into(),
             transactions: store.transactions,
+            batches: store.batches,
+            failed_rows: Some(store.failed),
+            refused_rows: Some(store.refused),
             busy_retries: store.busy_retries,
             wal_bytes_largest: store.wal_bytes.map(|_| store.wal_bytes_largest),
             pragmas: store.pragmas.into_iter().map(|(name, value)| (name, plain(value))).collect(),
@@ -112,5 +118,27 @@ impl From<Time> for ToldTime {
     fn from(time: Time) -> Self {
         let Time { count, mean_ns, p50_ns, p99_ns, p99_9_ns, max_ns } = time;
         Self { count, mean_ns, p50_ns, p99_ns, p99_9_ns, max_ns }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_the_rows_is_kept() {
+        let time = r#"{"count": 0, "mean_ns": null, "p50_ns": null, "p99_ns": null, "p99_9_ns": null, "max_ns": null}"#;
+        let text = format!(
+            r#"{{"requests": {{"begun": 9, "by_status": {{"200": 5}}, "unanswered": 0, "in_flight_most": 3}},
+            "faults": {{"requests": 0}},
+            "times": {{"service": {time}, "queue": {time}, "lock": {time}, "commit": {time}}},
+            "store": {{"failed": 3, "refused": 1, "transactions": 2, "wal_bytes_largest": 0, "pragmas": {{}},
+            "batches": [{{"from": 2, "to": 3, "transactions": 2}}]}}}}"#
+        );
+        let told = Told::from(serde_json::from_str::<Stats>(&text).unwrap());
+        assert_eq!((told.failed_rows, told.refused_rows, told.transactions), (Some(3), Some(1), 2));
+        let document = serde_json::to_value(&told).unwrap();
+        assert_eq!(document["batches"], serde_json::json!([{"from": 2, "to": 3, "transactions": 2}]));
+        assert_eq!(serde_json::from_value::<Told>(document).unwrap(), told);
     }
 }

@@ -49,12 +49,34 @@ pub struct Told {
     pub commit: ToldTime,
     /// Transactions committed; fewer than rows where several rows share one.
     pub transactions: u64,
+    /// How many rows the transactions had, the smallest first; sizes that did not occur are left out. Empty also in documents
+    /// older than this field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<ToldBatches>,
+    /// Rows that were not kept, for whatever reason but a full queue. Absent in documents older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_rows: Option<u64>,
+    /// Rows that found the queue full. Absent in documents older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_rows: Option<u64>,
     /// How often the write lock was asked for in vain. Absent where SQLite's own retry does not tell.
     pub busy_retries: Option<u64>,
     /// The longest that the write-ahead log was seen, in bytes. Absent without a database.
     pub wal_bytes_largest: Option<u64>,
     /// Settings read back from its database, by SQLite's names.
     pub pragmas: BTreeMap<String, String>,
+}
+
+/// Transactions of about one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToldBatches {
+    /// Rows at least.
+    pub from: u64,
+    /// Rows at most.
+    pub to: u64,
+    /// How many transactions.
+    pub transactions: u64,
 }
 
 /// How long something took in one instance, by its own clock. All but the count are absent where there is nothing.
