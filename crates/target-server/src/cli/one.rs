@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use supervise::child::INSTANCE;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     Program, ServeError, UNREAD, alone, guard, listener, logger, serving, serving_on, stopped, variable,
@@ -74,6 +74,7 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     let hangup = signal(SignalKind::hangup())?;
     let (reload_from, mischief) = (config.admin.reload_from.clone(), Arc::clone(&instance.mischief));
     tokio::spawn(watch::reload(hangup, reload_from, mischief, Arc::clone(&instance.log)));
+    tokio::spawn(explain_rolls(signal(SignalKind::user_defined2())?, Arc::clone(&instance.log)));
     if let Some(period) = lifecycle::watchdog() {
         tokio::spawn(watch::watchdog(period));
     }
@@ -126,6 +127,15 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     instance.phases.enter(Phase::Serving);
     lifecycle::status(&serving_on(&endpoints));
     Ok(lifecycle::live(http, service, &store, &mut signals, &config.life).await)
+}
+
+/// Says that there is nobody to be replaced by; unheard, the signal would end the server.
+async fn explain_rolls(mut rolls: Signal, log: Arc<Log>) {
+    while rolls.recv().await.is_some() {
+        let sentence =
+            "SIGUSR2 replaces instances one by one, and this server is one alone; start it with --instances";
+        log.tell(Level::Warn, Event::new("roll-refused", sentence));
+    }
 }
 
 /// Something that the accept loop noticed.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::helper::{Answer, Client, Server, runs, until};
+use crate::helper::{Answer, Client, Server, get, runs, until};
 
 /// Asks for an answer on a connection of its own.
 const ONCE: &str = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nload";
@@ -121,4 +121,13 @@ fn a_second_request_for_a_roll_is_refused_and_a_stop_ends_it() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!((&ended.counts["answered"], &ended.counts["processes"]), (&30.into(), &4.into()));
     assert!(all.iter().all(|pid| !runs(*pid)));
+}
+
+#[test]
+fn one_server_alone_says_that_it_cannot_be_rolled_and_goes_on() {
+    let mut server = Server::start(&["--store", "none"]);
+    server.signal("USR2");
+    server.read_until("roll-refused");
+    assert_eq!(server.connect().ask(&get("/")).status, 200);
+    assert_eq!(server.stop().code, Some(0));
 }
