@@ -184,7 +184,7 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     }
     notes.extend(found.notes);
     let before = verify::rows_before(context.program, &target);
-    let (version, unanswered) = (target.version().map(str::to_owned), target.unanswered());
+    let (versions, unanswered) = (target.versions(), target.unanswered());
     observer.begin(plan);
     let loaded = load(plan, &source, Arc::new(dialer), context.rows.clone(), |seconds, collector| {
         let attention = observer.seconds(seconds, collector);
@@ -214,7 +214,8 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
     (run.negotiated, run.same_machine) = (found.negotiated, found.same_machine);
-    run.versions.extend(version.map(|version| ("target".to_owned(), version)));
+    run.versions.extend(versions);
+    run.front = remains.front;
     run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, &run)).collect();
     Ok(run)
 }
@@ -474,6 +475,7 @@ impl Totals<'_> {
             workers: self.workers(),
             generator: Some(self.outcome.generator.clone()),
             instances: Vec::<Instance>::new(),
+            front: None,
             verification: None::<Verification>,
             redirects: total.counts.redirects,
             negotiated: None,

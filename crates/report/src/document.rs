@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{AssertionRecord, CheckExample, CheckRecord, HeaderValues, Named, Warmup};
-pub use self::target::{Instance, Told, ToldBatches, ToldTime, Verification};
+pub use self::target::{Front, Instance, Told, ToldBatches, ToldTime, Verification};
 use crate::histogram::Distribution;
 
 /// Schema name of a [`Run`]; the number rises when an old reader would misread a new document.
@@ -113,6 +113,9 @@ pub struct Run {
     pub generator: Option<Generator>,
     /// One entry per server process, where the target was started by the run. Empty otherwise.
     pub instances: Vec<Instance>,
+    /// The reverse proxy in front of them. Absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front: Option<Front>,
     /// Whether the target kept what it acknowledged. Absent where nothing could be checked.
     pub verification: Option<Verification>,
     /// Redirects that were followed inside requests. Absent when there were none.

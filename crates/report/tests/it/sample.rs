@@ -112,6 +112,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         workers: Vec::new(),
         generator: None,
         instances: Vec::new(),
+        front: None,
         verification: None,
         redirects: 0,
         warmup: None,
