@@ -8,6 +8,7 @@ mod compare;
 mod formats;
 mod hlog;
 mod reference;
+mod runs;
 mod sample;
 mod store;
 mod summary;
