@@ -59,13 +59,6 @@ pub enum Finding {
     Skipped(String),
 }
 
-impl Runs {
-    /// Whether something went wrong, or was not done.
-    pub fn is_well(&self) -> bool {
-        self.entries.iter().all(|entry| matches!(entry.outcome, Outcome::Made { .. }) && !entry.has_failed())
-    }
-}
-
 impl Entry {
     /// The run, where it was made.
     pub fn run(&self) -> Option<&Run> {
