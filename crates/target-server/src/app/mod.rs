@@ -22,6 +22,7 @@ use crate::log::Log;
 use crate::phase::Phases;
 use crate::stats::{Stats, Underway};
 use crate::store::{KeepError, Kept, Row, Store};
+use crate::words::counted;
 
 /// What the answers need.
 #[derive(Clone, Debug)]
@@ -185,7 +186,8 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Unread> {
         return Ok(Bytes::new());
     }
     let too_large = || {
-        let sentence = format!("the request body is larger than {limit} bytes");
+        let limit = counted(limit, "byte", "bytes");
+        let sentence = format!("the request body is larger than {limit}");
         Unread::Refused(StatusCode::PAYLOAD_TOO_LARGE, sentence)
     };
     if body.size_hint().lower() > limit as u64 {

@@ -146,7 +146,9 @@ fn two_signals_at_once_are_one() {
     let lock = hold(&server);
     let mut client = held(&server);
     // Both are there when it looks.
-    ["STOP", "TERM", "INT", "CONT"].iter().for_each(|signal| server.signal(signal));
+    for signal in ["STOP", "TERM", "INT", "CONT"] {
+        server.signal(signal);
+    }
     stopped_accepting(&server);
     lock.execute_batch("ROLLBACK").unwrap();
     assert_eq!(client.answer().status, 200);
