@@ -94,7 +94,11 @@ impl Drop for Underway {
         }
         match self.client.as_ref().and_then(Client::refused) {
             Some(status) => drop(self.account(status)),
-            None => add(&self.stats.unanswered[self.otherwise as usize]),
+            None => {
+                let cut_off = self.stats.cutting_off.load(Ordering::Relaxed);
+                let why = if cut_off { Unanswered::CutOff } else { self.otherwise };
+                add(&self.stats.unanswered[why as usize]);
+            }
         }
     }
 }

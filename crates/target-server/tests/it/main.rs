@@ -33,6 +33,8 @@ mod store;
 #[cfg(test)]
 mod timeouts;
 #[cfg(test)]
+mod troubles;
+#[cfg(test)]
 mod unread;
 #[cfg(test)]
 mod wire;
