@@ -12,6 +12,7 @@ pub mod format;
 pub mod histogram;
 pub mod hlog;
 mod json;
+pub mod stats;
 pub mod store;
 pub mod summary;
 pub mod table;
