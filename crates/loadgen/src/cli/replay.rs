@@ -228,7 +228,7 @@ impl Series<'_> {
         let Self { output: shown, documents, reports, exit, .. } = self;
         reports.write().context(Exit::Invalid)?;
         if documents.len() > 1 && matches!(shown.shown(), Shown::Report(format) if format.name == "hey") {
-            output::show(&format!("\n{}", Comparison::of(documents).text()))?;
+            output::show(&format!("\n{}", Comparison::of(documents).text(output::page())))?;
         }
         Ok(exit)
     }
