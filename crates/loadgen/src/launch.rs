@@ -213,6 +213,8 @@ pub struct Remains {
     pub database: Option<Database>,
     /// What stood in front of it.
     pub front: Option<document::Front>,
+    /// What its instances said that went wrong with them, in sentences.
+    pub complaints: Vec<String>,
 }
 
 /// Brings the target up. Call it from a thread that lives as long as the target: the main thread.
@@ -370,7 +372,9 @@ impl Running {
             .map(|exit| instance(exit, last.remove(&exit.instance).unwrap_or_default(), terms.is_foreign))
             .collect();
         let database = terms.database.map(|path| Database { path, _folder: scratch });
-        Remains { instances, database, front }
+        let complaints =
+            if terms.is_foreign { Vec::new() } else { exits.iter().flat_map(complaints).collect() };
+        Remains { instances, database, front, complaints }
     }
 }
 
@@ -378,6 +382,23 @@ fn died(who: &str, exit: &Exit) -> String {
     let last = exit.stderr.lines().rev().find(|line| !line.trim().is_empty());
     let words = last.map(|line| format!("; it said: {}", one_line(line.trim()))).unwrap_or_default();
     format!("{who} died during the run: {}{words}", exit.status)
+}
+
+/// An event that an instance of ours tells.
+#[derive(Debug, Deserialize)]
+struct Said {
+    level: String,
+    message: String,
+}
+
+/// What went wrong with an instance of ours, as it told.
+fn complaints(exit: &Exit) -> Vec<String> {
+    /// More than these of one instance say no more.
+    const MOST: usize = 3;
+    let events = exit.stdout.lines().filter_map(|line| serde_json::from_str::<Said>(line).ok());
+    let errors = events.filter(|event| event.level == "error");
+    let told = errors.map(|event| format!("instance {} said: {}", exit.instance, one_line(&event.message)));
+    told.take(MOST).collect()
 }
 
 /// What is known of an instance before it is stopped.

@@ -219,6 +219,7 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
         let number = u16::try_from(instance.number).unwrap_or(u16::MAX);
         instance.usage = outcome.usage.remove(&number).map(Box::new);
     }
+    notes.extend(remains.complaints);
     let totals = Totals { plan, source: &source, outcome: &outcome, due };
     let (account, warmup) = (totals.account(), outcome.collector.tally.warmup);
     let verification = remains.database.as_ref().and_then(|database| {
@@ -232,7 +233,10 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
                 let is_own = matches!(plan.target, Target::Embedded(_));
                 Verification { committed: verify::committed(&remains.instances).filter(|_| is_own), ..told }
             })
-            .map_err(|error| notes.push(error.to_string()))
+            .or_else(|error| {
+                notes.push(error.to_string());
+                verify::lost(&error, &account, warmup).ok_or(error)
+            })
             .ok()
     });
     let mut run = totals.document(context, account);

@@ -26,8 +26,9 @@ mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
-mod scenarios;
+mod robust;
 #[cfg(test)]
+mod scenarios;
 mod sent;
 #[cfg(test)]
 mod signals;
