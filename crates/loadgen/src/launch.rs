@@ -366,14 +366,17 @@ impl Running {
                 (number, Last { cpu_ns: machine::process_cpu(pid), told: told(&group, number) })
             })
             .collect();
+        // When they end, they may make room.
+        let full = no_room(scratch.path());
         let exits = group.stop();
         let instances = exits
             .iter()
             .map(|exit| instance(exit, last.remove(&exit.instance).unwrap_or_default(), terms.is_foreign))
             .collect();
         let database = terms.database.map(|path| Database { path, _folder: scratch });
-        let complaints =
+        let said: Vec<String> =
             if terms.is_foreign { Vec::new() } else { exits.iter().flat_map(complaints).collect() };
+        let complaints = full.into_iter().chain(said).collect();
         Remains { instances, database, front, complaints }
     }
 }
@@ -382,6 +385,18 @@ fn died(who: &str, exit: &Exit) -> String {
     let last = exit.stderr.lines().rev().find(|line| !line.trim().is_empty());
     let words = last.map(|line| format!("; it said: {}", one_line(line.trim()))).unwrap_or_default();
     format!("{who} died during the run: {}{words}", exit.status)
+}
+
+/// Says so where the scratch folder's file system is full: what instances say of it may be lost for the same reason.
+fn no_room(scratch: &Path) -> Option<String> {
+    /// With less than that left, transactions fail.
+    const LITTLE: u64 = 256 * 1024;
+    let data = rustix::fs::statvfs(scratch).ok()?;
+    let left = data.f_bavail.saturating_mul(data.f_frsize);
+    let folder = scratch.parent().unwrap_or(scratch).display();
+    (left < LITTLE).then(|| {
+        format!("no room is left in {folder}, where the target's database and output were: set TMPDIR to a folder with room")
+    })
 }
 
 /// An event that an instance of ours tells.
