@@ -2,7 +2,7 @@
 
 use crate::document::Document;
 use crate::format::{View, answers, bounded, tags};
-use crate::summary::Model;
+use crate::summary::{FAULTS_KEY, Model};
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, nanos, one_line, rate, share, whole};
 use crate::warning::{Warning, verdict};
@@ -74,6 +74,10 @@ fn table(view: &View<'_>) -> Table {
         ] {
             row(format!("{name} (mean)"), spent.mean_ns.map(|ns| nanos(whole(ns))));
         }
+    }
+    if let Document::Run(run) = view.document {
+        let faults = run.config.get(FAULTS_KEY).filter(|faults| !faults.is_empty());
+        row("the target misbehaves on purpose".into(), faults.cloned());
     }
     let is_run = matches!(view.document, Document::Run(_));
     row("verdict".into(), is_run.then(|| verdict(view.warnings).name().to_owned()));

@@ -1,38 +1,14 @@
 //! Everything that is counted, in the text form of Prometheus.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use super::{Admin, Waiting};
 use crate::phase::Phase;
 use crate::stats::account::Account;
-use crate::stats::{Buckets, Timing};
+use crate::stats::{BOUNDS, Buckets, Timing};
 use crate::store::{Figures, Store};
 
-/// Upper bounds of the buckets of all times: three to a decade, from the time of a fast transaction to a client's patience.
-const BOUNDS: [Duration; 19] = [
-    Duration::from_micros(10),
-    Duration::from_micros(25),
-    Duration::from_micros(50),
-    Duration::from_micros(100),
-    Duration::from_micros(250),
-    Duration::from_micros(500),
-    Duration::from_millis(1),
-    Duration::from_micros(2500),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(25),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_millis(2500),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
-
-/// The same for rows in a transaction: the ends of the ranges in which the store counts them.
+/// Upper bounds of the buckets of rows in a transaction: the ends of the ranges in which the store counts them.
 const BATCH_BOUNDS: [u64; 12] = [1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 2047, 4095];
 
 /// A text that grows, family by family.
@@ -137,6 +113,14 @@ fn connections(text: &mut Text, account: &Account, queues: &[Waiting]) {
             text.line(format_args!("target_accept_queue_connections{{socket=\"{place}\"}} {waiting}\n"));
         }
     }
+    let help = "How many can wait there at once; absent where somebody else set it.";
+    text.family("target_accept_queue_limit_connections", "gauge", help);
+    for queue in queues {
+        if let Some(limit) = queue.limit {
+            let place = escaped(&queue.place);
+            text.line(format_args!("target_accept_queue_limit_connections{{socket=\"{place}\"}} {limit}\n"));
+        }
+    }
 }
 
 fn requests(text: &mut Text, account: &Account) {
@@ -151,6 +135,9 @@ fn requests(text: &mut Text, account: &Account) {
     text.counters("target_requests_unanswered_total", help, "reason", by_reason);
     let help = "What was refused before it was a request.";
     text.counter("target_requests_refused_total", help, told.refused);
+    let by_reason = told.refused_by_reason.iter().map(|(reason, count)| (*reason, *count));
+    let help = "The same by reason.";
+    text.counters("target_requests_refused_by_reason_total", help, "reason", by_reason);
     text.counter("target_rows_committed_total", "Rows committed by this instance.", account.rows);
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use counts::Counts;
-pub use timing::{Buckets, Distribution, Timing};
+pub use timing::{BOUNDS, Buckets, Distribution, Timing};
 pub(crate) use underway::Underway;
 
 use crate::clock;
@@ -34,6 +34,7 @@ pub struct Stats {
     open: AtomicU64,
     open_most: AtomicU64,
     closed: [AtomicU64; Closed::ALL.len()],
+    refused: [AtomicU64; Refused::ALL.len()],
     begun: AtomicU64,
     in_flight: AtomicU64,
     in_flight_most: AtomicU64,
@@ -138,6 +139,34 @@ impl Unanswered {
     }
 }
 
+/// Why what came was no request. hyper says so, and answers all but the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It breaks the grammar (400).
+    Malformed,
+    /// Its target is too long (414).
+    TargetTooLong,
+    /// Its head is too large, or has too many lines (431).
+    HeadTooLarge,
+    /// It is HTTP/2, which is not answered.
+    Http2,
+}
+
+impl Refused {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Self; 4] = [Self::Malformed, Self::TargetTooLong, Self::HeadTooLarge, Self::Http2];
+
+    /// As it is told.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TargetTooLong => "target_too_long",
+            Self::HeadTooLarge => "head_too_large",
+            Self::Http2 => "http2",
+        }
+    }
+}
+
 fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -162,6 +191,7 @@ impl Default for Stats {
             open: AtomicU64::default(),
             open_most: AtomicU64::default(),
             closed: Default::default(),
+            refused: Default::default(),
             begun: AtomicU64::default(),
             in_flight: AtomicU64::default(),
             in_flight_most: AtomicU64::default(),
@@ -193,6 +223,12 @@ impl Stats {
         add(&self.closed[why as usize]);
     }
 
+    /// A connection is closed because what came on it was no request.
+    pub(crate) fn refused(&self, why: Refused) {
+        self.closed(Closed::Refused);
+        add(&self.refused[why as usize]);
+    }
+
     pub(crate) fn accept_error(&self) {
         add(&self.accept_errors);
     }
@@ -221,7 +257,13 @@ impl Stats {
     pub fn reset(&self) {
         let counters = [&self.accepted, &self.accept_errors, &self.begun, &self.rows];
         let faults = [&self.faulted, &self.faulted_answered];
-        let lists = self.closed.iter().chain(&*self.answered).chain(&self.unanswered).chain(&self.faults);
+        let lists = self
+            .closed
+            .iter()
+            .chain(&*self.answered)
+            .chain(&self.unanswered)
+            .chain(&self.refused)
+            .chain(&self.faults);
         counters
             .into_iter()
             .chain(faults)

@@ -4,7 +4,7 @@ use super::terminal;
 use crate::document::{Document, Latencies, Run};
 use crate::format::{View, answers, bounded, tags};
 use crate::histogram::Percentile;
-use crate::summary::{RATE_KEY, STAGES_KEY, Spent};
+use crate::summary::{FAULTS_KEY, RATE_KEY, STAGES_KEY, Spent};
 use crate::units::{count, counted, nanos, one_line, whole};
 use crate::verdict::Verdict;
 use crate::warning::{self, Warning};
@@ -32,6 +32,7 @@ pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
             let facts = [
                 engine(run),
                 open_model(view),
+                misbehaves(view, run),
                 time_went(view, run),
                 in_target(view),
                 connections(run),
@@ -145,6 +146,19 @@ fn time_went(view: &View<'_>, run: &Run) -> Option<String> {
     let parts: Vec<_> = parts.map(|(name, ns)| format!("{:.0}% {name}", ns / mean * 100.0)).collect();
     let mean = nanos(whole(mean));
     Some(format!("where the time went, of {mean} on average: {}", parts.join(", ")))
+}
+
+/// That the target was told to misbehave, or requests asked for it: then slow and failed answers are no surprise.
+fn misbehaves(view: &View<'_>, run: &Run) -> Option<String> {
+    let faults = run.config.get(FAULTS_KEY).filter(|faults| !faults.is_empty());
+    let suffered = view.summary.target.map(|times| times.faulted);
+    let how = match (faults, suffered) {
+        (None, None | Some(0)) => return None,
+        (Some(faults), _) => one_line(faults),
+        (None, Some(_)) => "as requests asked for".to_owned(),
+    };
+    let counted = suffered.map(|faulted| format!(", suffered by {}", counted(faulted, "request")));
+    Some(format!("the target misbehaves on purpose: {how}{}", counted.unwrap_or_default()))
 }
 
 /// Where the time went inside the target, as its instances tell.
