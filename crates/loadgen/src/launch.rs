@@ -16,7 +16,7 @@ use std::time::Duration;
 use report::document::{Instance, Told};
 use report::units::one_line;
 use serde::Deserialize;
-use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
+use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, State, Status};
 use tempfile::TempDir;
 
 use crate::machine;
@@ -265,6 +265,14 @@ impl Running {
         started.group.check().into_iter().filter_map(told).collect()
     }
 
+    /// Its processes that have not ended, by the numbers of its instances, if it was started here.
+    pub fn processes(&self) -> BTreeMap<u16, u32> {
+        let Self::Started(started) = self else { return BTreeMap::new() };
+        let instances = started.group.instances().into_iter();
+        let alive = instances.filter(|instance| !matches!(instance.state(), State::Ended(_)));
+        alive.map(|instance| (instance.number(), instance.pid())).collect()
+    }
+
     /// Whether nothing of it is left.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Started(started) if started.group.running() == 0)
@@ -338,6 +346,7 @@ fn instance(exit: &Exit, last: Last, is_foreign: bool) -> Instance {
         answered: figures.as_ref().map(|figures| figures.answered),
         rows: figures.as_ref().map(|figures| figures.rows),
         cpu_ns: last.cpu_ns,
+        usage: None,
         told: last.told,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 
 use clap::Args;
+use report::cpus::Cpus;
 use serde::Deserialize;
 
 use super::at_least_one;
@@ -81,6 +82,10 @@ pub struct TargetOptions {
     /// Server processes that share one port and one database [default: 1]
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub instances: Option<NonZeroU16>,
+
+    /// CPUs that the started target runs on, such as 0 or 0-1 [default: all that loadgen may use]
+    #[arg(long = "target-cpus", value_name = "CPUS")]
+    pub cpus: Option<Cpus>,
 
     /// Another server than the embedded one: a program and its arguments, with placeholders. Looked up as a shell does: in
     /// `PATH`, or from the current folder.
@@ -167,6 +172,7 @@ impl TargetOptions {
             url: self.url.or(lower.url),
             path: self.path.or(lower.path),
             instances: self.instances.or(lower.instances),
+            cpus: self.cpus.or(lower.cpus),
             typed: settings.into_iter().collect(),
             settings: BTreeMap::new(),
             command: self.command.or(lower.command),

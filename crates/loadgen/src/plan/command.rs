@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use report::cpus::Cpus;
+
 use super::masked;
 use crate::options::{ReadyWhen, Sockets, TargetOptions};
 use crate::quantity::Span;
@@ -34,6 +36,8 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// How many processes.
     pub instances: NonZeroU16,
+    /// CPUs that they run on. `None`: all.
+    pub cpus: Option<Cpus>,
     /// Who listens, and where.
     pub sockets: Sockets,
     /// When an instance is loaded.
@@ -90,6 +94,7 @@ impl Command {
             words: options.command.unwrap_or_default(),
             env: options.env,
             instances,
+            cpus: options.cpus,
             sockets: options.sockets.unwrap_or_default(),
             ready: options.ready.unwrap_or_else(|| ReadyWhen::Answers("/".to_owned())),
             ready_timeout: options.ready_timeout.map_or(PATIENCE, |span| span.0),

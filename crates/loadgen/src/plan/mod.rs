@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use report::assertion::Assertion;
+use report::cpus::Cpus;
 use url::Url;
 
 pub use self::command::{Command, CommandError};
@@ -24,8 +25,8 @@ pub use self::pace::{Model, Open, Stop};
 pub(crate) use self::request::masked;
 use self::request::{body, headers, is_token, method, parse_url, shown};
 pub use self::route::{Protocol, Route, TlsOptions};
-use self::target::MOST_INSTANCES;
 pub use self::target::{Embedded, Settle, Target};
+use self::target::{MOST_INSTANCES, allowed};
 use crate::arrival;
 use crate::check::Watch;
 use crate::curl::{self, CurlError};
@@ -117,6 +118,8 @@ pub struct Load {
     pub timeout: Option<Duration>,
     /// How long unfinished requests are waited for after the window.
     pub drain: Duration,
+    /// CPUs that the generator runs on. `None`: all.
+    pub cpu_set: Option<Cpus>,
     /// Worker threads.
     pub workers: NonZeroUsize,
     /// How many redirects one request follows; 0: a redirect is an answer like any other.
@@ -136,6 +139,8 @@ pub struct Surroundings {
     pub seed: u64,
     /// What knows the settings of the embedded server; absent in a program that was built without it.
     pub settle: Option<Settle>,
+    /// Tells which CPUs this process may use; `None` where the system does not say.
+    pub allowed: fn() -> Option<Cpus>,
 }
 
 /// Why there is no plan. Each message says what to do.
@@ -152,6 +157,8 @@ pub enum PlanError {
     Method(String),
     #[error("`{}` is not a header field: write it like \"Name: value\"", report::units::one_line(.0))]
     Header(String),
+    #[error("{key} is {cpus}, and loadgen may use the CPUs {allowed} here, not CPU {cpu}")]
+    Cpu { key: &'static str, cpus: Cpus, cpu: u32, allowed: Cpus },
     #[error("more than {MOST_INSTANCES} instances are not started on one machine")]
     TooManyInstances,
     #[error("-a takes a user and a password, like -a user:password")]
@@ -301,11 +308,17 @@ impl Plan {
         };
         put("load.timeout", Timeout(load.timeout).to_string());
         put("load.drain", Span(load.drain).to_string());
+        if let Some(cpus) = &load.cpu_set {
+            put("load.cpu_set", cpus.to_string());
+        }
         put("load.workers", load.workers.to_string());
         put("load.redirects", load.redirects.to_string());
         put("load.engine", load.engine.name().to_owned());
         for (key, value) in load.route.pairs() {
             put(key, value);
+        }
+        if let Some(cpus) = self.target.cpus() {
+            put("target.cpus", cpus.to_string());
         }
         match &self.target {
             Target::External => {
@@ -399,7 +412,11 @@ impl Load {
         let connections = NonZeroUsize::new(asked.min(useful)).unwrap_or(NonZeroUsize::MIN);
         let timeout = options.timeout.unwrap_or(Timeout(Some(TIMEOUT))).0;
         let drain = options.drain.map_or(timeout.unwrap_or(TIMEOUT), |span| span.0);
-        let default_workers = connections.get().div_ceil(CONNECTIONS_PER_WORKER).min(around.cpus.get());
+        if let Some(cpus) = &options.cpu_set {
+            allowed("load.cpu_set", cpus, around)?;
+        }
+        let cpus = options.cpu_set.as_ref().map_or(usize::MAX, Cpus::count).min(around.cpus.get());
+        let default_workers = connections.get().div_ceil(CONNECTIONS_PER_WORKER).min(cpus);
         let workers =
             options.workers.map_or(default_workers, |n| usize::from(n.get())).min(connections.get());
         let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
@@ -407,6 +424,7 @@ impl Load {
         let redirects = if options.disable_redirects { 0 } else { REDIRECTS };
         let body = body(&options)?;
         let warmup = options.warmup.map_or(Duration::ZERO, |span| span.0);
+        let cpu_set = options.cpu_set.clone();
         let watch = watch(options)?;
         Ok(Self {
             url,
@@ -421,6 +439,7 @@ impl Load {
             model,
             timeout,
             drain,
+            cpu_set,
             workers,
             redirects,
             route,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
+use report::cpus::Cpus;
 use url::Url;
 
 use super::command::Command;
@@ -35,6 +36,8 @@ pub enum Target {
 pub struct Embedded {
     /// How many processes.
     pub instances: NonZeroU16,
+    /// CPUs that they run on. `None`: all.
+    pub cpus: Option<Cpus>,
     /// Its settings, all of them, by the names of its flags: but for those that a run chooses by itself, such as where it
     /// listens and where its database lies.
     pub settings: BTreeMap<String, String>,
@@ -53,8 +56,9 @@ impl Target {
                 return Err(PlanError::Exclusive("`url`", "`command`"));
             }
             let named = [("path", path.is_some()), ("instances", instances.is_some())];
-            let named = named.iter().find(|(_, is_set)| *is_set).map(|(name, _)| (*name).to_owned());
-            return match named.or_else(|| settings.into_keys().next()) {
+            let named = named.into_iter().chain([("cpus", options.cpus.is_some())]);
+            let mut named = named.filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
+            return match named.next().or_else(|| settings.into_keys().next()) {
                 Some(option) => Err(PlanError::NotStarted(option)),
                 None => Ok((Self::External, parse_url(url)?)),
             };
@@ -68,6 +72,9 @@ impl Target {
         if instances.get() > MOST_INSTANCES {
             return Err(PlanError::TooManyInstances);
         }
+        if let Some(cpus) = &options.cpus {
+            allowed("target.cpus", cpus, around)?;
+        }
         if is_command {
             let command = Command::resolve(options, instances)?;
             let mut url = url;
@@ -77,11 +84,32 @@ impl Target {
             }
             return Ok((Self::Command(command), url));
         }
+        let cpus = options.cpus;
         let settings = match around.settle {
             Some(settle) => settle(&settings).map_err(PlanError::Setting)?,
             None => settings,
         };
-        Ok((Self::Embedded(Embedded { instances, settings }), url))
+        Ok((Self::Embedded(Embedded { instances, cpus, settings }), url))
+    }
+}
+
+/// Refuses CPUs that this process may not use.
+pub(super) fn allowed(key: &'static str, cpus: &Cpus, around: Surroundings) -> Result<(), PlanError> {
+    let Some(allowed) = (around.allowed)() else { return Ok(()) };
+    match cpus.first_missing_in(&allowed) {
+        Some(cpu) => Err(PlanError::Cpu { key, cpus: cpus.clone(), cpu, allowed }),
+        None => Ok(()),
+    }
+}
+
+impl Target {
+    /// CPUs that it is started on. `None`: all, or it is not started here.
+    pub fn cpus(&self) -> Option<&Cpus> {
+        match self {
+            Self::External => None,
+            Self::Embedded(embedded) => embedded.cpus.as_ref(),
+            Self::Command(command) => command.cpus.as_ref(),
+        }
     }
 }
 

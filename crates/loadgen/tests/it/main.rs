@@ -31,3 +31,5 @@ mod sent;
 mod signals;
 #[cfg(test)]
 mod truth;
+#[cfg(test)]
+mod usage;

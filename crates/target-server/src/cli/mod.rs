@@ -21,6 +21,11 @@ use crate::listener::{self, ListenError};
 use crate::log::{Event, Format, Log};
 use crate::printer::Printer;
 use crate::store::{StoreError, inspect};
+use crate::words::counted;
+
+/// Tells an instance the settings of the whole server, as JSON: to be told again, never to be meant. It is no setting itself, and
+/// so does not begin like one.
+const SETTINGS: &str = "SERVE_PARENT_SETTINGS";
 
 /// Said on stderr in the end.
 const UNREAD: &str = "the last lines are missing on stdout: nobody reads it";
@@ -166,10 +171,7 @@ fn serving_on(endpoints: &[Endpoint]) -> String {
 fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event {
     let places: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
     let count = config.listen.instances.get();
-    let instances = match count {
-        1 => "1 instance".into(),
-        several => format!("{several} instances"),
-    };
+    let instances = counted(count, "instance", "instances");
     let (name, database) = (config.store.name(), config.store.database());
     let path = database.map(|database| database.path.display().to_string());
     let store =
@@ -190,7 +192,9 @@ fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event
 fn stopped(figures: &impl serde::Serialize) -> Event {
     // Plain structs of numbers and text cannot fail to serialise.
     let figures = serde_json::to_value(figures).unwrap_or_default();
-    let sentence = format!("stopped after {} answers and {} rows", figures["answered"], figures["rows"]);
+    let count = |name: &str, one, many| counted(figures[name].as_u64().unwrap_or_default(), one, many);
+    let (answers, rows) = (count("answered", "answer", "answers"), count("rows", "row", "rows"));
+    let sentence = format!("stopped after {answers} and {rows}");
     Event::new("stopped", sentence).with_all(figures)
 }
 
@@ -209,6 +213,12 @@ fn alone(config: &Config) -> Sockets {
 #[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Whether SIGHUP ends the server, as the end of its terminal ends other programs. It reloads where there is something to
+/// reload, or no terminal that could hang up.
+fn hangup_ends(config: &Config) -> bool {
+    config.admin.reload_from.is_none() && (io::stdin().is_terminal() || io::stderr().is_terminal())
 }
 
 /// Whether this process is one of several, or of a run: who started it has checked what it is told.

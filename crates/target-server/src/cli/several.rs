@@ -12,10 +12,13 @@ use supervise::{Backoff, Event, Group, Next, Restart, Signal, SocketSpec, Spec};
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, serving_on, stopped};
+use super::{
+    Program, SETTINGS, ServeError, UNREAD, alone, guard, hangup_ends, listener, logger, serving, serving_on,
+    stopped,
+};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
-use crate::lifecycle::{raise_open_files, status, tell, watchdog};
+use crate::lifecycle::{Echoes, raise_open_files, status, tell, watchdog};
 use crate::log::{self, Format, Level, Log};
 use crate::{store, watch};
 
@@ -66,7 +69,9 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let forward = Forward::start(program)?;
     let for_machines = (config.admin.log_format == Format::Json).then_some(&log);
     let reload_from = config.admin.reload_from.as_deref();
-    let mut parent = Parent { group, log: for_machines, reload_from, tally, forward };
+    let hangup_ends = hangup_ends(config);
+    let echoes = Echoes::default();
+    let mut parent = Parent { group, log: for_machines, reload_from, hangup_ends, echoes, tally, forward };
     while !parent.hear(&mut signals) {
         parent.wait();
     }
@@ -91,6 +96,7 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
     spec.env_remove = config::variables();
+    spec.env = vec![(SETTINGS.into(), config.settings().to_json().to_string().into())];
     spec.backlog = config.listen.sockets.backlog;
     spec.ready_timeout = READY_TIMEOUT;
     spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
@@ -119,6 +125,9 @@ struct Parent<'a> {
     log: Option<&'a Log>,
     /// What SIGHUP puts in force.
     reload_from: Option<&'a Path>,
+    /// Whether SIGHUP means the end instead.
+    hangup_ends: bool,
+    echoes: Echoes,
     tally: Tally,
     forward: Forward,
 }
@@ -129,13 +138,13 @@ impl Parent<'_> {
         let mut stop = false;
         for signal in signals.pending() {
             match signal {
-                SIGHUP => self.reload(),
+                SIGHUP if !self.hangup_ends => self.reload(),
                 SIGUSR2 => {
                     if let Err(refusal) = self.group.roll() {
                         self.forward.say(&refusal.to_string());
                     }
                 }
-                _ => stop = true,
+                _ => stop |= !self.echoes.is_echo(),
             }
         }
         stop

@@ -41,7 +41,7 @@ pub struct AdminArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_SERVER_TIMING")]
     pub server_timing: Option<bool>,
 
-    /// File with lines like `log-level = debug` or `faults = close=2`, put in force at SIGHUP (not at the start)
+    /// File with lines like `log-level = debug` or `faults = close=2`, put in force at SIGHUP (not at the start); without it SIGHUP ends what was started in a terminal
     #[arg(long, value_name = "FILE", env = "TARGET_RELOAD_FROM")]
     pub reload_from: Option<PathBuf>,
 

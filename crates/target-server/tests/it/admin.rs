@@ -11,7 +11,7 @@ use crate::prometheus::Metrics;
 
 const TCP: [&str; 2] = ["--admin", "127.0.0.1:0"];
 
-fn start(flags: &[&str]) -> Server {
+pub(crate) fn start(flags: &[&str]) -> Server {
     Server::start(&[&TCP, flags].concat())
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn stats(server: &Server) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
-fn metrics(server: &Server) -> Metrics {
+pub(crate) fn metrics(server: &Server) -> Metrics {
     let answer = admin(server).ask(&get("/-/metrics"));
     assert_eq!(answer.status, 200);
     assert!(answer.headers.contains(&"content-type: text/plain; version=0.0.4; charset=utf-8".into()));
@@ -199,69 +199,6 @@ fn among_requests_the_paths_are_reserved_only_where_that_is_wanted() {
 }
 
 #[test]
-fn what_is_no_request_is_told_by_its_reason() {
-    let server = start(&["--store", "none"]);
-    let long = "x".repeat(70_000);
-    for (bytes, times) in [
-        ("GET /\r\n\r\n".to_owned(), 4),
-        (format!("GET /{long} HTTP/1.1\r\n\r\n"), 3),
-        (format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", long.repeat(4)), 1),
-        (format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(101)), 1),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 1),
-    ] {
-        for _ in 0..times {
-            let mut client = server.connect();
-            client.send(&bytes);
-            client.rest();
-        }
-    }
-    let told = until("all of them", || Some(stats(&server)).filter(|told| told["requests"]["refused"] == 10));
-    let reasons = serde_json::json!({"malformed": 4, "target_too_long": 3, "head_too_large": 2, "http2": 1});
-    assert_eq!(told["requests"]["refused_by_reason"], reasons);
-    assert_eq!(
-        (&told["requests"]["begun"], &told["connections"]["closed_by_reason"]["refused"]),
-        (&0.into(), &10.into())
-    );
-    let metrics = metrics(&server);
-    assert_eq!(metrics.value("target_requests_refused_total", ""), Some(10.0));
-    let of = |reason: &str| {
-        metrics.value("target_requests_refused_by_reason_total", &format!("reason=\"{reason}\""))
-    };
-    assert_eq!((of("malformed"), of("http2")), (Some(4.0), Some(1.0)));
-    admin(&server).ask("POST /-/reset HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!(stats(&server)["requests"]["refused_by_reason"]["malformed"], 0);
-}
-
-#[test]
-fn histograms_are_those_of_the_metrics() {
-    let server = start(&[]);
-    let mut client = server.connect();
-    for _ in 0..7 {
-        assert_eq!(client.ask(&post("/", "hi")).status, 200);
-    }
-    let told = stats(&server)["histograms"].clone();
-    let bounds = told["at_most_ns"].as_array().unwrap();
-    assert!(bounds.last().unwrap().is_null());
-    let metrics = metrics(&server);
-    for (kind, name) in [
-        ("service", "target_service_seconds"),
-        ("service_faulted", "target_service_faulted_seconds"),
-        ("queue", "target_queue_wait_seconds"),
-        ("lock", "target_lock_wait_seconds"),
-        ("commit", "target_commit_seconds"),
-    ] {
-        let counts = told[kind].as_array().unwrap();
-        assert_eq!(counts.len(), bounds.len(), "{kind}");
-        assert_eq!(counts.last().unwrap(), if kind == "service_faulted" { 0 } else { 7 }, "{kind}");
-        for (bound, count) in bounds.iter().zip(counts) {
-            let bound = bound.as_f64().map_or("+Inf".to_owned(), |ns| (ns / 1e9).to_string());
-            let bucket = metrics.value(&format!("{name}_bucket"), &format!("le=\"{bound}\""));
-            assert_eq!(bucket, count.as_f64(), "{kind} {bound}");
-        }
-    }
-}
-
-#[test]
 fn it_answers_at_the_limit_and_tells_who_waits() {
     let server = start(&["--store", "none", "--max-connections", "1", "--backlog", "7"]);
     let mut first = server.connect();
@@ -394,4 +331,59 @@ fn an_instance_and_its_times_are_told_on_demand() {
         "without a name it is the process"
     );
     assert_eq!(named(&answer, "server-timing"), None, "without a store there is nothing to tell");
+}
+
+#[test]
+fn the_last_line_tells_everything_since_the_start() {
+    for instances in ["1", "2"] {
+        let mut server = start(&["--instances", instances]);
+        let load =
+            |count: u64| (0..count).for_each(|_| assert_eq!(server.connect().ask(&get("/")).status, 200));
+        load(20);
+        assert_eq!(admin(&server).ask("POST /-/reset HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+        assert_eq!(stats(&server)["requests"]["answered"], 0);
+        load(3);
+        let ended = server.stop();
+        for name in ["accepted", "answered", "rows"] {
+            assert_eq!(ended.counts[name], 23, "{name}: {}", ended.counts);
+        }
+    }
+}
+
+#[test]
+fn who_leaves_in_the_middle_of_an_upload_is_not_answered() {
+    let server = start(&[]);
+    let half = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf";
+    let chunk = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf";
+    for upload in [half, chunk] {
+        server.connect().send(upload);
+        // Who closes its sending side alone is taken for gone as well.
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(upload.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream.set_read_timeout(Some(crate::helper::PATIENCE)).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "");
+    }
+    let wrong = chunk.replace('9', "z");
+    assert_eq!(server.connect().ask(&wrong).status, 400, "what cannot be understood is told so");
+    let told = until("the account", || {
+        let told = stats(&server);
+        (told["requests"]["in_flight"] == 0 && told["connections"]["open"] == 0).then_some(told)
+    });
+    let requests = &told["requests"];
+    assert_eq!((&requests["begun"], &requests["unanswered_by_reason"]["gone"]), (&5.into(), &4.into()));
+    assert_eq!(requests["by_status"], serde_json::json!({"400": 1}));
+    assert_eq!(told["connections"]["closed_by_reason"]["error"], 4, "{}", told["connections"]);
+    assert_eq!(told["rows"], 0);
+}
+
+#[test]
+fn an_instance_tells_the_settings_of_the_whole_server() {
+    let server = start(&["--instances", "2", "--store", "none", "--backlog", "77"]);
+    let settings = &stats(&server)["settings"];
+    let told = ["listen", "instances", "admin", "backlog"].map(|name| settings[name].clone());
+    let meant = [serde_json::json!(["127.0.0.1:0"]), "2".into(), "127.0.0.1:0".into(), "77".into()];
+    assert_eq!(told, meant);
 }

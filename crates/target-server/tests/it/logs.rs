@@ -23,6 +23,7 @@ fn a_life_is_told_as_objects() {
         assert_eq!((&event["level"], &event["instance"]), (&"info".into(), &"blue".into()));
         assert!(event["time"].as_str().unwrap().ends_with('Z') && event["message"].is_string(), "{event}");
     }
+    assert_eq!(events(&lines)[3]["message"], "stopped after 1 answer and 0 rows");
     let serving = &events(&lines)[0];
     assert_eq!(serving["urls"], serde_json::json!([format!("http://{}/", server.address)]));
     assert_eq!((&serving["store"], &serving["instances"]), (&"none".into(), &1.into()));
