@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod front;
 mod health;
 #[cfg(test)]
 mod helper;

@@ -40,6 +40,7 @@ pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
                 connections(run),
                 verification(run),
                 instances(run),
+                front(run),
                 tagged(run),
                 verdict(view, run),
             ];
@@ -265,6 +266,15 @@ fn verification(run: &Run) -> Option<String> {
     let verification = run.verification.as_ref().filter(|verification| verification.holds())?;
     let (rows, good) = (counted(verification.rows, "row"), counted(verification.acknowledged, "good answer"));
     Some(format!("database: {rows} for {good}, integrity ok"))
+}
+
+/// What stood in front of the target, what it cost, and how it ended if not as it was told to.
+fn front(run: &Run) -> Option<String> {
+    let front = run.front.as_ref()?;
+    let name = run.versions.get("front").map_or_else(|| "a proxy".to_owned(), |version| one_line(version));
+    let cpu = front.cpu_ns.map(|ns| format!(", {} of CPU", nanos(ns))).unwrap_or_default();
+    let odd = (front.ended != "stopped").then(|| format!("; it {}", one_line(&front.ended)));
+    Some(format!("in front of the target: {name}{cpu}{}", odd.unwrap_or_default()))
 }
 
 /// What each server process did, and any that did not end as it was told to.
