@@ -67,7 +67,7 @@ impl TargetUse {
         let is_told = |of: fn(&Usage) -> &Vec<u64>| usages().all(|usage| !of(usage).is_empty());
         let written = is_told(|usage| &usage.written_kib)
             .then(|| usages().flat_map(|usage| &usage.written_kib).sum::<u64>() * KIB);
-        let files = is_told(|usage| &usage.files).then(|| most(usages().map(|usage| &usage.files)));
+        let files = is_told(|usage| &usage.files).then(|| most(&usages().map(|usage| &usage.files)));
         let generator = run.generator.as_ref();
         let told: Option<u64> = run.instances.iter().map(|instance| instance.answered).sum();
         let instance = |(instance, usage): &(&Instance, &Usage)| {
@@ -77,14 +77,14 @@ impl TargetUse {
                 number: instance.number,
                 cpus: cpus(usage.cpu_ms(), watched_ns),
                 cpu_us_per_request: own.map(|own| usage.cpu_ms() as f64 * 1e3 / own),
-                rss_bytes: most(std::iter::once(&usage.rss_kib)) * KIB,
+                rss_bytes: most(&std::iter::once(&usage.rss_kib)) * KIB,
             }
         };
         Some(Self {
             cpus: cpus(cpu_ms, watched_ns),
             cpu_us_per_request: ratio(cpu_ms * 1000, requests),
-            rss_bytes: most(usages().map(|usage| &usage.rss_kib)) * KIB,
-            threads: most(usages().map(|usage| &usage.threads)),
+            rss_bytes: most(&usages().map(|usage| &usage.rss_kib)) * KIB,
+            threads: most(&usages().map(|usage| &usage.threads)),
             files,
             written_per_second: written.map(|bytes| bytes as f64 / (watched_ns as f64 / 1e9)),
             written_per_request: written.and_then(|bytes| ratio(bytes, requests)),
