@@ -15,6 +15,7 @@ pub mod histogram;
 pub mod hlog;
 mod json;
 pub mod share;
+pub mod stats;
 pub mod store;
 pub mod summary;
 pub mod table;
