@@ -81,6 +81,8 @@ fn what_still_goes_wrong_at_the_end_is_told_then() {
     let mut client = server.connect();
     assert_eq!(client.ask(&get("/")).status, 200);
     std::fs::remove_file(server.database()).unwrap();
+    // Nobody needs to ask for anything.
+    assert_eq!(next(&mut server, "database-gone")["level"], "error");
     assert_eq!(client.ask(&get("/")).status, 500);
     drop(client);
     server.stop();
