@@ -198,7 +198,7 @@ impl Series<'_> {
     fn finish(self) -> anyhow::Result<Exit> {
         let Self { output: shown, documents, exit, .. } = self;
         if documents.len() > 1 && matches!(shown.shown(), Shown::Report(format) if format.name == "hey") {
-            output::show(&format!("\n{}", Comparison::of(documents).text()))?;
+            output::show(&format!("\n{}", Comparison::of(documents).text(output::page())))?;
         }
         Ok(exit)
     }

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod front;
 mod health;
 #[cfg(test)]
 mod helper;
@@ -31,3 +32,5 @@ mod sent;
 mod signals;
 #[cfg(test)]
 mod truth;
+#[cfg(test)]
+mod usage;

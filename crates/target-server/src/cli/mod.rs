@@ -1,18 +1,22 @@
 //! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
 
+mod check;
 mod forward;
 mod one;
 mod several;
 mod tally;
+mod words;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub use self::check::CheckError;
+use self::words::Heard;
 use crate::config::endpoint::Endpoint;
 use crate::config::listen::Sockets;
-use crate::config::{Config, ConfigError, ServeArgs};
+use crate::config::{self, Config, ConfigError, ServeArgs};
 use crate::listener::{self, ListenError};
 use crate::log::{Event, Format, Log};
 use crate::printer::Printer;
@@ -64,6 +68,19 @@ pub enum ServeError {
     /// What was typed cannot be meant.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A variable of the environment that would be ignored.
+    #[error(
+        "there is no setting {name}: {advice} (a variable that begins with TARGET_ is taken for a setting)"
+    )]
+    Variable {
+        /// Its name.
+        name: String,
+        /// What to do.
+        advice: String,
+    },
+    /// What was typed is clear, but cannot be.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// No socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -106,20 +123,18 @@ pub fn misspelt(message: &clap::Error, program: &Program) -> ExitCode {
         let _ = message.print();
         return ExitCode::SUCCESS;
     }
-    let text = message.to_string();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    program
-        .complain(&format!("{}; --help shows what there is", line.strip_prefix("error: ").unwrap_or(&line)));
+    program.complain(&format!("{}; --help shows what there is", Heard::current().sentence(message)));
     ExitCode::from(2)
 }
 
 fn run(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
+    Heard::current().refuse_unknown()?;
     if args.inspect {
         say(&json(&inspect::inspect(&args.inspected())?));
         return Ok(true);
     }
     let mut config = Config::resolve(args)?;
+    check::check(&config)?;
     if args.print_config {
         say(&format!("{:#}", config.settings().to_json()));
         return Ok(true);
@@ -203,6 +218,19 @@ fn variable(name: &str) -> Option<String> {
 /// reload, or no terminal that could hang up.
 fn hangup_ends(config: &Config) -> bool {
     config.admin.reload_from.is_none() && (io::stdin().is_terminal() || io::stderr().is_terminal())
+}
+
+/// Whether this process is one of several, or of a run: who started it has checked what it is told.
+fn is_instance() -> bool {
+    variable(supervise::child::INSTANCE).is_some()
+}
+
+/// The variables of the environment that stand for settings, or are taken for one: what a process is started without whose
+/// settings are all typed out.
+pub fn variables() -> Vec<OsString> {
+    let mut names = config::variables();
+    names.extend(Heard::current().names().map(OsString::from));
+    names
 }
 
 /// Ties this process to the supervisor that started it, if one did.

@@ -157,7 +157,8 @@ fn places(config: &Config) -> Result<Places, ServeError> {
     let sockets = config.listen.sockets;
     let mut places = listener::obtain(&config.listen.endpoints, sockets, names.as_deref())?;
     if let (None, Some(endpoint)) = (&places.admin, &config.admin.endpoint) {
-        places.admin = listener::reserve(std::slice::from_ref(endpoint), alone(config))?.pop();
+        let endpoint = endpoint.of_instance(1, 1)?;
+        places.admin = listener::reserve(&[endpoint], alone(config))?.pop();
     }
     Ok(places)
 }

@@ -1,6 +1,7 @@
 //! How is a row kept? Plain synchronous code, on threads of its own.
 
 mod busy;
+mod check;
 mod checkpoint;
 mod figures;
 pub mod inspect;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use http::{Method, Uri};
 
 pub use busy::Busy;
+pub use check::check;
 pub use figures::{Batches, Figures};
 pub use sqlite::prepare;
 pub use writers::Writers;
@@ -113,6 +115,14 @@ pub enum StoreError {
         path: PathBuf,
         /// Where it should lie.
         folder: PathBuf,
+    },
+    /// Something else is there.
+    #[error("cannot use the database {}: {reason}; choose another file", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        reason: &'static str,
     },
     /// It is missing and must not be created.
     #[error("there is no database {}", .0.display())]

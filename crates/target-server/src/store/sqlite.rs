@@ -133,15 +133,21 @@ pub(super) fn watch(
 
 /// Opens the file, and says why in our own words where SQLite only says that it cannot.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        return Err(StoreError::NoFolder { path: path.into(), folder: folder.into() });
-    }
+    has_folder(path)?;
     if !flags.contains(OpenFlags::SQLITE_OPEN_CREATE) && !path.exists() {
         return Err(StoreError::Missing(path.into()));
     }
     Connection::open_with_flags(path, flags)
         .map_err(|source| StoreError::Refused { path: path.into(), source })
+}
+
+/// Refuses a file whose folder is missing.
+pub(super) fn has_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => Err(StoreError::NoFolder { path: path.into(), folder: folder.into() }),
+        None => Ok(()),
+    }
 }
 
 /// How long the parts of a transaction took.

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod golden;
