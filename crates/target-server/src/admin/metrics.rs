@@ -86,6 +86,11 @@ pub(super) fn text(admin: &Admin, is_ready: bool, queues: &[Waiting]) -> String 
 fn process(text: &mut Text, admin: &Admin, is_ready: bool, account: &Account) {
     let help = "Whether it takes requests and can record them: 0 while it starts, drains or cannot commit.";
     text.gauge("target_ready", help, u8::from(is_ready));
+    let help = "What goes wrong, by the name of its event in the log: 1 from then on until that of its end.";
+    text.family("target_trouble", "gauge", help);
+    for (name, is_so) in admin.stats.troubles.now() {
+        text.line(format_args!("target_trouble{{kind=\"{name}\"}} {}\n", u8::from(is_so)));
+    }
     text.gauge("target_start_time_seconds", "When the process started, since 1970.", account.started);
     let help = "From when on counters count, since 1970: the start or the last POST /-/reset.";
     text.gauge("target_counted_since_seconds", help, account.since);
