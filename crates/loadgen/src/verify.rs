@@ -27,7 +27,11 @@ pub struct VerifyError(String);
 /// # Errors
 /// When the program does not say what the database holds.
 pub fn look_into(program: &Program, database: &Path) -> Result<Contents, VerifyError> {
-    let output = Command::new(&program.path)
+    let mut command = Command::new(&program.path);
+    program.variables.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    let output = command
         .args(&program.leading)
         .arg("--inspect")
         .arg("--database")

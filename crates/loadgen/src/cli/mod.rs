@@ -35,6 +35,10 @@ pub fn main() -> ExitCode {
                 let _ = message.print();
                 return Exit::Done.into();
             }
+            #[cfg(feature = "serve")]
+            if std::env::args_os().nth(1).is_some_and(|word| word == "serve") {
+                return serve::misspelt(&message);
+            }
             output::tell(&format!("loadgen: {}; --help shows what there is", sentence(&message)));
             Exit::Usage.into()
         }
@@ -87,7 +91,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
 fn this_program() -> anyhow::Result<crate::launch::Program> {
     let path = std::env::current_exe()?;
     #[cfg(feature = "serve")]
-    let variables = target_server::config::variables();
+    let variables = target_server::cli::variables();
     #[cfg(not(feature = "serve"))]
     let variables = Vec::new();
     Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables, search: search() })
