@@ -306,8 +306,12 @@ fn taken(run: &Run, instances: u64) -> Option<String> {
     let (fewest, most) = (taken.iter().min()?, taken.iter().max()?);
     let all: u64 = taken.iter().sum();
     (instances > 1 && all > 0).then(|| {
-        let chance = share::by_chance(instances, all);
+        let chance = if share::is_hashed(run) {
+            format!(" (by chance {})", share::by_chance(instances, all))
+        } else {
+            String::new()
+        };
         let range = if fewest == most { String::new() } else { format!(" to {}", count(*most)) };
-        format!("connections of each: {}{range} (by chance {chance})", count(*fewest))
+        format!("connections of each: {}{range}{chance}", count(*fewest))
     })
 }
