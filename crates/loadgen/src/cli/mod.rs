@@ -7,6 +7,7 @@ mod load;
 mod output;
 mod record;
 mod replay;
+mod reports;
 mod selftest;
 #[cfg(feature = "serve")]
 mod serve;
