@@ -49,6 +49,15 @@ struct Part {
     own: u64,
 }
 
+/// The key of who listens for a command's instances.
+const SOCKETS_KEY: &str = "target.sockets";
+
+/// Whether the kernel chooses an instance for each connection. At sockets of their own they are dealt out in turn,
+/// and behind a front as its configuration says.
+pub(crate) fn is_hashed(run: &Run) -> bool {
+    run.front.is_none() && run.config.get(SOCKETS_KEY).is_none_or(|sockets| sockets != "unix")
+}
+
 /// The instance that is furthest from its share, where that is more than chance, or one without any connection.
 pub(crate) fn uneven(run: &Run) -> Option<Uneven> {
     let told = run.instances.iter().filter(|instance| instance.ended == "stopped");
@@ -56,11 +65,9 @@ pub(crate) fn uneven(run: &Run) -> Option<Uneven> {
         told.filter_map(|one| Some((one.number, one.answered?, one.accepted?))).collect();
     // Of one that died, the others had the rest.
     let is_whole = told.len() == run.instances.len() && told.len() > 1;
-    // A front deals out requests as its configuration says, and not by chance.
-    let is_whole = is_whole && run.front.is_none();
     let answered: u64 = told.iter().map(|(_, answered, _)| answered).sum();
     let all: u64 = told.iter().map(|(_, _, accepted)| accepted).sum();
-    if !is_whole || answered == 0 || all == 0 {
+    if !is_whole || answered == 0 || all == 0 || !is_hashed(run) {
         return None;
     }
     let part = |&(number, requests, own): &(u64, u64, u64)| {
