@@ -233,9 +233,8 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
     run.conditions = Some(conditions);
-    (run.negotiated, run.same_machine) = (found.negotiated, found.same_machine);
+    (run.negotiated, run.same_machine, run.front) = (found.negotiated, found.same_machine, remains.front);
     run.versions.extend(versions);
-    run.front = remains.front;
     run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, &run)).collect();
     Ok(run)
 }
