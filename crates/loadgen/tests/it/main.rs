@@ -1,11 +1,13 @@
 //! The program as a shell sees it: real processes, real sockets, no fixed ports, no lucky sleeps, no internet.
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
+#[cfg(test)]
 mod ci;
 #[cfg(test)]
 mod command;
 #[cfg(test)]
 mod front;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod helper;
@@ -29,6 +31,7 @@ mod refusals;
 mod robust;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
 mod sent;
 #[cfg(test)]
 mod signals;
