@@ -9,7 +9,7 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use self::target::{ReadyWhen, SettingValue, Sockets, TargetOptions};
+pub use self::target::{FrontOptions, ReadyWhen, SettingValue, Sockets, TargetOptions};
 use clap::{Args, ValueEnum};
 use report::cpus::Cpus;
 use serde::Deserialize;

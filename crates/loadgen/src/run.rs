@@ -194,7 +194,7 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     }
     notes.extend(found.notes);
     let before = verify::rows_before(context.program, &target);
-    let (version, unanswered) = (target.version().map(str::to_owned), target.unanswered());
+    let (versions, unanswered) = (target.versions(), target.unanswered());
     let conditions = conditions::before();
     observer.begin(plan);
     let aside = Aside { rows: context.rows.clone(), roster: Roster::default() };
@@ -233,7 +233,8 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
     run.conditions = Some(conditions);
     (run.negotiated, run.same_machine) = (found.negotiated, found.same_machine);
-    run.versions.extend(version.map(|version| ("target".to_owned(), version)));
+    run.versions.extend(versions);
+    run.front = remains.front;
     run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, &run)).collect();
     Ok(run)
 }
@@ -519,6 +520,7 @@ impl Totals<'_> {
             generator: Some(self.outcome.generator.clone()),
             conditions: None,
             instances: Vec::<Instance>::new(),
+            front: None,
             verification: None::<Verification>,
             redirects: total.counts.redirects,
             negotiated: None,

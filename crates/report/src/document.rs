@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::answers::{AssertionRecord, CheckExample, CheckRecord, HeaderValues, Named, Warmup};
 pub use self::conditions::Conditions;
-pub use self::target::{Instance, Told, ToldBatches, ToldTime, Verification};
+pub use self::target::{Front, Instance, Told, ToldBatches, ToldTime, Verification};
 pub use self::usage::Usage;
 use crate::histogram::Distribution;
 
@@ -120,6 +120,9 @@ pub struct Run {
     pub conditions: Option<Conditions>,
     /// One entry per server process, where the target was started by the run. Empty otherwise.
     pub instances: Vec<Instance>,
+    /// The reverse proxy in front of them. Absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front: Option<Front>,
     /// Whether the target kept what it acknowledged. Absent where nothing could be checked.
     pub verification: Option<Verification>,
     /// Redirects that were followed inside requests. Absent when there were none.

@@ -266,12 +266,8 @@ impl fmt::Display for Warning {
             Self::VerificationFailed { .. } => self.fmt_verification(f),
             Self::Censored { .. } => self.fmt_censored(f),
             Self::Unsent { unsent, scheduled } => {
-                write!(
-                    f,
-                    "{} of {} that fell due were never sent",
-                    count(*unsent),
-                    counted(*scheduled, "request")
-                )
+                let (unsent, of) = (count(*unsent), counted(*scheduled, "request"));
+                write!(f, "{unsent} of {of} that fell due were never sent")
             }
             Self::NeverAnswered { never, slots, slot } => {
                 let verb = if *never == 1 { "was" } else { "were" };

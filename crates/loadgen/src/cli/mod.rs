@@ -7,6 +7,7 @@ mod load;
 mod output;
 mod record;
 mod replay;
+mod reports;
 mod selftest;
 #[cfg(feature = "serve")]
 mod serve;
@@ -97,8 +98,9 @@ fn this_program() -> anyhow::Result<crate::launch::Program> {
     Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables, search: search() })
 }
 
-/// Where a shell looks for programs.
+/// Where a shell looks for programs, and where servers are on a system that keeps them from the PATH of ordinary users.
 #[expect(clippy::disallowed_methods, reason = "the room that reads the environment")]
 fn search() -> Vec<std::path::PathBuf> {
-    std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect())
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(Into::into)).collect()
 }

@@ -1,6 +1,7 @@
 //! What exactly will happen? A plan is final: nothing in it is defaulted later, and the document echoes all of it.
 
 pub(crate) mod command;
+pub(crate) mod front;
 mod mix;
 mod pace;
 mod request;
@@ -19,6 +20,7 @@ use report::cpus::Cpus;
 use url::Url;
 
 pub use self::command::{Command, CommandError};
+pub use self::front::Front;
 pub use self::mix::Mix;
 use self::pace::{MOST_REQUESTS, pace};
 pub use self::pace::{Model, Open, Stop};
@@ -32,7 +34,7 @@ use crate::check::Watch;
 use crate::curl::{self, CurlError};
 use crate::hash::fnv1a;
 use crate::mix::MixError;
-use crate::options::{EngineChoice, LoadOptions, Sockets, TargetOptions};
+use crate::options::{EngineChoice, LoadOptions, TargetOptions};
 use crate::quantity::{Span, Timeout};
 use crate::source::{Request, Source, is_secret};
 
@@ -253,7 +255,7 @@ impl Plan {
         let (target, url) = Target::resolve(target, around)?;
         let load = Load::resolve(Some(url), load, around)?;
         if let Target::Command(command) = &target
-            && command.sockets == Sockets::Unix
+            && command.is_at_sockets()
         {
             load.route.leads_to_sockets(load.engine)?;
         }
@@ -337,6 +339,9 @@ impl Plan {
                 }
             }
         }
+        for (key, value) in self.target.front().into_iter().flat_map(Front::pairs) {
+            put(&key, value);
+        }
         pairs
     }
 
@@ -353,6 +358,9 @@ impl Plan {
             {
                 pairs.remove(aside);
             }
+        }
+        for aside in ["ready_timeout", "stop_timeout", "version"] {
+            pairs.remove(&format!("target.front.{aside}"));
         }
         if let Some(mix) = &self.load.mix {
             pairs.insert("load.mix".to_owned(), format!("{:016x}", mix.hash));

@@ -7,9 +7,10 @@ use report::cpus::Cpus;
 use url::Url;
 
 use super::command::Command;
+use super::front::Front;
 use super::request::parse_url;
 use super::{PlanError, Surroundings};
-use crate::options::{Sockets, TargetOptions};
+use crate::options::TargetOptions;
 
 /// As many as the server itself starts.
 pub(super) const MOST_INSTANCES: u16 = 256;
@@ -41,6 +42,8 @@ pub struct Embedded {
     /// Its settings, all of them, by the names of its flags: but for those that a run chooses by itself, such as where it
     /// listens and where its database lies.
     pub settings: BTreeMap<String, String>,
+    /// What stands in front of it. `None`: nothing.
+    pub front: Option<Front>,
 }
 
 impl Target {
@@ -50,15 +53,20 @@ impl Target {
             Command::refuse(&options)?;
         }
         let is_command = options.command.is_some();
+        let front = options.front.clone();
         let (path, instances) = (options.path.clone(), options.instances);
         if let Some(url) = &options.url {
             if is_command {
                 return Err(PlanError::Exclusive("`url`", "`command`"));
             }
-            let named = [("path", path.is_some()), ("instances", instances.is_some())];
-            let named = named.into_iter().chain([("cpus", options.cpus.is_some())]);
-            let mut named = named.filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned());
-            return match named.next().or_else(|| settings.into_keys().next()) {
+            let named = [
+                ("path", path.is_some()),
+                ("instances", instances.is_some()),
+                ("cpus", options.cpus.is_some()),
+                ("front", front.is_some()),
+            ];
+            let named = named.iter().find(|(_, is_set)| *is_set).map(|(name, _)| (*name).to_owned());
+            return match named.or_else(|| settings.into_keys().next()) {
                 Some(option) => Err(PlanError::NotStarted(option)),
                 None => Ok((Self::External, parse_url(url)?)),
             };
@@ -75,10 +83,11 @@ impl Target {
         if let Some(cpus) = &options.cpus {
             allowed("target.cpus", cpus, around)?;
         }
+        let front = front.map(|front| Front::resolve(front, instances)).transpose()?;
         if is_command {
-            let command = Command::resolve(options, instances)?;
+            let command = Command::resolve(options, instances)?.behind(front)?;
             let mut url = url;
-            if command.sockets == Sockets::Unix {
+            if command.is_at_sockets() {
                 // What curl calls a server at a unix socket, too.
                 let _ = url.set_host(Some("localhost"));
             }
@@ -89,7 +98,7 @@ impl Target {
             Some(settle) => settle(&settings).map_err(PlanError::Setting)?,
             None => settings,
         };
-        Ok((Self::Embedded(Embedded { instances, cpus, settings }), url))
+        Ok((Self::Embedded(Embedded { instances, cpus, settings, front }), url))
     }
 }
 
@@ -109,6 +118,15 @@ impl Target {
             Self::External => None,
             Self::Embedded(embedded) => embedded.cpus.as_ref(),
             Self::Command(command) => command.cpus.as_ref(),
+        }
+    }
+
+    /// What stands in front of its instances, if something does.
+    pub fn front(&self) -> Option<&Front> {
+        match self {
+            Self::External => None,
+            Self::Embedded(embedded) => embedded.front.as_ref(),
+            Self::Command(command) => command.front.as_ref(),
         }
     }
 }

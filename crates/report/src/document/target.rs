@@ -30,6 +30,17 @@ pub struct Instance {
     pub told: Option<Box<Told>>,
 }
 
+/// The reverse proxy that stood in front of the instances. [`super::Run::versions`] says what it is, the configuration is among
+/// the keys of the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Front {
+    /// How it ended, in words: `stopped`.
+    pub ended: String,
+    /// CPU time it used, user and system.
+    pub cpu_ns: Option<u64>,
+}
+
 /// The ground truth of one instance since its start, a warm-up included: what the generator's figures can be held against.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -114,6 +114,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         generator: None,
         conditions: None,
         instances: Vec::new(),
+        front: None,
         verification: None,
         redirects: 0,
         warmup: None,

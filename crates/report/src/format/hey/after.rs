@@ -5,7 +5,7 @@ use crate::document::{Document, Latencies, Run};
 use crate::format::{View, answers, bounded, tags};
 use crate::histogram::Percentile;
 use crate::share;
-use crate::summary::{RATE_KEY, STAGES_KEY, Spent, TargetUse};
+use crate::summary::{FAULTS_KEY, RATE_KEY, STAGES_KEY, Spent, TargetUse};
 use crate::units::{count, counted, memory, nanos, one_line, whole};
 use crate::verdict::Verdict;
 use crate::warning::{self, Warning};
@@ -33,12 +33,14 @@ pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
             let facts = [
                 engine(run),
                 open_model(view),
+                misbehaves(view, run),
                 time_went(view, run),
                 in_target(view),
                 target_used(view),
                 connections(run),
                 verification(run),
                 instances(run),
+                front(run),
                 tagged(run),
                 verdict(view, run),
             ];
@@ -149,6 +151,19 @@ fn time_went(view: &View<'_>, run: &Run) -> Option<String> {
     Some(format!("where the time went, of {mean} on average: {}", parts.join(", ")))
 }
 
+/// That the target was told to misbehave, or requests asked for it: then slow and failed answers are no surprise.
+fn misbehaves(view: &View<'_>, run: &Run) -> Option<String> {
+    let faults = run.config.get(FAULTS_KEY).filter(|faults| !faults.is_empty());
+    let suffered = view.summary.target.map(|times| times.faulted);
+    let how = match (faults, suffered) {
+        (None, None | Some(0)) => return None,
+        (Some(faults), _) => one_line(faults),
+        (None, Some(_)) => "as requests asked for".to_owned(),
+    };
+    let counted = suffered.map(|faulted| format!(", suffered by {}", counted(faulted, "request")));
+    Some(format!("the target misbehaves on purpose: {how}{}", counted.unwrap_or_default()))
+}
+
 /// Where the time went inside the target, as its instances tell.
 fn in_target(view: &View<'_>) -> Option<String> {
     let times = view.summary.target?;
@@ -251,6 +266,15 @@ fn verification(run: &Run) -> Option<String> {
     let verification = run.verification.as_ref().filter(|verification| verification.holds())?;
     let (rows, good) = (counted(verification.rows, "row"), counted(verification.acknowledged, "good answer"));
     Some(format!("database: {rows} for {good}, integrity ok"))
+}
+
+/// What stood in front of the target, what it cost, and how it ended if not as it was told to.
+fn front(run: &Run) -> Option<String> {
+    let front = run.front.as_ref()?;
+    let name = run.versions.get("front").map_or_else(|| "a proxy".to_owned(), |version| one_line(version));
+    let cpu = front.cpu_ns.map(|ns| format!(", {} of CPU", nanos(ns))).unwrap_or_default();
+    let odd = (front.ended != "stopped").then(|| format!("; it {}", one_line(&front.ended)));
+    Some(format!("in front of the target: {name}{cpu}{}", odd.unwrap_or_default()))
 }
 
 /// What each server process did, and any that did not end as it was told to.
