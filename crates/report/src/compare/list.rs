@@ -161,6 +161,16 @@ impl Comparison {
                     .into(),
             );
         }
+        let measured = self.rows.iter().filter(|row| row.source.is_none()).map(|row| row.runs.len());
+        if let (true, Some(fewest), Some(most)) =
+            (self.pivot.is_some(), measured.clone().min(), measured.max())
+        {
+            notes.push(if fewest == most {
+                format!("runs in each measured cell: {most}")
+            } else {
+                format!("runs in each measured cell: {fewest} to {most}")
+            });
+        }
         if self.against().is_some() {
             notes.extend(self.notes_on_differences());
         }

@@ -7,6 +7,7 @@ mod assertion;
 mod compare;
 mod formats;
 mod hlog;
+mod judge;
 mod reference;
 mod sample;
 mod store;
