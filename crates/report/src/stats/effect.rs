@@ -129,6 +129,7 @@ impl Effect {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Spread {
     error: f64,
     freedom: f64,
@@ -248,7 +249,7 @@ mod tests {
 
         let welch = Effect::of(&base, &candidate, Design::Unpaired).unwrap();
         // Variances 2.5 and 8.5 by 5: error sqrt(2.2), freedom 2.2^2 / ((0.5^2 + 1.7^2) / 4) = 6.1656.
-        near(welch.freedom, 4.84 / (3.14 / 4.0), 1e-9);
+        near(welch.freedom, 4.84 * 4.0 / (0.5_f64.powi(2) + 1.7_f64.powi(2)), 1e-9);
         near(welch.error, 0.022_f64.sqrt() / 10.0, 1e-12);
         near(welch.ratio, 0.03_f64.exp(), 1e-12);
     }

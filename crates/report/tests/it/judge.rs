@@ -96,6 +96,14 @@ fn runs_in_turn_are_pairs_and_what_the_machine_does_meanwhile_cancels() {
     assert_eq!(rps(&after).judgement, Some(Judgement::Inconclusive), "{after:?}");
 }
 
+#[test]
+fn what_every_run_says_alike_is_equivalent() {
+    let differences = compared(arm("a", Order::Base, 3.0, &[1.0; 3]), arm("b", Order::After, 3.0, &[1.0; 3]));
+    assert_eq!(rps(&differences).judgement, Some(Judgement::Equivalent), "{differences:?}");
+    let one = compared(arm("a", Order::Base, 3.0, &[1.0]), arm("b", Order::After, 3.0, &[1.0; 3]));
+    assert_eq!(rps(&one).judgement, Some(Judgement::Inconclusive), "{one:?}");
+}
+
 type Change = fn(&mut Run);
 
 #[test]
