@@ -9,8 +9,9 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use self::target::{ReadyWhen, SettingValue, Sockets, TargetOptions};
+pub use self::target::{FrontOptions, ReadyWhen, SettingValue, Sockets, TargetOptions};
 use clap::{Args, ValueEnum};
+use report::cpus::Cpus;
 use serde::Deserialize;
 
 use crate::address::{ConnectTo, ProxyUrl, Resolve};
@@ -228,6 +229,10 @@ pub struct LoadOptions {
     #[arg(long, value_enum, value_name = "ENGINE")]
     pub engine: Option<EngineChoice>,
 
+    /// CPUs that the generator runs on, such as 1 or 2-3,6 [default: all that it may use]
+    #[arg(long, value_name = "CPUS")]
+    pub cpu_set: Option<Cpus>,
+
     /// Worker threads [default: one per 16 connections, at most one per CPU]
     #[arg(long, alias = "cpus", value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub workers: Option<NonZeroU16>,
@@ -302,6 +307,7 @@ impl LoadOptions {
             key: self.key.or(lower.key),
             sni: self.sni.or(lower.sni),
             engine: self.engine.or(lower.engine),
+            cpu_set: self.cpu_set.or(lower.cpu_set),
             workers: self.workers.or(lower.workers),
         }
     }

@@ -162,7 +162,14 @@ pub fn to_json(document: &Document) -> String {
 /// When a folder or the file cannot be written.
 pub fn write(path: &Path, document: &Document) -> Result<(), StoreError> {
     write_text(path, &to_json(document))
-        .map_err(|error| StoreError::Write { path: path.to_owned(), source: without_path(error) })
+}
+
+/// Writes any other text in the same way.
+///
+/// # Errors
+/// When a folder or the file cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<(), StoreError> {
+    put(path, text).map_err(|error| StoreError::Write { path: path.to_owned(), source: without_path(error) })
 }
 
 /// The error alone: that of a temporary file names a path which a user never chose and which is gone.
@@ -296,7 +303,7 @@ fn unreadable(path: &Path, schema: String) -> StoreError {
     }
 }
 
-fn write_text(path: &Path, text: &str) -> io::Result<()> {
+fn put(path: &Path, text: &str) -> io::Result<()> {
     // Renaming would replace a link instead of the file behind it.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if fs::metadata(&path).is_ok_and(|existing| !existing.is_file() && !existing.is_dir()) {

@@ -1,10 +1,12 @@
 //! What are the derived numbers? Computed here and nowhere else.
 
 mod target;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::target::{Spent, TargetTimes};
+pub use self::usage::{InstanceUse, TargetUse};
 use crate::document::{Document, FailureKind, Figures, Latencies, Named, Run};
 use crate::histogram::{Distribution, Histogram, Percentile};
 
@@ -20,6 +22,9 @@ pub const CONNECTIONS_KEY: &str = "load.connections";
 pub const STREAMS_KEY: &str = "load.streams";
 /// The configuration key of the number of server processes.
 pub const INSTANCES_KEY: &str = "target.instances";
+
+/// Where a plan says how its target misbehaves on purpose; empty or absent where it does not.
+pub const FAULTS_KEY: &str = "target.faults";
 
 /// How requests were released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +78,8 @@ pub struct Summary {
     pub requests: Vec<Request>,
     /// Where the time went inside the target. `None` where its instances did not tell.
     pub target: Option<TargetTimes>,
+    /// What the target used of its machine. `None` where nobody watched.
+    pub usage: Option<TargetUse>,
 }
 
 /// The requests of one name.
@@ -233,6 +240,7 @@ impl Summary {
                 .or_else(|| u64::try_from(run.instances.len()).ok().filter(|&instances| instances > 0)),
             requests: run.requests.iter().map(|named| Request::of(named, further)).collect(),
             target: TargetTimes::of(&run.instances),
+            usage: TargetUse::of(run),
         }
     }
 
@@ -266,6 +274,7 @@ impl Summary {
             instances: number(&figures.config, INSTANCES_KEY),
             requests: Vec::new(),
             target: None,
+            usage: None,
         }
     }
 }

@@ -148,6 +148,18 @@ pub(super) struct RecordOptions {
     tag: Vec<Tag>,
 }
 
+/// What is written of all runs of a command, for a continuous integration.
+#[derive(Debug, Args)]
+pub(super) struct ReportFiles {
+    /// Write what was held against every run as a JUnit report: a suite for each scenario, a test for each assertion and check
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+
+    /// Write a table of all runs in Markdown, what failed first: for a pull request, such as $GITHUB_STEP_SUMMARY
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
+}
+
 /// What goes to stdout.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shown {
@@ -222,6 +234,9 @@ pub(super) struct RunCommand {
 
     #[command(flatten)]
     pub(super) record: RecordOptions,
+
+    #[command(flatten)]
+    pub(super) reports: ReportFiles,
 
     /// Folder under which results are filed, as MACHINE/SCENARIO/TIME.json
     #[arg(long, value_name = "FOLDER", default_value = "results")]

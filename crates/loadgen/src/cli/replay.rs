@@ -16,16 +16,17 @@ use super::exit::Exit;
 use super::load::{interrupt_on_signals, surroundings, versions};
 use super::output;
 use super::record::{self, Recording, takes_stdout};
+use super::reports::Reports;
 use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::plan::{Asserted, Plan, Stop, Target, masked};
 use crate::quantity::Span;
-use crate::run::{self, Context};
+use crate::run::{self, Context, RunError};
 use crate::scenario::{AssertOptions, RunOptions, Scenario, Variant, is_folder_name};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     let RunCommand { scenarios, repeats, order, cooldown, output: shown, strictness, .. } = command;
-    let RunCommand { record, results, machine, load, target, .. } = command;
+    let RunCommand { record, reports, results, machine, load, target, .. } = command;
     let seed = load.seed.unwrap_or(surroundings().seed);
     if machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
         bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
@@ -48,12 +49,15 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     for Turn { plan, .. } in &plans {
         prepare(&results.join(&label).join(&plan.name))?;
     }
+    let turns = plans.iter().map(|turn| (turn.plan.name.clone(), turn.variant.clone()));
+    let reports = Reports::new(&reports, turns)?;
     let interrupt = interrupt_on_signals()?;
     let program = super::this_program()?;
     let mut series = Series {
         output: &shown,
         record: &record,
         strictness,
+        reports,
         root: results.join(&label),
         documents: Vec::new(),
         exit: Exit::Done,
@@ -62,6 +66,7 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     for (index, Turn { plan, variant, pause }) in plans.iter().enumerate() {
         if index > 0 && !interrupt.sleep(*pause) {
             series.exit = series.exit.max(interrupt.signal().map_or(Exit::Done, Exit::from));
+            series.reports.leave(INTERRUPTED);
             break;
         }
         let mut recording = Recording::open(&shown, &record, plan)?;
@@ -74,7 +79,8 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
             tags: record.tags(),
             rows: recording.rows(),
         };
-        let mut run = run::run(plan, &context, &mut recording)?;
+        let made = run::run(plan, &context, &mut recording);
+        let mut run = made.inspect_err(|error| series.fail(error))?;
         let exit = recording.finish(&mut run);
         series.keep(run, exit)?;
         if let Some(signal) = interrupt.signal() {
@@ -82,11 +88,18 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
             if index + 1 < count {
                 series.exit = series.exit.max(Exit::from(signal));
             }
+            series.reports.leave(INTERRUPTED);
             break;
         }
     }
     series.finish()
 }
+
+/// Why runs are not made after a signal.
+const INTERRUPTED: &str = "the series was interrupted before it";
+
+/// Why runs are not made after one that could not be.
+const FAILED: &str = "an earlier run could not be made";
 
 /// One run of a series.
 struct Turn {
@@ -167,6 +180,7 @@ struct Series<'a> {
     output: &'a OutputOptions,
     record: &'a RecordOptions,
     strictness: Strictness,
+    reports: Reports<'a>,
     root: PathBuf,
     documents: Vec<Document>,
     exit: Exit,
@@ -179,14 +193,16 @@ impl Series<'_> {
         let document = Document::Run(Box::new(run));
         let (exit, objection) = self.strictness.judge(&document, exit);
         self.exit = self.exit.max(exit);
+        self.reports.next(&document, objection.as_deref());
         let written = store::write(&path, &document);
+        let reported = self.reports.write();
         match self.output.shown() {
             Shown::Report(format) if !takes_stdout(self.output, self.record) => {
                 output::show(&output::render(&document, format, self.output.percentiles()))?;
             }
             Shown::Report(_) | Shown::Rows => output::tell_summary(&document, self.output.percentiles()),
         }
-        written.context(Exit::Invalid)?;
+        written.and(reported).context(Exit::Invalid)?;
         output::tell(&format!("wrote {}", path.display()));
         if let Some(objection) = objection {
             output::object(&objection);
@@ -195,8 +211,22 @@ impl Series<'_> {
         Ok(())
     }
 
+    /// A run could not be made, and ends the series: that is in its reports too.
+    fn fail(&mut self, error: &RunError) {
+        if let RunError::Interrupted(_) = error {
+            self.reports.leave(INTERRUPTED);
+        } else {
+            self.reports.failed(&error.to_string());
+            self.reports.leave(FAILED);
+        }
+        if let Err(error) = self.reports.write() {
+            output::complain(&error.into());
+        }
+    }
+
     fn finish(self) -> anyhow::Result<Exit> {
-        let Self { output: shown, documents, exit, .. } = self;
+        let Self { output: shown, documents, reports, exit, .. } = self;
+        reports.write().context(Exit::Invalid)?;
         if documents.len() > 1 && matches!(shown.shown(), Shown::Report(format) if format.name == "hey") {
             output::show(&format!("\n{}", Comparison::of(documents).text(output::page())))?;
         }

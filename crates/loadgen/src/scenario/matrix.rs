@@ -90,14 +90,25 @@ fn scenario(text: &str, whole: &Scenario, variant: &Variant) -> Result<Scenario,
     let mut file: Table = toml::from_str(text).map_err(unfit)?;
     file.remove("matrix");
     for (key, value) in &variant.0 {
-        let (table, name) = key.split_once('.').unwrap_or((key, ""));
-        let table = file.entry(table).or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = table {
-            table.insert(name.to_owned(), value.clone());
-        }
+        put(&mut file, key, value);
     }
     let scenario: Scenario = file.try_into().map_err(unfit)?;
     Ok(Scenario { name: whole.name.clone(), ..scenario })
+}
+
+/// Puts a value under a dotted key; tables on the way are made where they are not there.
+fn put(table: &mut Table, key: &str, value: &Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value.clone());
+        }
+        Some((name, rest)) => {
+            let inner = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +137,17 @@ mod tests {
         assert_eq!(last.target.instances.map(std::num::NonZero::get), Some(4));
         assert_eq!(last.target.settings()["store"], "none");
         assert!(last.load.duration.is_some() && last.matrix.is_empty());
+    }
+
+    #[test]
+    fn a_key_may_be_deep_inside() {
+        let text =
+            "[target.front]\ncommand = [\"p\"]\n[matrix]\n\"target.front.config\" = [\"one\", \"two\"]\n";
+        let all = all(text).unwrap();
+        let fronts: Vec<_> = all.into_iter().filter_map(|(scenario, _)| scenario.target.front).collect();
+        let configs: Vec<_> = fronts.iter().map(|front| front.config.as_deref().unwrap()).collect();
+        assert_eq!(configs, ["one", "two"]);
+        assert_eq!(fronts[1].command, ["p"], "what lies beside it stays");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The program as a shell sees it: real processes, real sockets, no fixed ports, no lucky sleeps, no internet.
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
+mod ci;
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod front;
 mod health;
 #[cfg(test)]
 mod helper;
@@ -31,3 +33,5 @@ mod sent;
 mod signals;
 #[cfg(test)]
 mod truth;
+#[cfg(test)]
+mod usage;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::{differing, makes_a_difference, without_ports};
-use super::row::{Repeat, Row, shares_cpus};
+use super::row::{Repeat, Row};
 use crate::document::{Document, Ended, Run};
 use crate::histogram::Percentile;
 use crate::summary::Summary;
-use crate::verdict::Verdict;
+use crate::verdict::{self, Verdict};
 use crate::warning::{self, Warning};
 
 /// What must be equal for runs to be repeats of each other.
@@ -72,7 +72,7 @@ impl Group {
         let config = configs.first().cloned().unwrap_or_default();
         let varying = configs.iter().flat_map(|other| differing(&config, other)).collect();
         let cpus = runs.first().map_or(0, |run| run.machine.cpus_allowed);
-        let shares_cpus = runs.iter().any(shares_cpus);
+        let shares_cpus = runs.iter().any(verdict::shares_cpus);
         let (mut repeats, mut warnings) = (Vec::new(), Vec::new());
         for run in runs {
             let document = Document::Run(Box::new(run));

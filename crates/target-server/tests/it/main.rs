@@ -2,7 +2,11 @@
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
 #[cfg(test)]
+mod account;
+#[cfg(test)]
 mod admin;
+#[cfg(test)]
+mod configuration;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -32,6 +36,8 @@ mod starting;
 mod store;
 #[cfg(test)]
 mod timeouts;
+#[cfg(test)]
+mod troubles;
 #[cfg(test)]
 mod unread;
 #[cfg(test)]
