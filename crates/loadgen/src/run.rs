@@ -248,9 +248,10 @@ fn verified(
 ) -> Result<Option<(Contents, Option<u64>)>, VerifyError> {
     let Some(database) = &remains.database else { return Ok(None) };
     let contents = verify::look_into(program, database.path())?.since(before);
-    // Of a database that others write too, the instances know their own rows only; and probes made some of them.
-    let is_own = matches!(plan.target, Target::Embedded(_)) && plan.target.front().is_none();
-    Ok(Some((contents, verify::committed(&remains.instances).filter(|_| is_own))))
+    // Of a database that others write too, the instances know their own rows only. In a new one the rows before are theirs.
+    let is_own = matches!(plan.target, Target::Embedded(_));
+    let committed = verify::committed(&remains.instances).filter(|_| is_own);
+    Ok(Some((contents, committed.map(|rows| rows.saturating_sub(before)))))
 }
 
 /// Holds the run against what was asserted of it. Of one that was cut short nothing was.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use report::compare::{Comparison, Metric, Pivot};
+use report::compare::{Comparison, Metric};
 use report::document::Document;
 use report::store;
 use report::table::{Align, Table};
@@ -98,7 +98,7 @@ pub(super) fn compare(command: &CompareCommand) -> anyhow::Result<Exit> {
     let mut comparison = Comparison::with(baseline, documents, metrics);
     comparison.tolerances = command.tolerance.iter().map(|it| (it.metric, it.change)).collect();
     if let Some(rows) = &command.rows {
-        comparison.turn(Pivot { rows: rows.clone(), columns: command.columns.clone() })?;
+        comparison.turn(rows, &command.columns)?;
     }
     let format = if command.markdown { CompareFormat::Markdown } else { command.output };
     output::show(&match format {
