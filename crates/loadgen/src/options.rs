@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 pub use self::target::{ReadyWhen, SettingValue, Sockets, TargetOptions};
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::address::{ConnectTo, ProxyUrl, Resolve};
@@ -26,7 +27,7 @@ fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
 }
 
 /// How requests travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
     /// The fastest engine that can carry the request
@@ -44,7 +45,7 @@ pub enum EngineChoice {
 }
 
 /// The load: what is sent, how often, over how many connections.
-#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct LoadOptions {

@@ -252,6 +252,8 @@ pub(super) enum ScenariosWhat {
         /// Its name
         name: String,
     },
+    /// Print the JSON Schema of scenario files, by which editors complete them
+    Schema,
 }
 
 /// `loadgen compare`.

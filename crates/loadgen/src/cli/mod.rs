@@ -93,6 +93,15 @@ fn this_program() -> anyhow::Result<crate::launch::Program> {
     Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables, search: search() })
 }
 
+/// What a scenario file may say.
+fn schema() -> crate::scenario::schema::Schema {
+    #[cfg(feature = "serve")]
+    let server = Some(serve::server());
+    #[cfg(not(feature = "serve"))]
+    let server = None;
+    crate::scenario::schema::Schema::new(server)
+}
+
 /// Where a shell looks for programs.
 #[expect(clippy::disallowed_methods, reason = "the room that reads the environment")]
 fn search() -> Vec<std::path::PathBuf> {

@@ -27,8 +27,13 @@ pub(super) fn object(objection: &str) {
     tell(&format!("loadgen: --strict: {objection}"));
 }
 
-/// Tells why nothing came of it: the error and its causes in one sentence. Some errors already name their cause.
+/// Tells why nothing came of it.
 pub(super) fn complain(error: &anyhow::Error) {
+    tell(&format!("loadgen: {}", sentence(error)));
+}
+
+/// An error and its causes in one sentence. Some errors already name their cause.
+pub(super) fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if sentence.is_empty() {
@@ -37,7 +42,7 @@ pub(super) fn complain(error: &anyhow::Error) {
             sentence = format!("{sentence}: {cause}");
         }
     }
-    tell(&format!("loadgen: {sentence}"));
+    sentence
 }
 
 /// Renders a document in a format, with these percentiles or those of the house.

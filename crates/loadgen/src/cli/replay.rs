@@ -21,7 +21,8 @@ use crate::options::{LoadOptions, TargetOptions};
 use crate::plan::{Asserted, Plan, Stop, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context};
-use crate::scenario::{AssertOptions, RunOptions, Scenario, Variant, is_folder_name};
+use crate::scenario::schema::Schema;
+use crate::scenario::{AssertOptions, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     let RunCommand { scenarios, repeats, order, cooldown, output: shown, strictness, .. } = command;
@@ -32,8 +33,9 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     }
     // Everything is resolved and every folder is made before anything starts.
     let mut plans: Vec<Turn> = Vec::new();
+    let schema = super::schema();
     for path in &scenarios {
-        let resolved = resolve(path, &target, &load)?;
+        let resolved = resolve(path, &schema, &target, &load)?;
         let rounds = repeats.or(resolved.run.repeats.map(NonZeroU32::get)).unwrap_or(1);
         let order = order.or(resolved.run.order).unwrap_or_default();
         let pause = cooldown.or(resolved.run.cooldown).map_or(Duration::ZERO, |span| span.0);
@@ -105,14 +107,29 @@ pub(super) struct Resolved {
 }
 
 /// Reads a scenario and resolves it under what was typed.
-pub(super) fn resolve(path: &Path, target: &TargetOptions, load: &LoadOptions) -> anyhow::Result<Resolved> {
-    let scenarios = Scenario::read(path)?;
+pub(super) fn resolve(
+    path: &Path,
+    schema: &Schema,
+    target: &TargetOptions,
+    load: &LoadOptions,
+) -> anyhow::Result<Resolved> {
+    let Read { page, scenarios } = Scenario::read(path, schema)?;
     let run = scenarios.first().map(|(scenario, _)| scenario.run.clone()).unwrap_or_default();
     let plans = scenarios.into_iter().map(|(scenario, variant)| {
-        let plan = plan(scenario, target.clone(), load.clone());
-        Ok((plan.with_context(|| format!("{}", path.display()))?, variant))
+        let plan = plan(scenario.clone(), target.clone(), load.clone());
+        Ok((plan.map_err(|error| misfit(&error, &page, scenario, &variant))?, variant))
     });
     Ok(Resolved { plans: plans.collect::<anyhow::Result<_>>()?, run })
+}
+
+/// Why there is no plan: with its place in the file, where the file alone makes none either.
+fn misfit(error: &anyhow::Error, page: &Page, scenario: Scenario, variant: &Variant) -> anyhow::Error {
+    let special = if variant.is_empty() { String::new() } else { format!(" ([matrix] {variant})") };
+    let sentence = format!("{}{special}", output::sentence(error));
+    match plan(scenario, TargetOptions::default(), LoadOptions::default()) {
+        Err(own) if own.to_string() == error.to_string() => page.together(&sentence).into(),
+        _ => anyhow::anyhow!("{}: {sentence}", page.path.display()),
+    }
 }
 
 fn plan(scenario: Scenario, target: TargetOptions, load: LoadOptions) -> anyhow::Result<Plan> {

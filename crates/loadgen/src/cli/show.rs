@@ -19,13 +19,14 @@ use crate::scenario::{Scenario, ScenarioError, Variant, library};
 pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
     let PlanCommand { what, load, target } = command;
     let mut text = String::new();
+    let schema = super::schema();
     for what in &what {
         let path = Path::new(what);
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
         let is_named = library::find(what).is_some();
         let is_file = path.exists() || is_named || is_toml && !what.contains("://");
         let plans = if is_file {
-            replay::resolve(path, &target, &load)?.plans
+            replay::resolve(path, &schema, &target, &load)?.plans
         } else {
             anyhow::ensure!(
                 target == TargetOptions::default(),
@@ -43,15 +44,24 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
 
 /// Lists the scenarios of the library, or prints one.
 pub(super) fn scenarios(command: &ScenariosCommand) -> anyhow::Result<Exit> {
-    if let Some(ScenariosWhat::Show { name }) = &command.what {
-        let text = library::find(name).ok_or_else(|| ScenarioError::Unknown(name.clone()))?;
-        output::show(text)?;
-        return Ok(Exit::Done);
+    let schema = super::schema();
+    match &command.what {
+        Some(ScenariosWhat::Show { name }) => {
+            let text = library::find(name).ok_or_else(|| ScenarioError::Unknown(name.clone()))?;
+            output::show(text)?;
+            return Ok(Exit::Done);
+        }
+        Some(ScenariosWhat::Schema) => {
+            output::show(&schema.to_json())?;
+            return Ok(Exit::Done);
+        }
+        None => {}
     }
     let mut table = Table::new([("scenario", Align::Left), ("what it is for", Align::Left)]);
     for (name, _) in library::LIBRARY {
-        let (scenario, _) = Scenario::read(Path::new(name))?.swap_remove(0);
-        table.push(vec![name.to_owned(), scenario.description]);
+        let read = Scenario::read(Path::new(name), &schema)?;
+        let description = read.scenarios.first().map(|(scenario, _)| scenario.description.clone());
+        table.push(vec![name.to_owned(), description.unwrap_or_default()]);
     }
     output::show(&table.text())?;
     Ok(Exit::Done)

@@ -5,13 +5,14 @@ use std::fmt;
 use std::num::NonZeroU16;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at_least_one;
 use crate::quantity::Span;
 
 /// Who listens for a command's instances.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sockets {
     /// Each listens itself, all at one port that is kept free for them (`{port}`, `{address}`): what most programs can do.
@@ -67,7 +68,7 @@ impl<'de> Deserialize<'de> for ReadyWhen {
 }
 
 /// The target that a scenario starts.
-#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize, JsonSchema)]
 #[command(next_help_heading = "Target")]
 pub struct TargetOptions {
     /// URL of a server that runs already; nothing is started then
@@ -80,6 +81,7 @@ pub struct TargetOptions {
 
     /// Server processes that share one port and one database [default: 1]
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
+    #[schemars(range(min = 1, max = 256))]
     pub instances: Option<NonZeroU16>,
 
     /// Another server than the embedded one: a program and its arguments, with placeholders. Looked up as a shell does: in
@@ -125,6 +127,7 @@ pub struct TargetOptions {
     /// The same in a file: the flags of `loadgen serve` by name, with underscores for dashes.
     #[arg(skip)]
     #[serde(flatten)]
+    #[schemars(skip)]
     pub settings: BTreeMap<String, SettingValue>,
 }
 

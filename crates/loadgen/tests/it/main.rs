@@ -24,6 +24,8 @@ mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod scenario_files;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod sent;
