@@ -219,6 +219,11 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     Ok(run)
 }
 
+/// Holds a run that was made earlier against what is asserted of it now.
+pub fn judge_again(plan: &Plan, run: &mut Run) {
+    run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, run)).collect();
+}
+
 /// Holds the run against what was asserted of it. Of one that was cut short nothing was.
 fn judge(asserted: &Asserted, run: &Run) -> AssertionRecord {
     match asserted.skipped.or((run.ended != Ended::Completed).then_some("the run was cut short")) {
@@ -460,6 +465,7 @@ impl Totals<'_> {
             started_at: started.rfc3339,
             ended: Ended::Completed,
             config: self.plan.pairs(),
+            overridden: std::collections::BTreeMap::new(),
             plan_key: self.plan.key(),
             machine: machine::observe(context.machine),
             versions: context.versions.clone(),

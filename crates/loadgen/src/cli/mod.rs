@@ -2,11 +2,13 @@
 
 mod args;
 mod exit;
+mod list;
 mod live;
 mod load;
 mod output;
 mod record;
 mod replay;
+mod resume;
 mod selftest;
 #[cfg(feature = "serve")]
 mod serve;

@@ -66,6 +66,13 @@ pub(super) fn tell_summary(document: &Document, percentiles: &[Percentile]) {
     }
 }
 
+/// Characters in a line of stderr, where it is a terminal.
+pub(super) fn stderr_width() -> Option<usize> {
+    let stderr = io::stderr();
+    let columns = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
+    (stderr.is_terminal() && columns > 0).then_some(columns)
+}
+
 fn viewed<T>(document: &Document, percentiles: &[Percentile], look: impl FnOnce(&View<'_>) -> T) -> T {
     let summary = Summary::with(document, percentiles);
     let warnings = warning::of(document, &summary);

@@ -1,5 +1,6 @@
 //! `loadgen plan`, `report` and `compare`: nothing is measured here.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -32,9 +33,10 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
                 target == TargetOptions::default(),
                 "options of a target are for scenarios, which start one; {what} is a URL"
             );
-            vec![(Plan::of_url(what.as_str(), load.clone(), load::surroundings())?, Variant::default())]
+            let plan = Plan::of_url(what.as_str(), load.clone(), load::surroundings())?;
+            vec![(plan, Variant::default(), BTreeMap::new())]
         };
-        for (plan, variant) in &plans {
+        for (plan, variant, _) in &plans {
             tell(plan, variant, &mut text);
         }
     }

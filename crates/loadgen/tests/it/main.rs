@@ -30,6 +30,8 @@ mod scenarios;
 #[cfg(test)]
 mod sent;
 #[cfg(test)]
+mod series;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod truth;

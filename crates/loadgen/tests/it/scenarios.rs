@@ -295,7 +295,7 @@ fn a_matrix_runs_every_combination_as_often_as_asked() {
     let ended = place.run(&["run", "m.toml", "--results", "results", "--cooldown", "10ms"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.stderr.contains(
-        "2/8 m: 20 requests, 2 connections, 1 instance; target.instances = 1, load.connections = 2\n"
+        "2/8 m: 20 requests, 2 connections, 1 instance; target.instances = 1, load.connections = 2; repeat 1 of 2"
     ));
     assert!(ended.stderr.contains("5/8 m: 20 requests, 1 connection, 1 instance;"), "{}", ended.stderr);
     let mut runs: Vec<_> = place
