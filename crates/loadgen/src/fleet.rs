@@ -1,5 +1,6 @@
 //! How do workers run together? One thread with a runtime of its own per worker, one collecting thread: the caller's.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use report::document::Generator;
+use report::document::{Generator, Usage};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -18,6 +19,7 @@ use crate::collector::Collector;
 use crate::engine::Engine;
 use crate::health::Watch;
 use crate::recorder::Interval;
+use crate::usage::{self, Roster};
 use crate::worker::{self, Link, Model, Opened, Orders, Phase};
 
 /// How often the caller is asked whether to go on.
@@ -51,6 +53,8 @@ pub struct Outcome {
     pub short_warmup: Option<Nanos>,
     /// What the machine did from time zero on.
     pub generator: Generator,
+    /// What each instance of the target used from time zero on, by its number, where it was started here.
+    pub usage: BTreeMap<u16, Usage>,
 }
 
 /// How many there are of everything.
@@ -66,7 +70,7 @@ pub struct Crew {
 
 /// Runs all slots to the end.
 ///
-/// `engine` makes one engine per worker, inside its runtime. `attend` is called several times a second with the
+/// `engine` makes one engine per worker, inside its runtime. `roster`: processes to be watched meanwhile. `attend` is called several times a second with the
 /// seconds completed since, and decides whether to go on.
 ///
 /// # Errors
@@ -75,6 +79,7 @@ pub fn run<E, M>(
     orders: &Orders,
     crew: Crew,
     engine: M,
+    roster: &Roster,
     mut attend: impl FnMut(&[Interval], &Collector) -> Attention,
 ) -> Result<Outcome, FleetError>
 where
@@ -119,6 +124,7 @@ where
     let timer = *zero.get_or_init(RealTimer::start);
     ready.wait();
     let watch = Watch::start(timer, orders.zero);
+    let target = usage::Watch::start(timer, orders.zero, roster);
 
     let (mut stopped_at, mut short_warmup) = (None, None);
     let mut seconds = Vec::new();
@@ -139,12 +145,13 @@ where
     }
     let slots = collector.workers.iter().flat_map(|worker| &worker.slots);
     let generator = watch.finish(slots.map(|slot| slot.late).sum());
+    let usage = target.finish();
     let _ = phase.send(Phase::Closing);
     for thread in threads {
         // A worker's panic was printed when it happened; the run ends with an account that does not balance.
         let _ = thread.join();
     }
-    Ok(Outcome { collector, stopped_at, short_warmup, generator })
+    Ok(Outcome { collector, stopped_at, short_warmup, generator, usage })
 }
 
 /// A runtime for one worker, and the file of its alarm.

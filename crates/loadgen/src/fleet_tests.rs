@@ -35,7 +35,7 @@ fn several_workers_send_exactly_the_number_between_them() {
     let orders = orders(Schedule::new(closed().take(1001), None));
     let engine = || Fake::new(|_, _| Behaviour::Answer(200, 100_000));
     let mut seconds = 0;
-    let outcome = run(&orders, crew(3, 10), engine, |counts, _| {
+    let outcome = run(&orders, crew(3, 10), engine, &Roster::default(), |counts, _| {
         seconds += counts.len();
         Attention::Continue
     })
@@ -54,7 +54,7 @@ fn several_workers_send_exactly_the_number_between_them() {
 fn a_run_without_end_stops_when_told() {
     let orders = orders(Schedule::new(closed(), None));
     let engine = || Fake::new(|_, _| Behaviour::Answer(200, 1_000_000));
-    let outcome = run(&orders, crew(2, 4), engine, |_, _| Attention::Stop).unwrap();
+    let outcome = run(&orders, crew(2, 4), engine, &Roster::default(), |_, _| Attention::Stop).unwrap();
     let counts = &outcome.collector.total.counts;
     assert!(outcome.stopped_at.is_some());
     assert_eq!(counts.answered() + counts.unanswered(), orders.schedule.taken());

@@ -49,7 +49,8 @@ impl Watch {
             drop(stop);
             thread.join().ok().flatten()
         });
-        let known = Generator { sent_late, cpus_milli: machine::cpus_milli(), ..Generator::default() };
+        let cpus = machine::cpus().map(|cpus| cpus.to_string());
+        let known = Generator { sent_late, cpus, cpus_milli: machine::cpus_milli(), ..Generator::default() };
         let Some(Seen { began, before, late, queue_ns }) = seen else { return known };
         let passed = |after: Option<u64>, before: Option<u64>| Some(after?.saturating_sub(before?));
         Generator {
@@ -57,6 +58,7 @@ impl Watch {
             cpu_ns: passed(now.process_ns, before.process_ns),
             throttled_ns: passed(now.throttled_ns, before.throttled_ns),
             stolen_ns: passed(now.stolen_ns, before.stolen_ns),
+            machine_cpu_ns: passed(now.machine_ns, before.machine_ns),
             pressure_ns: passed(now.pressure_ns, before.pressure_ns),
             hiccup: late.to_distribution(),
             hiccup_queue_ns: queue_ns,

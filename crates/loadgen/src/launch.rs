@@ -1,7 +1,9 @@
 //! How does a target come up and go down?
 
 mod command;
+mod front;
 mod probe;
+mod process;
 mod told;
 
 use std::collections::BTreeMap;
@@ -13,10 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use report::document::{Instance, Told};
+use report::document::{self, Instance, Told};
 use report::units::one_line;
 use serde::Deserialize;
-use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, Status};
+use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, State, Status};
 use tempfile::TempDir;
 
 use crate::machine;
@@ -47,29 +49,48 @@ pub enum LaunchError {
     #[error("cannot make a scratch folder for the target's database: {0}; set TMPDIR to a folder with room")]
     Scratch(io::Error),
     /// A program that is looked up by its name is not there.
-    #[error(
-        "the target could not be started: there is no program `{0}` in PATH; install it, or write its path into the scenario"
-    )]
-    NoProgram(String),
+    #[error("the {what} could not be started: there is no program `{name}` in PATH; {}", install(.package.as_deref()))]
+    NoProgram {
+        /// What it is to a person: the target, or the front.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The package that has it.
+        package: Option<String>,
+    },
     /// A program that is named by its path is not there.
     #[error(
-        "the target could not be started: there is no program {0}; its path begins at the current folder, and a scenario that starts a \
+        "the {what} could not be started: there is no program {name}; its path begins at the current folder, and a scenario that starts a \
          file of its repository is run from there"
     )]
-    NoFile(String),
+    NoFile {
+        /// What it is to a person.
+        what: &'static str,
+        /// Its path.
+        name: String,
+    },
     /// Nothing would end the processes with this one.
     #[error(
         "the target could not be started: `setpriv` is not in PATH, which ends it together with loadgen; install the package util-linux"
     )]
     NoSetpriv,
     /// The command that tells its version does not.
-    #[error("the command that tells the target's version {}", version(.0))]
-    Version(Box<Exit>),
+    #[error("the command that tells the {what}'s version {}", version(.exit, .package.as_deref()))]
+    Version {
+        /// Whose version.
+        what: &'static str,
+        /// How it ended instead.
+        exit: Box<Exit>,
+        /// The package that has what is missing, where something is.
+        package: Option<String>,
+    },
     /// It is up, and does not answer.
     #[error(
-        "the target was not ready within {after:?}: GET {path} was not answered with a status below 500 ({last}){said}"
+        "the {what} was not ready within {after:?}: GET {path} was not answered with a status below 500 ({last}){said}"
     )]
     Unanswered {
+        /// What it is to a person.
+        what: &'static str,
         /// What was asked.
         path: String,
         /// How long it had.
@@ -80,11 +101,34 @@ pub enum LaunchError {
         said: String,
     },
     /// Its processes could not be started, or did not get ready.
-    #[error("the target could not be started: {0}")]
-    Start(#[from] supervise::StartError),
+    #[error("the {what} could not be started: {error}")]
+    Start {
+        /// What it is to a person.
+        what: &'static str,
+        /// Why.
+        error: supervise::StartError,
+    },
+    /// The path of the scratch folder cannot be put into a configuration.
+    #[error(
+        "the path {0} is not UTF-8, and cannot be written into the front's configuration; set TMPDIR to another folder"
+    )]
+    Path(String),
 }
 
-fn version(exit: &Exit) -> String {
+impl From<supervise::StartError> for LaunchError {
+    fn from(error: supervise::StartError) -> Self {
+        Self::Start { what: "target", error }
+    }
+}
+
+fn install(package: Option<&str>) -> String {
+    package.map_or_else(
+        || "install it, or write its path into the scenario".to_owned(),
+        |package| format!("install the package {package} (apt install {package})"),
+    )
+}
+
+fn version(exit: &Exit, package: Option<&str>) -> String {
     let said = if exit.stderr.is_empty() {
         "it printed nothing to stderr".to_owned()
     } else {
@@ -92,7 +136,10 @@ fn version(exit: &Exit) -> String {
     };
     match exit.status {
         Status::Code(0) => "printed nothing".to_owned(),
-        status => format!("ended with {status}; {said}"),
+        status => match package {
+            Some(_) => format!("ended with {status}: {}; {said}", install(package)),
+            None => format!("ended with {status}; {said}"),
+        },
     }
 }
 
@@ -108,6 +155,8 @@ pub enum Running {
 /// Server processes of ours.
 #[derive(Debug)]
 pub struct Started {
+    // The first to go: what is behind it is never missed by it.
+    front: Option<front::Standing>,
     group: Group,
     terms: Terms,
     scratch: TempDir,
@@ -162,6 +211,8 @@ pub struct Remains {
     pub instances: Vec<Instance>,
     /// Its database, where it had one.
     pub database: Option<Database>,
+    /// What stood in front of it.
+    pub front: Option<document::Front>,
 }
 
 /// Brings the target up. Call it from a thread that lives as long as the target: the main thread.
@@ -169,11 +220,17 @@ pub struct Remains {
 /// # Errors
 /// When it does not come up; nothing is left running then.
 pub fn start(target: &Target, program: &Program, cancel: &Arc<AtomicBool>) -> Result<Running, LaunchError> {
-    let started = match target {
+    // What is missing is known before anything is started.
+    let found = target.front().map(|front| front::find(front, program, cancel)).transpose()?;
+    let mut started = match target {
         Target::External => return Ok(Running::External),
         Target::Embedded(embedded) => start_embedded(embedded, program, cancel)?,
         Target::Command(command) => command::start(command, program, cancel)?,
     };
+    if let Some(found) = found {
+        let standing = found.start(&started.group, started.scratch.path(), program, cancel)?;
+        started.front = Some(standing);
+    }
     Ok(Running::Started(Box::new(started)))
 }
 
@@ -189,7 +246,11 @@ fn start_embedded(
     let database = embedded.has_database().then(|| scratch.path().join("requests.db"));
     let anywhere = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
     let admin = Address::Unix(scratch.path().join("admin-%i"));
-    let sockets = vec![SocketSpec::together(HTTP, anywhere), SocketSpec::apart(ADMIN, admin)];
+    let http = match embedded.front {
+        Some(_) => SocketSpec::apart(HTTP, Address::Unix(scratch.path().join("socket-%i"))),
+        None => SocketSpec::together(HTTP, anywhere),
+    };
+    let sockets = vec![http, SocketSpec::apart(ADMIN, admin)];
     let mut spec = Spec::new(&program.path, sockets);
     spec.instances = embedded.instances;
     spec.env_remove.clone_from(&program.variables);
@@ -199,7 +260,7 @@ fn start_embedded(
     spec.scratch = scratch.path().to_path_buf();
     spec.cancel = Arc::clone(cancel);
     let group = supervise::start(&spec)?;
-    Ok(Started { group, terms: Terms { database, ..Terms::default() }, scratch })
+    Ok(Started { front: None, group, terms: Terms { database, ..Terms::default() }, scratch })
 }
 
 fn arguments(embedded: &Embedded, database: Option<&Path>) -> Vec<OsString> {
@@ -216,13 +277,19 @@ impl Running {
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::External => None,
-            Self::Started(started) => started.group.address(HTTP)?.tcp(),
+            Self::Started(started) => match &started.front {
+                Some(front) => front.address(),
+                None => started.group.address(HTTP)?.tcp(),
+            },
         }
     }
 
-    /// The unix sockets at which its instances listen, if it was started here and they do.
+    /// The unix sockets at which its instances listen and are loaded, if it was started here and they do.
     pub fn sockets(&self) -> Vec<PathBuf> {
         let Self::Started(started) = self else { return Vec::new() };
+        if started.front.is_some() {
+            return Vec::new();
+        }
         let numbers = started.group.instances().into_iter().map(supervise::Instance::number);
         let at = numbers.filter_map(|number| started.group.address_of(HTTP, number));
         let path = |address| match address {
@@ -240,40 +307,55 @@ impl Running {
 
     /// Whether there may be rows in its database before the load: of probes, or because the file is an old one.
     pub fn may_hold_rows(&self) -> bool {
-        matches!(self, Self::Started(started) if started.terms.is_foreign)
+        matches!(self, Self::Started(started) if started.terms.is_foreign || started.front.is_some())
     }
 
-    /// What it is, in its own words.
-    pub fn version(&self) -> Option<&str> {
-        let Self::Started(started) = self else { return None };
-        started.terms.version.as_deref()
+    /// What was started, and what it is in its own words: `target`, `front`.
+    pub fn versions(&self) -> Vec<(String, String)> {
+        let Self::Started(started) = self else { return Vec::new() };
+        let front = started.front.as_ref().and_then(|front| front.version.clone());
+        let both = [("target", started.terms.version.clone()), ("front", front)];
+        both.into_iter().filter_map(|(what, version)| Some((what.to_owned(), version?))).collect()
     }
 
     /// Requests of ours that asked whether it was ready and were not answered. They may have been carried out later.
     pub fn unanswered(&self) -> u64 {
-        if let Self::Started(started) = self { started.terms.unanswered } else { 0 }
+        let Self::Started(started) = self else { return 0 };
+        started.terms.unanswered + started.front.as_ref().map_or(0, |front| front.unanswered)
     }
 
     /// Looks after it. Gives a sentence for each instance that died since the last look.
     pub fn check(&mut self) -> Vec<String> {
         let Self::Started(started) = self else { return Vec::new() };
         let told = |event| match event {
-            Event::Ended { exit, .. } => Some(died(&exit)),
+            Event::Ended { exit, .. } => Some(died(&format!("instance {}", exit.instance), &exit)),
             // Nothing is restarted in a run: what died is part of its result.
             _ => None,
         };
-        started.group.check().into_iter().filter_map(told).collect()
+        let front = started.front.as_mut().and_then(front::Standing::died);
+        let front = front.map(|exit| died("the front", &exit));
+        started.group.check().into_iter().filter_map(told).chain(front).collect()
     }
 
-    /// Whether nothing of it is left.
+    /// Its processes that have not ended, by the numbers of its instances, if it was started here.
+    pub fn processes(&self) -> BTreeMap<u16, u32> {
+        let Self::Started(started) = self else { return BTreeMap::new() };
+        let instances = started.group.instances().into_iter();
+        let alive = instances.filter(|instance| !matches!(instance.state(), State::Ended(_)));
+        alive.map(|instance| (instance.number(), instance.pid())).collect()
+    }
+
+    /// Whether nothing of it is left, or nobody leads there.
     pub fn is_lost(&self) -> bool {
-        matches!(self, Self::Started(started) if started.group.running() == 0)
+        let Self::Started(started) = self else { return false };
+        started.group.running() == 0 || started.front.as_ref().is_some_and(front::Standing::is_lost)
     }
 
     /// Takes down what was started.
     pub fn stop(self) -> Remains {
         let Self::Started(started) = self else { return Remains::default() };
-        let Started { group, terms, scratch } = *started;
+        let Started { front, group, terms, scratch } = *started;
+        let front = front.and_then(front::Standing::stop);
         let numbers: Vec<(u16, u32)> =
             group.instances().iter().map(|instance| (instance.number(), instance.pid())).collect();
         let mut last: BTreeMap<u16, Last> = numbers
@@ -288,14 +370,14 @@ impl Running {
             .map(|exit| instance(exit, last.remove(&exit.instance).unwrap_or_default(), terms.is_foreign))
             .collect();
         let database = terms.database.map(|path| Database { path, _folder: scratch });
-        Remains { instances, database }
+        Remains { instances, database, front }
     }
 }
 
-fn died(exit: &Exit) -> String {
+fn died(who: &str, exit: &Exit) -> String {
     let last = exit.stderr.lines().rev().find(|line| !line.trim().is_empty());
     let words = last.map(|line| format!("; it said: {}", one_line(line.trim()))).unwrap_or_default();
-    format!("instance {} died during the run: {}{words}", exit.instance, exit.status)
+    format!("{who} died during the run: {}{words}", exit.status)
 }
 
 /// What is known of an instance before it is stopped.
@@ -321,7 +403,21 @@ struct Figures {
 
 fn instance(exit: &Exit, last: Last, is_foreign: bool) -> Instance {
     let figures: Option<Figures> = exit.stdout.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-    let ended = match (exit.reason, exit.status) {
+    Instance {
+        number: exit.instance.into(),
+        ended: ended(exit, is_foreign),
+        accepted: figures.as_ref().map(|figures| figures.accepted),
+        answered: figures.as_ref().map(|figures| figures.answered),
+        rows: figures.as_ref().map(|figures| figures.rows),
+        cpu_ns: last.cpu_ns,
+        usage: None,
+        told: last.told,
+    }
+}
+
+/// How a process ended, in words.
+fn ended(exit: &Exit, is_foreign: bool) -> String {
+    match (exit.reason, exit.status) {
         (Reason::Asked, Status::Code(0)) => "stopped".to_owned(),
         // Many programs leave it to the kernel; ours end in their own way.
         (Reason::Asked, Status::Signal(signal)) if is_foreign && signal == SIGTERM => "stopped".to_owned(),
@@ -330,14 +426,5 @@ fn instance(exit: &Exit, last: Last, is_foreign: bool) -> Instance {
             "had to be killed when it was stopped".to_owned()
         }
         (Reason::Itself, status) => format!("died during the run: {status}"),
-    };
-    Instance {
-        number: exit.instance.into(),
-        ended,
-        accepted: figures.as_ref().map(|figures| figures.accepted),
-        answered: figures.as_ref().map(|figures| figures.answered),
-        rows: figures.as_ref().map(|figures| figures.rows),
-        cpu_ns: last.cpu_ns,
-        told: last.told,
     }
 }

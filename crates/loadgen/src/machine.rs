@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use report::cpus::Cpus;
 use report::document::Machine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::hash::fnv1a;
 
@@ -39,6 +41,43 @@ pub fn cpus_allowed() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
+/// CPUs that the calling thread may use, where the system tells.
+pub fn cpus() -> Option<Cpus> {
+    let set = sched_getaffinity(None).ok()?;
+    Cpus::of((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).filter_map(|cpu| u32::try_from(cpu).ok()))
+}
+
+/// The calling thread, and what it starts, runs on certain CPUs until this value is dropped.
+#[derive(Debug)]
+pub struct Pinned {
+    /// Where it ran before. `None`: it runs where it did.
+    before: Option<CpuSet>,
+}
+
+/// Has the calling thread run on these CPUs; `None`: where it runs already.
+///
+/// # Errors
+/// When the system does not let it.
+pub fn pin(cpus: Option<&Cpus>) -> io::Result<Pinned> {
+    let Some(cpus) = cpus else { return Ok(Pinned { before: None }) };
+    let before = sched_getaffinity(None)?;
+    let mut set = CpuSet::new();
+    // Others are refused when a plan is made.
+    let numbers = cpus.numbers().filter_map(|cpu| usize::try_from(cpu).ok());
+    numbers.filter(|&cpu| cpu < CpuSet::MAX_CPU).for_each(|cpu| set.set(cpu));
+    sched_setaffinity(None, &set)?;
+    Ok(Pinned { before: Some(before) })
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // It could run there before; if not any more, it stays where it is.
+            let _ = sched_setaffinity(None, before);
+        }
+    }
+}
+
 /// What the system has counted so far against this process, in nanoseconds, where it tells.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CpuUse {
@@ -48,6 +87,8 @@ pub struct CpuUse {
     pub throttled_ns: Option<u64>,
     /// Time that the hypervisor gave to others: the mean of the CPUs that this process may use.
     pub stolen_ns: Option<u64>,
+    /// CPU time of all programs of the machine and of its kernel, interrupts apart.
+    pub machine_ns: Option<u64>,
     /// Time in which some task of the machine waited for a CPU.
     pub pressure_ns: Option<u64>,
 }
@@ -55,10 +96,12 @@ pub struct CpuUse {
 impl CpuUse {
     /// As of now.
     pub fn now() -> Self {
+        let stat = fs::read_to_string("/proc/stat").ok();
         Self {
             process_ns: process_cpu(std::process::id()),
             throttled_ns: throttled(),
-            stolen_ns: fs::read_to_string("/proc/stat").ok().and_then(|text| stolen(&text, is_allowed())),
+            stolen_ns: stat.as_deref().and_then(|text| stolen(text, is_allowed())),
+            machine_ns: stat.as_deref().and_then(busy),
             pressure_ns: fs::read_to_string("/proc/pressure/cpu").ok().and_then(|text| pressure(&text)),
         }
     }
@@ -121,6 +164,14 @@ fn stolen(text: &str, is_allowed: impl Fn(usize) -> bool) -> Option<u64> {
     });
     let times: Vec<u64> = ticks.map(|ticks| ticks.saturating_mul(1_000_000_000) / per_second).collect();
     times.iter().sum::<u64>().checked_div(times.len() as u64)
+}
+
+/// User, nice and system time of the line of all CPUs. Interrupts are left out, because processes are not charged for them
+/// everywhere.
+fn busy(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks = line.split_ascii_whitespace().take(3).map(str::parse::<u64>).sum::<Result<u64, _>>().ok()?;
+    Some(ticks.saturating_mul(1_000_000_000) / rustix::param::clock_ticks_per_second().max(1))
 }
 
 /// The total of the line `some`, in microseconds.
@@ -274,8 +325,23 @@ mod tests {
         assert_eq!(stolen(stat, |_| true), Some(30 * ticks));
         assert_eq!(stolen(stat, |cpu| cpu == 1), Some(40 * ticks));
         assert_eq!(stolen("intr 5\n", |_| true), None);
+        assert_eq!((busy(stat), busy("intr 5\n")), (Some(27 * ticks), None));
         let psi = "some avg10=0.13 avg60=1.40 avg300=1.16 total=17\nfull avg10=0.00 total=3\n";
         assert_eq!((pressure(psi), pressure("")), (Some(17_000), None));
+    }
+
+    #[test]
+    fn a_thread_and_what_it_starts_runs_where_it_is_told_until_it_is_not() {
+        let before = cpus().unwrap();
+        let last = Cpus::of(before.numbers().last()).unwrap();
+        let pinned = pin(Some(&last)).unwrap();
+        assert_eq!((cpus(), cpus_milli() <= 1000), (Some(last.clone()), true));
+        assert_eq!(thread::spawn(cpus).join().unwrap(), Some(last));
+        drop(pinned);
+        assert_eq!(cpus(), Some(before.clone()));
+        drop(pin(None).unwrap());
+        assert_eq!(cpus(), Some(before));
+        assert!(pin("8191".parse().ok().as_ref()).is_err());
     }
 
     #[test]

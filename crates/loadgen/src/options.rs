@@ -9,8 +9,9 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use self::target::{ReadyWhen, SettingValue, Sockets, TargetOptions};
+pub use self::target::{FrontOptions, ReadyWhen, SettingValue, Sockets, TargetOptions};
 use clap::{Args, ValueEnum};
+use report::cpus::Cpus;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -18,6 +19,7 @@ use crate::address::{ConnectTo, ProxyUrl, Resolve};
 use crate::arrival::Arrival;
 use crate::check::Check;
 use crate::quantity::{Rate, Span, Stages, Timeout};
+use crate::scenario::schema::CpuList;
 
 /// A whole number from 1 on, refused in words that mean something to a person.
 fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
@@ -229,6 +231,11 @@ pub struct LoadOptions {
     #[arg(long, value_enum, value_name = "ENGINE")]
     pub engine: Option<EngineChoice>,
 
+    /// CPUs that the generator runs on, such as 1 or 2-3,6 [default: all that it may use]
+    #[arg(long, value_name = "CPUS")]
+    #[schemars(with = "Option<CpuList>")]
+    pub cpu_set: Option<Cpus>,
+
     /// Worker threads [default: one per 16 connections, at most one per CPU]
     #[arg(long, alias = "cpus", value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     pub workers: Option<NonZeroU16>,
@@ -303,6 +310,7 @@ impl LoadOptions {
             key: self.key.or(lower.key),
             sni: self.sni.or(lower.sni),
             engine: self.engine.or(lower.engine),
+            cpu_set: self.cpu_set.or(lower.cpu_set),
             workers: self.workers.or(lower.workers),
         }
     }

@@ -20,14 +20,15 @@ use crate::engine::http2::Http2;
 use crate::engine::reqwest::{Reqwest, ReqwestError};
 use crate::fleet::{self, Attention, Crew, FleetError, Outcome};
 use crate::launch::{self, LaunchError, Program, Running};
-use crate::plan::{Asserted, EngineKind, Load, Model, Open, Plan, Stop, TlsOptions};
+use crate::plan::{Asserted, EngineKind, Load, Model, Open, Plan, Stop, Target, TlsOptions};
 use crate::preflight::{self, PreflightError};
 use crate::recorder::Interval;
 use crate::rows::Feed;
 use crate::schedule::{Release, Schedule, closed};
 use crate::source::Source;
+use crate::usage::Roster;
 use crate::worker::{self, Orders};
-use crate::{arrival, machine, verify};
+use crate::{arrival, conditions, machine, verify};
 
 /// How a person or a service manager ends a run early. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
@@ -150,6 +151,9 @@ pub enum RunError {
     /// No threads.
     #[error(transparent)]
     Fleet(#[from] FleetError),
+    /// No CPUs of its own.
+    #[error("the system does not let loadgen choose its CPUs: {0}; leave cpu_set and the target's cpus out")]
+    Cpus(std::io::Error),
     /// A signal came before the load began.
     #[error("interrupted before the load began; nothing was measured")]
     Interrupted(Signal),
@@ -170,13 +174,18 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     let mut notes: Vec<String> = raised.into_iter().collect();
     notes.extend(plan.load.mix.as_ref().and_then(|mix| mix.note()));
     let mut dialer = dialer(&plan.load).map_err(PreflightError::Setup)?;
-    let started = launch::start(&plan.target, context.program, &context.interrupt.cancel);
+    let started = {
+        let _pinned = machine::pin(plan.target.cpus()).map_err(RunError::Cpus)?;
+        launch::start(&plan.target, context.program, &context.interrupt.cancel)
+    };
     // Looked at first: a start that a signal cut short is no failure of the target.
     if let Some(signal) = context.interrupt.signal() {
         return Err(RunError::Interrupted(signal));
     }
     let mut target = started?;
     dialer.lead_to(target.sockets());
+    // From here on everything is the generator, until the load is over.
+    let pinned = machine::pin(plan.load.cpu_set.as_ref()).map_err(RunError::Cpus)?;
     let source = Arc::new(plan.source(target.address()));
     let found = preflight::look(&plan.load, &source.origins(), &mut dialer, &context.interrupt.cancel)?;
     if let Some(signal) = context.interrupt.signal() {
@@ -184,22 +193,32 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     }
     notes.extend(found.notes);
     let before = verify::rows_before(context.program, &target);
-    let (version, unanswered) = (target.version().map(str::to_owned), target.unanswered());
+    let (versions, unanswered) = (target.versions(), target.unanswered());
+    let conditions = conditions::before();
     observer.begin(plan);
-    let loaded = load(plan, &source, Arc::new(dialer), context.rows.clone(), |seconds, collector| {
+    let aside = Aside { rows: context.rows.clone(), roster: Roster::default() };
+    aside.roster.set(target.processes());
+    let loaded = load(plan, &source, Arc::new(dialer), &aside, |seconds, collector| {
         let attention = observer.seconds(seconds, collector);
         for died in target.check() {
             observer.note(&died);
             notes.push(died);
         }
+        aside.roster.set(target.processes());
         let go_on = context.interrupt.signal().is_none() && !target.is_lost();
         if go_on { attention } else { Attention::Stop }
     });
+    drop(pinned);
+    let conditions = conditions.after();
     observer.end();
-    let (outcome, due) = loaded?;
+    let (mut outcome, due) = loaded?;
     observer.unsent(&due.unsent);
     let ended = ended(&outcome, context.interrupt, &target);
-    let remains = target.stop();
+    let mut remains = target.stop();
+    for instance in &mut remains.instances {
+        let number = u16::try_from(instance.number).unwrap_or(u16::MAX);
+        instance.usage = outcome.usage.remove(&number).map(Box::new);
+    }
     let totals = Totals { plan, source: &source, outcome: &outcome, due };
     let (account, warmup) = (totals.account(), outcome.collector.tally.warmup);
     let verification = remains.database.as_ref().and_then(|database| {
@@ -207,14 +226,21 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
             verify::look_into(context.program, database.path()).map(|contents| contents.since(before))
         });
         contents
-            .map(|contents| verify::verification(contents, &account, warmup, unanswered))
+            .map(|contents| {
+                let told = verify::verification(contents, &account, warmup, unanswered);
+                // Of a database that others write too, the instances know their own rows only; and probes made some of them.
+                let is_own = matches!(plan.target, Target::Embedded(_));
+                Verification { committed: verify::committed(&remains.instances).filter(|_| is_own), ..told }
+            })
             .map_err(|error| notes.push(error.to_string()))
             .ok()
     });
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
+    run.conditions = Some(conditions);
     (run.negotiated, run.same_machine) = (found.negotiated, found.same_machine);
-    run.versions.extend(version.map(|version| ("target".to_owned(), version)));
+    run.versions.extend(versions);
+    run.front = remains.front;
     run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, &run)).collect();
     Ok(run)
 }
@@ -242,12 +268,20 @@ pub(crate) fn dialer(load: &Load) -> Result<Dialer, TlsError> {
     Ok(dialer)
 }
 
+/// What goes on beside the load.
+struct Aside {
+    /// Where every single request is told, if anybody wants to know.
+    rows: Option<Feed>,
+    /// The processes of the target.
+    roster: Roster,
+}
+
 /// Runs the fleet with the plan's engine. Also gives what fell due.
 fn load(
     plan: &Plan,
     source: &Arc<Source>,
     dialer: Arc<Dialer>,
-    rows: Option<Feed>,
+    aside: &Aside,
     attend: impl FnMut(&[Interval], &Collector) -> Attention,
 ) -> Result<(Outcome, Due), RunError> {
     let load = &plan.load;
@@ -268,23 +302,26 @@ fn load(
         drain: nanos(load.drain),
         redirects: load.redirects,
         model,
-        rows,
+        rows: aside.rows.clone(),
     };
     let (connections, streams) = (load.connections.get(), load.route.streams.get());
     let crew = Crew { workers: load.workers, connections, streams };
+    let roster = &aside.roster;
     let mut outcome = match load.engine {
-        EngineKind::Http1 => fleet::run(&orders, crew, move || Http1::new(Arc::clone(&dialer)), attend)?,
+        EngineKind::Http1 => {
+            fleet::run(&orders, crew, move || Http1::new(Arc::clone(&dialer)), roster, attend)?
+        }
         EngineKind::Http2 => {
-            fleet::run(&orders, crew, move || Http2::new(Arc::clone(&dialer), streams), attend)?
+            fleet::run(&orders, crew, move || Http2::new(Arc::clone(&dialer), streams), roster, attend)?
         }
         EngineKind::Reqwest => {
             // Made once here, so that a request it cannot carry is refused before anything starts.
             let engine = Reqwest::new(Arc::clone(source), &load.route, &dialer)?;
-            fleet::run(&orders, crew, move || engine.clone(), attend)?
+            fleet::run(&orders, crew, move || engine.clone(), roster, attend)?
         }
         EngineKind::Fake => {
             let script = |_, _| Behaviour::Answer(200, SECOND / 1000);
-            fleet::run(&orders, crew, move || Fake::new(script), attend)?
+            fleet::run(&orders, crew, move || Fake::new(script), roster, attend)?
         }
     };
     let unsent = unsent(&mut outcome, &orders);
@@ -479,7 +516,9 @@ impl Totals<'_> {
             series: self.outcome.collector.series(),
             workers: self.workers(),
             generator: Some(self.outcome.generator.clone()),
+            conditions: None,
             instances: Vec::<Instance>::new(),
+            front: None,
             verification: None::<Verification>,
             redirects: total.counts.redirects,
             negotiated: None,

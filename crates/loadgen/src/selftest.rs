@@ -132,7 +132,8 @@ impl Bench {
         let script = ByPath::new(7, None).map_err(|error| error.to_string())?;
         let truth = Truth::start(move |turn| script.behaviour(turn))
             .map_err(|error| format!("the truth server does not start: {error}"))?;
-        let around = Surroundings { cpus: machine::cpus_allowed(), seed: 7, settle: None };
+        let around =
+            Surroundings { cpus: machine::cpus_allowed(), seed: 7, settle: None, allowed: machine::cpus };
         let plan =
             Plan::of_url(truth.url(path).as_str(), options, around).map_err(|error| error.to_string())?;
         let program =

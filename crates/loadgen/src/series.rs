@@ -6,14 +6,15 @@ use std::time::Duration;
 use report::document::Overridden;
 
 use crate::plan::{Plan, Stop};
+use crate::scenario::Variant;
 
 /// One run of a series.
 #[derive(Debug, Clone)]
 pub struct Turn {
     /// What is done.
     pub plan: Plan,
-    /// What is special about it, as the matrix of its file has it; empty where there is none.
-    pub variant: String,
+    /// What is special about it.
+    pub variant: Variant,
     /// Which repeat of its plan it is, from 1, and of how many.
     pub repeat: (u32, u32),
     /// How long nothing is done before.
@@ -33,12 +34,7 @@ impl Turn {
 
     /// Scenario and variant in few words: `scaling store=pool instances=4`.
     pub fn brief(&self) -> String {
-        let last = |part: &str| {
-            let (key, value) = part.split_once(" = ").unwrap_or((part, ""));
-            format!(" {}={}", key.rsplit('.').next().unwrap_or(key), value.trim_matches('"'))
-        };
-        let special: String = self.variant.split(", ").filter(|part| !part.is_empty()).map(last).collect();
-        format!("{}{special}", self.plan.name)
+        format!("{}{}", self.plan.name, self.variant.brief())
     }
 }
 
@@ -108,7 +104,7 @@ mod tests {
     fn turn(load: LoadOptions, pause: u64) -> Turn {
         let around = Surroundings { cpus: NonZeroUsize::MIN, seed: 1, settle: None };
         let plan = Plan::of_scenario("s", TargetOptions::default(), load, around).unwrap();
-        let variant = "target.store = \"pool\", target.instances = 4".to_owned();
+        let variant = Variant::default();
         let pause = Duration::from_secs(pause);
         Turn { plan, variant, repeat: (1, 1), pause, overridden: BTreeMap::new() }
     }
@@ -129,12 +125,6 @@ mod tests {
         assert_eq!(forecast.of(&counted), None);
         forecast.ran(&counted[0], Duration::from_secs(7));
         assert_eq!(forecast.of(&counted), Some(Duration::from_secs(7 + 26)));
-    }
-
-    #[test]
-    fn a_turn_is_named_in_few_words() {
-        assert_eq!(timed().brief(), "s store=pool instances=4");
-        assert_eq!(Turn { variant: String::new(), ..timed() }.brief(), "s");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use report::document::{Account, Verification};
+use report::document::{Account, Instance, Verification};
 use serde::Deserialize;
 
 use crate::launch::{Program, Running};
@@ -27,7 +27,11 @@ pub struct VerifyError(String);
 /// # Errors
 /// When the program does not say what the database holds.
 pub fn look_into(program: &Program, database: &Path) -> Result<Contents, VerifyError> {
-    let output = Command::new(&program.path)
+    let mut command = Command::new(&program.path);
+    program.variables.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    let output = command
         .args(&program.leading)
         .arg("--inspect")
         .arg("--database")
@@ -73,6 +77,12 @@ pub fn verification(
         rows: contents.rows,
         acknowledged: account.ok + warmup.1,
         sent: account.sent + warmup.0 + unanswered,
+        committed: None,
         integrity: contents.integrity,
     }
+}
+
+/// Rows that all instances together say they committed. `None` where one of them does not say.
+pub fn committed(instances: &[Instance]) -> Option<u64> {
+    instances.iter().map(|instance| instance.rows).sum::<Option<u64>>().filter(|_| !instances.is_empty())
 }

@@ -4,7 +4,9 @@
 //! Units stand in field names. Times are nanoseconds since the run's time zero unless a name says otherwise.
 
 mod answers;
+mod conditions;
 mod target;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +14,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{AssertionRecord, CheckExample, CheckRecord, HeaderValues, Named, Warmup};
-pub use self::target::{Instance, Told, ToldBatches, ToldTime, Verification};
+pub use self::conditions::Conditions;
+pub use self::target::{Front, Instance, Told, ToldBatches, ToldTime, Verification};
+pub use self::usage::Usage;
 use crate::histogram::Distribution;
 
 /// Schema name of a [`Run`]; the number rises when an old reader would misread a new document.
@@ -115,8 +119,14 @@ pub struct Run {
     /// What its machine did to the generator meanwhile. Absent in documents of before it was watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<Generator>,
+    /// What its machine was like. Absent in documents older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Conditions>,
     /// One entry per server process, where the target was started by the run. Empty otherwise.
     pub instances: Vec<Instance>,
+    /// The reverse proxy in front of them. Absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub front: Option<Front>,
     /// Whether the target kept what it acknowledged. Absent where nothing could be checked.
     pub verification: Option<Verification>,
     /// Redirects that were followed inside requests. Absent when there were none.
@@ -511,12 +521,20 @@ pub struct Generator {
     pub sent_late: u64,
     /// CPUs that it could use, in thousandths: its affinity or, where smaller, the quota of its control group.
     pub cpus_milli: u64,
+    /// CPUs that it ran on, in the kernel's list format: `0-3,6`. Absent where the system does not tell, and in documents older
+    /// than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<String>,
     /// CPU time of the whole process, user and system.
     pub cpu_ns: Option<u64>,
     /// Time for which its control group (version 2) was not allowed to run.
     pub throttled_ns: Option<u64>,
     /// Time that the hypervisor gave to others: the mean of the CPUs of its affinity.
     pub stolen_ns: Option<u64>,
+    /// CPU time of all programs of the machine and of its kernel, interrupts apart. Absent also in documents older than this
+    /// field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_cpu_ns: Option<u64>,
     /// Time in which some task of the machine, whichever, waited for a CPU.
     pub pressure_ns: Option<u64>,
     /// How much later than asked a thread woke that did nothing but sleep. A stall counts once for each sleep it

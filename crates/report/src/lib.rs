@@ -7,11 +7,15 @@
 
 pub mod assertion;
 pub mod compare;
+pub mod condition;
+pub mod cpus;
 pub mod document;
 pub mod format;
 pub mod histogram;
 pub mod hlog;
 mod json;
+pub mod share;
+pub mod stats;
 pub mod store;
 pub mod summary;
 pub mod table;

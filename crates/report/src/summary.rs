@@ -1,10 +1,12 @@
 //! What are the derived numbers? Computed here and nowhere else.
 
 mod target;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::target::{Spent, TargetTimes};
+pub use self::usage::{InstanceUse, TargetUse};
 use crate::document::{Document, FailureKind, Figures, Latencies, Named, Run};
 use crate::histogram::{Distribution, Histogram, Percentile};
 
@@ -73,6 +75,8 @@ pub struct Summary {
     pub requests: Vec<Request>,
     /// Where the time went inside the target. `None` where its instances did not tell.
     pub target: Option<TargetTimes>,
+    /// What the target used of its machine. `None` where nobody watched.
+    pub usage: Option<TargetUse>,
 }
 
 /// The requests of one name.
@@ -233,6 +237,7 @@ impl Summary {
                 .or_else(|| u64::try_from(run.instances.len()).ok().filter(|&instances| instances > 0)),
             requests: run.requests.iter().map(|named| Request::of(named, further)).collect(),
             target: TargetTimes::of(&run.instances),
+            usage: TargetUse::of(run),
         }
     }
 
@@ -266,6 +271,7 @@ impl Summary {
             instances: number(&figures.config, INSTANCES_KEY),
             requests: Vec::new(),
             target: None,
+            usage: None,
         }
     }
 }

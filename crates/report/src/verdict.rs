@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use crate::cpus::Cpus;
 use crate::document::{Generator, Run, Worker};
 use crate::histogram::Percentile;
 use crate::summary::{Model, RATE_PER_CONNECTION_KEY, Summary};
@@ -168,7 +169,7 @@ pub struct Reason {
     pub finding: Finding,
     /// How grave it is: never [`Verdict::Ok`].
     pub verdict: Verdict,
-    /// Whether the target ran on the same machine and may be the cause. Then it is at most suspect: the two compete, and
+    /// Whether the target ran on the same CPUs and may be the cause. Then it is at most suspect: the two compete, and
     /// the figures are of both.
     pub is_shared: bool,
 }
@@ -312,6 +313,32 @@ pub(crate) fn shares_machine(run: &Run) -> bool {
     is_embedded || ["127.", "localhost", "[::1]", "0.0.0.0"].iter().any(|local| host.starts_with(local))
 }
 
+/// CPUs of the generator and of its target that are the same ones. Absent: there are none, the target is elsewhere, or nobody
+/// knows which ones they are.
+pub(crate) fn shared_cpus(run: &Run) -> Option<Cpus> {
+    let (generator, target) = (generator_cpus(run)?, target_cpus(run)?);
+    generator.shared_with(&target)
+}
+
+/// Whether the generator and the target may have been in each other's way: they ran on one machine, and nothing says that each
+/// had CPUs of its own.
+fn shares_cpus(run: &Run) -> bool {
+    let are_known = generator_cpus(run).is_some() && target_cpus(run).is_some();
+    shares_machine(run) && !(are_known && shared_cpus(run).is_none())
+}
+
+/// CPUs that the generator could use, as far as it is known.
+pub(crate) fn generator_cpus(run: &Run) -> Option<Cpus> {
+    run.generator.as_ref()?.cpus.as_ref()?.parse().ok()
+}
+
+/// CPUs that any of the target's instances could use, where it is known of all of them.
+pub(crate) fn target_cpus(run: &Run) -> Option<Cpus> {
+    let of_each = run.instances.iter().map(|one| one.usage.as_ref()?.cpus.as_ref()?.parse::<Cpus>().ok());
+    let of_each: Vec<Cpus> = of_each.collect::<Option<_>>()?;
+    Cpus::of(of_each.iter().flat_map(Cpus::numbers))
+}
+
 struct Case<'a> {
     run: &'a Run,
     summary: &'a Summary,
@@ -321,7 +348,7 @@ struct Case<'a> {
 impl Case<'_> {
     /// Names a finding whose share is beyond a limit, and which a target on the same machine may explain.
     fn judge(&self, part: f64, limits: Limits, finding: Finding) -> Option<Reason> {
-        let is_shared = shares_machine(self.run);
+        let is_shared = shares_cpus(self.run);
         let verdict = if part > limits.limited {
             Verdict::ClientLimited
         } else if part > limits.suspect {

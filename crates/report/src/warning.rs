@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use crate::condition::{self, Condition};
 use crate::document::{Account, Document, Ended, FailureKind, Named, Run, Series};
 use crate::histogram::Percentile;
+use crate::share::{self, Uneven};
 use crate::summary::{STREAMS_KEY, Summary};
 use crate::units::{count, counted, nanos, one_line};
 use crate::verdict::{self, Reason, Verdict};
@@ -42,6 +44,8 @@ pub enum Warning {
         acknowledged: u64,
         /// Requests sent.
         sent: u64,
+        /// Rows that the instances say they committed, where they do.
+        committed: Option<u64>,
         /// What the integrity check said.
         integrity: String,
     },
@@ -118,6 +122,19 @@ pub enum Warning {
         /// How many of the others were never sent at all.
         unsent: u64,
     },
+    /// What the instances say they answered and what the generator counted cannot both be true.
+    Disagreement {
+        /// Requests that all instances say they answered.
+        told: u64,
+        /// Good answers counted: at least so many.
+        ok: u64,
+        /// Requests sent: at most so many.
+        sent: u64,
+    },
+    /// Instances shared the load unevenly.
+    Uneven(Uneven),
+    /// The machine was not fit for measuring.
+    Machine(Condition),
     /// Something speaks against the generator.
     Generator(Reason),
     /// The run was too short for answers that take so long.
@@ -211,6 +228,11 @@ impl Warning {
             Self::Failures { kind, .. } => failure_advice(*kind).map(Into::into),
             Self::Thin { .. } | Self::Short { .. } => Some("run longer".into()),
             Self::Generator(reason) => Some(reason.advice().into()),
+            Self::Machine(condition) => Some(condition.advice().into()),
+            Self::Uneven(uneven) => Some(uneven.advice().into()),
+            Self::Disagreement { .. } => {
+                Some("see whether others load it too, or whether something between them answers".into())
+            }
             Self::Interrupted { .. }
             | Self::NothingAnswered { .. }
             | Self::ChecksFailed { .. }
@@ -241,9 +263,7 @@ impl fmt::Display for Warning {
             Self::NothingAnswered { sent } => {
                 write!(f, "not one of {} was answered", counted(*sent, "request"))
             }
-            Self::VerificationFailed { rows, acknowledged, sent, integrity } => {
-                fmt_verification(f, [*rows, *acknowledged, *sent], integrity)
-            }
+            Self::VerificationFailed { .. } => self.fmt_verification(f),
             Self::Censored { .. } => self.fmt_censored(f),
             Self::Unsent { unsent, scheduled } => {
                 write!(
@@ -283,6 +303,15 @@ impl fmt::Display for Warning {
                 write!(f, "{first} {verb} on {}; {subject} needs {needs}", counted(*samples, "sample"))
             }
             Self::Generator(reason) => reason.fmt(f),
+            Self::Machine(condition) => condition.fmt(f),
+            Self::Uneven(uneven) => uneven.fmt(f),
+            Self::Disagreement { told, ok, sent } => write!(
+                f,
+                "the instances say they answered {}, and the generator sent {} and got {}",
+                counted(*told, "request"),
+                count(*sent),
+                counted(*ok, "good answer")
+            ),
             Self::RateMissed { in_time, scheduled, unsent } => {
                 fmt_rate_missed(f, [*in_time, *scheduled, *unsent])
             }
@@ -292,6 +321,25 @@ impl fmt::Display for Warning {
 }
 
 impl Warning {
+    fn fmt_verification(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::VerificationFailed { rows, acknowledged, sent, committed, integrity } = self else {
+            return Ok(());
+        };
+        f.write_str("verification failed: ")?;
+        if integrity != "ok" {
+            return write!(f, "the database's integrity check says: {}", one_line(integrity));
+        }
+        let (rows_text, good) = (counted(*rows, "row"), counted(*acknowledged, "good answer"));
+        if rows < acknowledged {
+            return write!(f, "{rows_text} for {good}: {} acknowledged and lost", count(acknowledged - rows));
+        }
+        if rows > sent {
+            return write!(f, "{rows_text} for {}: more than were sent", counted(*sent, "request"));
+        }
+        let committed = count(committed.unwrap_or(0));
+        write!(f, "{rows_text} in the database, and the instances say they committed {committed}")
+    }
+
     fn fmt_censored(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Censored { first, timeouts, aborted, unsent, sent, shortest_ns, longest_ns } = self else {
             return Ok(());
@@ -338,6 +386,7 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
         warnings.push(Warning::NothingAnswered { sent: run.account.sent });
     }
     warnings.extend(verification(run));
+    warnings.extend(disagreement(run));
     let reasons = verdict::reasons(run, summary);
     warnings.extend(reasons.into_iter().map(Warning::Generator));
     warnings.extend(censored(run, summary));
@@ -349,8 +398,10 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
     }
     warnings.extend(checks(run));
     warnings.extend(failures(run));
+    warnings.extend(share::uneven(run).map(Warning::Uneven));
     warnings.extend(short(run, summary));
     warnings.extend(thin(summary));
+    warnings.extend(condition::of(run).into_iter().map(Warning::Machine));
     warnings
 }
 
@@ -456,8 +507,21 @@ fn verification(run: &Run) -> Option<Warning> {
         rows: verification.rows,
         acknowledged: verification.acknowledged,
         sent: verification.sent,
+        committed: verification.committed,
         integrity: verification.integrity.clone(),
     })
+}
+
+/// Only of the embedded server: another one counts in its own way, and was probed. A request that reqwest sends again, nobody
+/// sees; what an instance refuses before it has read a request, it does not count.
+fn disagreement(run: &Run) -> Option<Warning> {
+    let is_embedded = run.config.get("target.kind").is_some_and(|kind| kind == "embedded");
+    let is_seen = run.config.get("load.engine").is_none_or(|engine| engine != "reqwest");
+    let told = run.instances.iter().map(|instance| instance.answered).sum::<Option<u64>>()?;
+    let (sent, ok) = run.warmup.as_ref().map_or((0, 0), |warmup| (warmup.sent, warmup.ok));
+    let (sent, ok) = (run.account.sent + sent + run.redirects, run.account.ok + ok);
+    let is_possible = (ok..=sent).contains(&told);
+    (is_embedded && is_seen && !is_possible).then_some(Warning::Disagreement { told, ok, sent })
 }
 
 /// What fell due and was not sent, or not in the window. Where the generator is to blame, its reasons say so.
@@ -548,22 +612,6 @@ fn why(ended: Ended) -> &'static str {
         Ended::TargetLost => "stopped because every instance of the target was gone,",
         Ended::OutputLost => "stopped because its rows could not be written any more,",
     }
-}
-
-fn fmt_verification(
-    f: &mut fmt::Formatter<'_>,
-    [rows, acknowledged, sent]: [u64; 3],
-    integrity: &str,
-) -> fmt::Result {
-    f.write_str("verification failed: ")?;
-    if integrity != "ok" {
-        return write!(f, "the database's integrity check says: {}", one_line(integrity));
-    }
-    let (rows_text, good) = (counted(rows, "row"), counted(acknowledged, "good answer"));
-    if rows < acknowledged {
-        return write!(f, "{rows_text} for {good}: {} acknowledged and lost", count(acknowledged - rows));
-    }
-    write!(f, "{rows_text} for {}: more than were sent", counted(sent, "request"))
 }
 
 fn failure_advice(kind: FailureKind) -> Option<&'static str> {

@@ -32,6 +32,14 @@ pub enum StartError {
     /// No place for sockets and captured output.
     #[error("cannot create a scratch directory for the server's output: {0}")]
     Scratch(io::Error),
+    /// A file that a process needs could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A process could not be started at all.
     #[error("cannot start instance {instance} of {}: {source}", program.display())]
     Spawn {

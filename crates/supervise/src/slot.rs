@@ -1,6 +1,8 @@
 //! One instance number: the process that serves in it, its sockets, and what happens when the process ends.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +39,11 @@ impl Workshop {
         let args = self.spec.args.iter().map(|word| blank::fill(word, &known)).collect();
         let env =
             self.spec.env.iter().map(|(name, value)| (name.clone(), blank::fill(value, &known))).collect();
+        for (path, content) in &self.spec.files {
+            let path = PathBuf::from(blank::fill(path.as_os_str(), &known));
+            let content = blank::fill(OsStr::new(content), &known);
+            std::fs::write(&path, content.as_bytes()).map_err(|source| StartError::File { path, source })?;
+        }
         let birth = Birth { number, sockets, names: &names, files: &files, args, env };
         let mut instance =
             Instance::spawn(&self.spec, birth).map_err(|source| self.not_started(number, source))?;

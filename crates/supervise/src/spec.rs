@@ -75,6 +75,9 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// Texts that stand in [`Spec::args`] and the values of [`Spec::env`] for what is known at the start only.
     pub blanks: Vec<(String, Blank)>,
+    /// Files that are written, their [`Spec::blanks`] filled, before a process is started: path and content. A path may have
+    /// blanks too, and must where instances need different files.
+    pub files: Vec<(PathBuf, String)>,
     /// Variables of the inherited environment that no instance shall see.
     pub env_remove: Vec<OsString>,
     /// What every instance is passed, from descriptor 3 on in this order. [`crate::Group::address`] tells where they really
@@ -111,6 +114,7 @@ impl Spec {
             args: Vec::new(),
             env: Vec::new(),
             blanks: Vec::new(),
+            files: Vec::new(),
             env_remove: Vec::new(),
             sockets,
             backlog: 1024,

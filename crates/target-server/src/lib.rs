@@ -20,6 +20,7 @@
 //! | [`watch`] | what happens beside the requests? |
 //! | [`stats`] | what did this instance do? |
 //! | [`lifecycle`] | how does it live and die? |
+//! | `words` | how are things counted in words? |
 
 pub mod accept;
 pub mod admin;
@@ -36,6 +37,7 @@ mod printer;
 pub mod stats;
 pub mod store;
 pub mod watch;
+mod words;
 
 pub use cli::Program;
 pub use config::ServeArgs;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
@@ -10,11 +10,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::accept::{Service, serve};
+use crate::clock;
 use crate::config::life::Life;
 use crate::listener::Listener;
 use crate::log::{Event, Level};
 use crate::phase::Phase;
 use crate::store::Store;
+use crate::words::counted;
 
 /// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,28 +29,66 @@ pub enum End {
     Impatient,
 }
 
+/// For how long after the first signal further ones are the same one: `timeout` sends one to the process and one to its
+/// group, and a service manager may do likewise.
+const ECHO: Duration = Duration::from_millis(100);
+
+/// Tells signals that end a server from their echoes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Echoes {
+    first: Option<Instant>,
+}
+
+impl Echoes {
+    /// Whether the signal that came just now repeats the first. The first one does not.
+    pub fn is_echo(&mut self) -> bool {
+        let now = clock::now();
+        let Some(first) = self.first else {
+            self.first = Some(now);
+            return false;
+        };
+        now.saturating_duration_since(first) < ECHO
+    }
+}
+
 /// The signals that end a server.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Absent where a hangup means something else.
+    hangup: Option<Signal>,
+    echoes: Echoes,
 }
 
 impl Signals {
-    /// Catches SIGTERM and SIGINT from now on.
+    /// Catches SIGTERM and SIGINT from now on, and SIGHUP where a `hangup` ends the server too.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn catch() -> io::Result<Self> {
+    pub fn catch(hangup: bool) -> io::Result<Self> {
         let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
-        Ok(Self { terminate: terminate?, interrupt: interrupt? })
+        let hangup = hangup.then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hangup, echoes: Echoes::default() })
     }
 
-    /// Waits for the next of them.
+    /// Waits for the next of them that does not merely repeat the first.
     pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            let hangup = async {
+                match &mut self.hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+                _ = hangup => {}
+            }
+            if !self.echoes.is_echo() {
+                return;
+            }
         }
     }
 }
@@ -80,7 +120,7 @@ pub async fn live(
     tell(&NotifyState::Stopping);
     phases.enter(Phase::Draining);
     let in_flight = stats.in_flight();
-    let sentence = format!("draining: {in_flight} requests in flight");
+    let sentence = format!("draining: {} in flight", counted(in_flight, "request", "requests"));
     status(&sentence);
     log.tell(Level::Info, Event::new("drain-begun", sentence).with("in_flight", in_flight));
     drop(stop);
@@ -97,8 +137,13 @@ pub async fn live(
         () = tokio::time::sleep(life.drain_timeout) => End::TooSlow,
     };
     let in_flight = stats.in_flight();
-    let (level, how) = if end == End::Drained { (Level::Info, "drained") } else { (Level::Warn, "cut off") };
-    let sentence = format!("{how} with {in_flight} requests in flight");
+    let (level, how) = if end == End::Drained {
+        (Level::Info, "drained")
+    } else {
+        stats.cut_off();
+        (Level::Warn, "cut off")
+    };
+    let sentence = format!("{how} with {} in flight", counted(in_flight, "request", "requests"));
     log.tell(level, Event::new("drain-ended", sentence).with("in_flight", in_flight));
     end
 }

@@ -1,4 +1,5 @@
-//! What happens beside the requests: a reload when it is asked for, a look at the queue once a second, a sign of life.
+//! What happens beside the requests: a reload when it is asked for, a look at the queue and at what goes wrong once a second,
+//! a sign of life.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,9 +13,11 @@ use crate::config::reload::Changes;
 use crate::faults::Mischief;
 use crate::lifecycle::tell;
 use crate::log::{Event, Level, Log};
+use crate::stats::{Stats, Trouble};
 use crate::store::Store;
+use crate::words::counted;
 
-/// How often the queue is looked at.
+/// How often the queue and the store are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// With so many rows waiting for a thread the queue is called deep,
@@ -95,14 +98,30 @@ pub async fn queue(store: Store, log: Arc<Log>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let waiting = store.waiting();
+        let rows = counted(waiting, "row waits", "rows wait");
         if !deep && waiting >= DEEP {
             deep = true;
-            let sentence = format!("{waiting} rows wait for the database");
+            let sentence = format!("{rows} for the database");
             log.tell(Level::Warn, Event::new("queue-deep", sentence).with("waiting", waiting));
         } else if deep && waiting <= SHALLOW {
             deep = false;
-            let sentence = format!("{waiting} rows wait for the database, no longer many");
+            let sentence = format!("{rows} for the database, no longer many");
             log.tell(Level::Info, Event::new("queue-shallow", sentence).with("waiting", waiting));
         }
+    }
+}
+
+/// Looks what goes wrong and what does so no longer, for as long as it is polled. At most so many connections may be open; 0
+/// is no limit.
+pub async fn troubles(store: Store, stats: Arc<Stats>, max_connections: usize) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if max_connections != 0 && stats.open() >= max_connections as u64 {
+            stats.troubles.lasts(Trouble::LimitReached);
+        }
+        let looked = store.clone();
+        // It waits for the disk, and a panic in there is told by itself.
+        let _ = tokio::task::spawn_blocking(move || looked.prove()).await;
+        stats.troubles.look();
     }
 }

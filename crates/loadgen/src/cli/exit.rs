@@ -91,7 +91,13 @@ pub(super) fn of(error: &anyhow::Error) -> Exit {
         Some(RunError::Launch(_) | RunError::Preflight(PreflightError::Handshake { .. })) => Exit::NoTarget,
         Some(RunError::Interrupted(Signal::Int)) => Exit::Interrupted,
         Some(RunError::Interrupted(Signal::Term)) => Exit::Terminated,
-        Some(RunError::Files { .. } | RunError::Preflight(_) | RunError::Engine(_) | RunError::Fleet(_))
+        Some(
+            RunError::Files { .. }
+            | RunError::Preflight(_)
+            | RunError::Engine(_)
+            | RunError::Cpus(_)
+            | RunError::Fleet(_),
+        )
         | None => error.downcast_ref::<Exit>().copied().unwrap_or(Exit::Usage),
     }
 }

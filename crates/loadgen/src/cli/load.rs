@@ -131,7 +131,7 @@ pub(super) fn surroundings() -> Surroundings {
     let settle: Option<Settle> = Some(super::serve::settle);
     #[cfg(not(feature = "serve"))]
     let settle: Option<Settle> = None;
-    Surroundings { cpus: machine::cpus_allowed(), seed, settle }
+    Surroundings { cpus: machine::cpus_allowed(), seed, settle, allowed: machine::cpus }
 }
 
 /// What this program is made of.

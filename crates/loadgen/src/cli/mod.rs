@@ -37,6 +37,10 @@ pub fn main() -> ExitCode {
                 let _ = message.print();
                 return Exit::Done.into();
             }
+            #[cfg(feature = "serve")]
+            if std::env::args_os().nth(1).is_some_and(|word| word == "serve") {
+                return serve::misspelt(&message);
+            }
             output::tell(&format!("loadgen: {}; --help shows what there is", sentence(&message)));
             Exit::Usage.into()
         }
@@ -89,7 +93,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
 fn this_program() -> anyhow::Result<crate::launch::Program> {
     let path = std::env::current_exe()?;
     #[cfg(feature = "serve")]
-    let variables = target_server::config::variables();
+    let variables = target_server::cli::variables();
     #[cfg(not(feature = "serve"))]
     let variables = Vec::new();
     Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables, search: search() })
@@ -104,8 +108,9 @@ fn schema() -> crate::scenario::schema::Schema {
     crate::scenario::schema::Schema::new(server)
 }
 
-/// Where a shell looks for programs.
+/// Where a shell looks for programs, and where servers are on a system that keeps them from the PATH of ordinary users.
 #[expect(clippy::disallowed_methods, reason = "the room that reads the environment")]
 fn search() -> Vec<std::path::PathBuf> {
-    std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect())
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(Into::into)).collect()
 }

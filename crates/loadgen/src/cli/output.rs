@@ -6,6 +6,7 @@ use report::document::Document;
 use report::format::{Format, Style, View};
 use report::histogram::Percentile;
 use report::summary::Summary;
+use report::table::Page;
 use report::{units, warning};
 
 /// Writes results. A reader that has gone (`| head`) is no error.
@@ -90,3 +91,17 @@ pub(super) fn style() -> Style {
     let width = if columns < 40 { default.width } else { columns };
     Style { width, colour: terminal && std::env::var_os("NO_COLOR").is_none(), terminal }
 }
+
+/// How wide a comparison may be, and whether it may be coloured: as wide as COLUMNS or the terminal says, else as it needs.
+#[expect(clippy::disallowed_methods, reason = "the cli room reads the environment")]
+pub(super) fn page() -> Page {
+    let stdout = io::stdout();
+    let typed = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
+    let width = typed.or_else(|| terminal().map(|size| usize::from(size.ws_col)));
+    // A terminal that does not know its width says 0.
+    Page { width: width.filter(|&columns| columns >= NARROWEST), colour: style().colour }
+}
+
+/// A page that is said to be narrower is not believed.
+const NARROWEST: usize = 40;

@@ -85,7 +85,7 @@ fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
             run::dialer(&plan.load).with_context(|| path.display().to_string())?;
             turns.push(Turn {
                 plan: plan.clone().asserting(strictness.assertions.iter().cloned()),
-                variant: variant.to_string(),
+                variant: variant.clone(),
                 repeat: (made[number], rounds),
                 pause,
                 overridden: overridden.clone(),
@@ -300,7 +300,7 @@ impl Series<'_> {
         let documents: Vec<_> = documents.collect();
         let shown = self.ways.output.shown();
         if documents.len() > 1 && matches!(shown, Shown::Report(format) if format.name == "hey") {
-            output::show(&format!("\n{}", Comparison::of(documents).text()))?;
+            output::show(&format!("\n{}", Comparison::of(documents).text(output::page())))?;
         }
         if self.turns.len() > 1 {
             let width = output::stderr_width().unwrap_or(usize::MAX);

@@ -13,7 +13,16 @@ use super::sentence;
 use crate::scenario::schema::{Server, Setting, SettingKind};
 
 pub(super) fn run(args: &ServeArgs) -> ExitCode {
-    cli::main(args, &Program::current(vec![OsString::from("serve")]))
+    cli::main(args, &this())
+}
+
+/// What the shell sees when the arguments of `serve` cannot be read.
+pub(super) fn misspelt(message: &clap::Error) -> ExitCode {
+    cli::misspelt(message, &this())
+}
+
+fn this() -> Program {
+    Program::current(vec![OsString::from("serve")])
 }
 
 /// All settings of a target that is started with some, but for those that a run chooses by itself.

@@ -107,7 +107,7 @@ pub(super) fn compare(command: &CompareCommand) -> anyhow::Result<Exit> {
     }
     let documents = found.documents.iter().map(|path| store::open(path)).collect::<Result<Vec<_>, _>>()?;
     let comparison = Comparison::of(documents);
-    output::show(&if command.markdown { comparison.markdown() } else { comparison.text() })?;
+    output::show(&if command.markdown { comparison.markdown() } else { comparison.text(output::page()) })?;
     if !found.skipped.is_empty() {
         output::tell(&format!("skipped {} other JSON files", found.skipped.len()));
     }

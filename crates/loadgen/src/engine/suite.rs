@@ -158,9 +158,12 @@ impl Case {
         }
         options.connections = connections.try_into().ok();
         options.workers = workers.try_into().ok();
-        let plan =
-            Plan::of_url(url, options, Surroundings { cpus: 2.try_into().unwrap(), seed: 0, settle: None })
-                .unwrap();
+        let plan = Plan::of_url(
+            url,
+            options,
+            Surroundings { cpus: 2.try_into().unwrap(), seed: 0, settle: None, allowed: || None },
+        )
+        .unwrap();
         let program =
             Program { path: PathBuf::new(), leading: Vec::new(), variables: Vec::new(), search: Vec::new() };
         let interrupt = Interrupt::default();

@@ -1,32 +1,20 @@
 //! How is another server than the embedded one started?
 
-use std::ffi::{OsStr, OsString};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use supervise::{Address, Blank, Event, Exit, Group, Ready, SocketSpec, Spec, StartError, Status};
+use supervise::{Address, Blank, Event, Group, SocketSpec, StartError};
 
 use super::probe::{Place, Prober};
+use super::process::{Process, filled, tied, version};
 use super::{HTTP, LaunchError, Program, Started, Terms, scratch};
 use crate::clock::{RealTimer, Timer, nanos};
 use crate::options::{ReadyWhen, Sockets};
 use crate::plan::Command;
-use crate::plan::command::{ADDRESS, INSTANCE, PORT, SCRATCH, SOCKET};
-
-/// Name of the program that has the kernel kill the instance when this process ends, however it ends. From util-linux.
-const SETPRIV: &str = "setpriv";
-
-/// Becomes the instance, unless our process ended before the kernel was asked: the parent is another one then. What tells an
-/// instance of ours about its supervisor is not for other programs.
-const BECOME: &str =
-    r#"test "$PPID" = "$SUPERVISE_PARENT_PID" || exit 1; unset SUPERVISE_PARENT_PID SUPERVISE_INSTANCE; "#;
-
-/// How long the end of a command is waited for at a time.
-const STEP: Duration = Duration::from_millis(100);
+use crate::plan::command::{ADDRESS, INSTANCE, PORT, SOCKET};
 
 pub(super) fn start(
     command: &Command,
@@ -35,9 +23,10 @@ pub(super) fn start(
 ) -> Result<Started, LaunchError> {
     let scratch = scratch()?;
     let folder = scratch.path();
-    let version = command.version.as_deref().map(|words| version(words, command, program, cancel));
+    let process = process(command);
+    let version = command.version.as_deref().map(|words| version(words, &process, program, cancel));
     let version = version.transpose()?;
-    let mut spec = tied(&command.words, command, folder, program)?;
+    let mut spec = tied(&command.words, &process, folder, program)?;
     spec.instances = command.instances;
     spec.sockets = vec![socket(command.sockets, folder)];
     spec.blanks = [
@@ -50,13 +39,23 @@ pub(super) fn start(
     .into();
     spec.cancel = Arc::clone(cancel);
     let mut group = supervise::start(&spec)?;
-    let unanswered = match &command.ready {
-        ReadyWhen::Notify => 0,
-        ReadyWhen::Answers(path) => await_answers(&mut group, path, command, cancel)?,
-    };
+    let unanswered = await_answers(&mut group, &process, cancel)?;
     let database = command.database.as_ref().map(|path| PathBuf::from(filled(path, folder)));
     let terms = Terms { database, version, unanswered, is_foreign: true };
-    Ok(Started { group, terms, scratch })
+    Ok(Started { group, front: None, terms, scratch })
+}
+
+fn process(command: &Command) -> Process<'_> {
+    Process {
+        what: "target",
+        words: &command.words,
+        env: &command.env,
+        is_passed: command.sockets == Sockets::Passed,
+        ready: &command.ready,
+        ready_timeout: command.ready_timeout,
+        stop_timeout: command.stop_timeout,
+        package: command.package.as_deref(),
+    }
 }
 
 fn socket(sockets: Sockets, scratch: &Path) -> SocketSpec {
@@ -68,121 +67,22 @@ fn socket(sockets: Sockets, scratch: &Path) -> SocketSpec {
     }
 }
 
-/// One process of these words that does not outlive this one. It is passed nothing, and counts as ready when it is asked to.
-fn tied(words: &[String], command: &Command, scratch: &Path, program: &Program) -> Result<Spec, LaunchError> {
-    let words: Vec<OsString> = words.iter().map(|word| filled(word, scratch)).collect();
-    let (first, arguments) = words.split_first().ok_or_else(|| LaunchError::NoProgram(String::new()))?;
-    let search = &program.search;
-    let setpriv = find(OsStr::new(SETPRIV), search).ok_or(LaunchError::NoSetpriv)?;
-    // What depends on the instance is known to be there when it is started.
-    let is_filled = !first.as_encoded_bytes().contains(&b'{');
-    let path = if is_filled { find(first, search).ok_or_else(|| missing(first))? } else { first.into() };
-    let mut spec = Spec::new(setpriv, Vec::new());
-    let mut become_it = BECOME.to_owned();
-    if command.sockets != Sockets::Passed {
-        become_it.push_str("unset LISTEN_FDS LISTEN_FDNAMES LISTEN_PID; ");
-    }
-    spec.ready = Ready::Notify;
-    if command.ready != ReadyWhen::Notify {
-        spec.ready = Ready::Started;
-        become_it.push_str("unset NOTIFY_SOCKET; ");
-    }
-    become_it.push_str(r#"exec "$0" "$@""#);
-    spec.args = ["--pdeathsig", "KILL", "/bin/sh", "-c", &become_it].map(OsString::from).into();
-    spec.args.push(path.into());
-    spec.args.extend(arguments.iter().cloned());
-    spec.env = command.env.iter().map(|(name, value)| (name.into(), filled(value, scratch))).collect();
-    spec.ready_timeout = command.ready_timeout;
-    spec.stop_timeout = command.stop_timeout;
-    spec.scratch = scratch.to_path_buf();
-    Ok(spec)
-}
-
-fn filled(word: &str, scratch: &Path) -> OsString {
-    let mut filled = OsString::new();
-    for (place, part) in word.split(SCRATCH).enumerate() {
-        if place > 0 {
-            filled.push(scratch);
-        }
-        filled.push(part);
-    }
-    filled
-}
-
-/// As a shell finds a program: by its path, or by its name in one of the folders.
-fn find(program: &OsStr, search: &[PathBuf]) -> Option<PathBuf> {
-    let is_program = |path: &PathBuf| {
-        path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-    };
-    if program.as_encoded_bytes().contains(&b'/') {
-        return Some(PathBuf::from(program)).filter(is_program);
-    }
-    search.iter().map(|folder| folder.join(program)).find(is_program)
-}
-
-fn missing(program: &OsStr) -> LaunchError {
-    let name = program.to_string_lossy().into_owned();
-    if name.contains('/') { LaunchError::NoFile(name) } else { LaunchError::NoProgram(name) }
-}
-
-/// The first line that the command prints.
-fn version(
-    words: &[String],
-    command: &Command,
-    program: &Program,
-    cancel: &Arc<AtomicBool>,
-) -> Result<String, LaunchError> {
-    let scratch = scratch()?;
-    let mut spec = tied(words, command, scratch.path(), program)?;
-    // Its variables may name what is known only when the server is started.
-    spec.env.clear();
-    spec.ready = Ready::Started;
-    spec.cancel = Arc::clone(cancel);
-    let exit = match supervise::start(&spec) {
-        Ok(group) => end(group, command.ready_timeout, cancel)?,
-        Err(StartError::Ended(exit)) => *exit,
-        Err(error) => return Err(error.into()),
-    };
-    let mut lines = exit.stdout.lines().chain(exit.stderr.lines()).map(str::trim);
-    match (exit.status, lines.find(|line| !line.is_empty())) {
-        (Status::Code(0), Some(line)) => Ok(line.to_owned()),
-        _ => Err(LaunchError::Version(Box::new(exit))),
-    }
-}
-
-fn end(mut group: Group, patience: Duration, cancel: &AtomicBool) -> Result<Exit, LaunchError> {
-    let timer = RealTimer::start();
-    while !cancel.load(Ordering::Relaxed) && timer.now() < nanos(patience) {
-        for event in group.wait(STEP) {
-            if let Event::Ended { exit, .. } = event {
-                return Ok(exit);
-            }
-        }
-    }
-    group.kill();
-    let killed = group.check().into_iter().find_map(|event| match event {
-        Event::Ended { exit, .. } => Some(exit),
-        _ => None,
-    });
-    killed.ok_or(LaunchError::Start(StartError::Cancelled))
-}
-
-/// Asks until all instances answer. Gives how many requests were sent and not answered, which may have an effect all the
-/// same.
-fn await_answers(
+/// Asks until all processes of the group answer. Gives how many requests were sent and not answered, which may have an effect
+/// all the same.
+pub(super) fn await_answers(
     group: &mut Group,
-    path: &str,
-    command: &Command,
+    process: &Process<'_>,
     cancel: &AtomicBool,
 ) -> Result<u64, LaunchError> {
+    let ReadyWhen::Answers(path) = process.ready else { return Ok(0) };
     let timer = RealTimer::start();
-    let numbers = 1..=command.instances.get();
+    let numbers: Vec<u16> = group.instances().into_iter().map(supervise::Instance::number).collect();
     let mut places: Vec<Place> =
-        numbers.clone().filter_map(|number| group.address_of(HTTP, number)).map(Place::new).collect();
+        numbers.iter().filter_map(|number| group.address_of(HTTP, *number)).map(Place::new).collect();
     // At a shared port the kernel chooses who answers.
-    let in_a_row =
-        if command.sockets == Sockets::Unix || places.len() == 1 { 1 } else { places.len() * IN_A_ROW };
-    if command.sockets != Sockets::Unix {
+    let is_apart = places.iter().any(|place| matches!(place, Place::Unix(_)));
+    let in_a_row = if is_apart || places.len() == 1 { 1 } else { places.len() * IN_A_ROW };
+    if !is_apart {
         places.truncate(1);
     }
     let mut prober = Prober::new(path);
@@ -194,17 +94,18 @@ fn await_answers(
             let news = group.wait(if good == 0 { PAUSE } else { Duration::ZERO });
             for event in news {
                 if let Event::Ended { exit, .. } = event {
-                    return Err(StartError::Ended(Box::new(exit)).into());
+                    return Err(process.not_started(StartError::Ended(Box::new(exit))));
                 }
             }
             if cancel.load(Ordering::Relaxed) {
-                return Err(StartError::Cancelled.into());
+                return Err(process.not_started(StartError::Cancelled));
             }
-            if good < in_a_row && timer.now() >= nanos(command.ready_timeout) {
+            if good < in_a_row && timer.now() >= nanos(process.ready_timeout) {
                 let last = prober.last();
                 return Err(LaunchError::Unanswered {
+                    what: process.what,
                     path: path.to_owned(),
-                    after: command.ready_timeout,
+                    after: process.ready_timeout,
                     last,
                     said: said(group),
                 });

@@ -5,11 +5,13 @@ use std::fmt;
 use std::num::NonZeroU16;
 
 use clap::Args;
+use report::cpus::Cpus;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at_least_one;
 use crate::quantity::Span;
+use crate::scenario::schema::CpuList;
 
 /// Who listens for a command's instances.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -67,6 +69,38 @@ impl<'de> Deserialize<'de> for ReadyWhen {
     }
 }
 
+/// A reverse proxy in front of the instances, which listen at unix sockets then: started after them, stopped before them, and
+/// loaded in their place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FrontOptions {
+    /// Program and arguments, with placeholders.
+    pub command: Vec<String>,
+
+    /// Text of its configuration, with placeholders: written to a file, for which `{config}` stands. A line with `{socket}` or
+    /// `{instance}` stands there once for each instance.
+    pub config: Option<String>,
+
+    /// Variables of its environment, with placeholders.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+
+    /// When it is loaded; `/` where it is not given.
+    pub ready: Option<ReadyWhen>,
+
+    /// How long it may take until then; 30 s where it is not given.
+    pub ready_timeout: Option<Span>,
+
+    /// How long it may take to end after SIGTERM, before it is killed; 30 s where it is not given.
+    pub stop_timeout: Option<Span>,
+
+    /// A command whose first line says what it is.
+    pub version: Option<Vec<String>>,
+
+    /// The package of a Debian system that has the program: named when it is missing.
+    pub package: Option<String>,
+}
+
 /// The target that a scenario starts.
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize, JsonSchema)]
 #[command(next_help_heading = "Target")]
@@ -83,6 +117,11 @@ pub struct TargetOptions {
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
     #[schemars(range(min = 1, max = 256))]
     pub instances: Option<NonZeroU16>,
+
+    /// CPUs that the started target runs on, such as 0 or 0-1 [default: all that loadgen may use]
+    #[arg(long = "target-cpus", value_name = "CPUS")]
+    #[schemars(with = "Option<CpuList>")]
+    pub cpus: Option<Cpus>,
 
     /// Another server than the embedded one: a program and its arguments, with placeholders. Looked up as a shell does: in
     /// `PATH`, or from the current folder.
@@ -118,6 +157,14 @@ pub struct TargetOptions {
     /// A command whose first line says what the server is.
     #[arg(skip)]
     pub version: Option<Vec<String>>,
+
+    /// The package of a Debian system that has the command: named when it is missing.
+    #[arg(skip)]
+    pub package: Option<String>,
+
+    /// A reverse proxy in front of the instances.
+    #[arg(skip)]
+    pub front: Option<FrontOptions>,
 
     /// A setting of the started target, such as store=none; `loadgen serve --help` lists them. May be repeated
     #[arg(long = "target", value_name = "NAME=VALUE", value_parser = setting)]
@@ -170,6 +217,7 @@ impl TargetOptions {
             url: self.url.or(lower.url),
             path: self.path.or(lower.path),
             instances: self.instances.or(lower.instances),
+            cpus: self.cpus.or(lower.cpus),
             typed: settings.into_iter().collect(),
             settings: BTreeMap::new(),
             command: self.command.or(lower.command),
@@ -180,6 +228,8 @@ impl TargetOptions {
             stop_timeout: self.stop_timeout.or(lower.stop_timeout),
             database: self.database.or(lower.database),
             version: self.version.or(lower.version),
+            package: self.package.or(lower.package),
+            front: self.front.or(lower.front),
         }
     }
 

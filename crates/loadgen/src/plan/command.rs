@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use report::cpus::Cpus;
+
+use super::front::{CONFIG, Front};
 use super::masked;
 use crate::options::{ReadyWhen, Sockets, TargetOptions};
 use crate::quantity::Span;
 use crate::source::is_secret;
 
 /// How long instances may take to be ready, and to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What [`Command`] is started with where a word has this: its port.
 pub(crate) const PORT: &str = "{port}";
@@ -23,7 +26,7 @@ pub(crate) const INSTANCE: &str = "{instance}";
 /// A folder that is made for the run and removed after it.
 pub(crate) const SCRATCH: &str = "{scratch}";
 
-const PLACEHOLDERS: [&str; 5] = [PORT, ADDRESS, SOCKET, INSTANCE, SCRATCH];
+const PLACEHOLDERS: [&str; 6] = [PORT, ADDRESS, SOCKET, INSTANCE, SCRATCH, CONFIG];
 
 /// Another server than the embedded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct Command {
     pub env: BTreeMap<String, String>,
     /// How many processes.
     pub instances: NonZeroU16,
+    /// CPUs that they run on. `None`: all.
+    pub cpus: Option<Cpus>,
     /// Who listens, and where.
     pub sockets: Sockets,
     /// When an instance is loaded.
@@ -46,6 +51,10 @@ pub struct Command {
     pub database: Option<String>,
     /// Program and arguments of which the first line says what the server is. `None`: it is not asked.
     pub version: Option<Vec<String>>,
+    /// The package that has the program, named when it is missing.
+    pub package: Option<String>,
+    /// What stands in front of its instances. `None`: nothing.
+    pub front: Option<Front>,
 }
 
 /// Why a command cannot be started like this.
@@ -70,10 +79,31 @@ pub enum CommandError {
         "nothing tells the command where to listen: write {0} into `command` or `env`, or pass it a socket with `sockets = \"passed\"`"
     )]
     Nowhere(&'static str),
+    #[error(
+        "nothing tells the front where to listen: write `{{port}}` or `{{address}}` into its `config`, `command` or `env`"
+    )]
+    NowhereFront,
     #[error("`{0}` is no name for a variable of the environment")]
     Variable(String),
     #[error("`{0}` holds a zero byte, which no command can be told")]
     Zero(&'static str),
+    #[error(
+        "behind a `front`, instances listen at unix sockets of their own: write `sockets = \"unix\"` and tell the command of `{{socket}}`"
+    )]
+    NotBehind,
+    #[error(
+        "the front is not told of instance {0}: write `{{socket.{0}}}` into it, or a line with `{{socket}}` into `front.config`, which stands there \
+         once for each instance"
+    )]
+    Left(u16),
+    #[error("`{{socket.{0}}}` would stand for nothing: there {1}")]
+    NoInstance(String, String),
+    #[error("`{{config}}` would stand for nothing: give the front a `config`")]
+    NoConfig,
+    #[error(
+        "nothing tells the front of its `config`: write `{{config}}` into `front.command` or `front.env`"
+    )]
+    Unread,
 }
 
 fn socket(sockets: Option<&Sockets>) -> String {
@@ -90,14 +120,30 @@ impl Command {
             words: options.command.unwrap_or_default(),
             env: options.env,
             instances,
+            cpus: options.cpus,
             sockets: options.sockets.unwrap_or_default(),
             ready: options.ready.unwrap_or_else(|| ReadyWhen::Answers("/".to_owned())),
             ready_timeout: options.ready_timeout.map_or(PATIENCE, |span| span.0),
             stop_timeout: options.stop_timeout.map_or(PATIENCE, |span| span.0),
             database: options.database,
             version: options.version,
+            package: options.package,
+            front: None,
         };
         command.check().map(|()| command)
+    }
+
+    /// The same with this in front of it.
+    pub(super) fn behind(self, front: Option<Front>) -> Result<Self, CommandError> {
+        if front.is_some() && self.sockets != Sockets::Unix {
+            return Err(CommandError::NotBehind);
+        }
+        Ok(Self { front, ..self })
+    }
+
+    /// Whether the generator goes to the unix sockets of its instances.
+    pub(super) fn is_at_sockets(&self) -> bool {
+        self.sockets == Sockets::Unix && self.front.is_none()
     }
 
     /// Refuses those of the command's options that were given without one.
@@ -110,6 +156,7 @@ impl Command {
             ("stop_timeout", options.stop_timeout.is_some()),
             ("database", options.database.is_some()),
             ("version", options.version.is_some()),
+            ("package", options.package.is_some()),
         ];
         match given.into_iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => Err(CommandError::NoCommand(name)),
@@ -124,16 +171,13 @@ impl Command {
             Sockets::Unix => (Some("`{socket}`"), &[SOCKET, INSTANCE, SCRATCH]),
             Sockets::Passed => (None, &[PORT, ADDRESS, INSTANCE, SCRATCH]),
         };
-        let is_empty = |words: &[String]| words.first().is_none_or(String::is_empty);
         if is_empty(&self.words) {
             return Err(CommandError::Empty("command"));
         }
         if self.version.as_deref().is_some_and(is_empty) {
             return Err(CommandError::Empty("version"));
         }
-        if let Some(name) = self.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
-            return Err(CommandError::Variable(name.clone()));
-        }
+        variables(&self.env)?;
         self.words.iter().try_for_each(|word| fits("command", word, words, sockets))?;
         self.env.values().try_for_each(|value| fits("env", value, words, sockets))?;
         self.database.iter().try_for_each(|path| fits("database", path, &[SCRATCH], None))?;
@@ -171,8 +215,21 @@ impl Command {
     }
 }
 
+/// Refuses names that no variable can have.
+pub(super) fn variables(env: &BTreeMap<String, String>) -> Result<(), CommandError> {
+    match env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+        Some(name) => Err(CommandError::Variable(name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether there is no program in it.
+pub(super) fn is_empty(words: &[String]) -> bool {
+    words.first().is_none_or(String::is_empty)
+}
+
 /// Whether all placeholders in a word are among `known`. Other braces are the command's own business.
-fn fits(
+pub(super) fn fits(
     key: &'static str,
     word: &str,
     known: &[&'static str],
@@ -199,7 +256,7 @@ fn fits(
 }
 
 /// The value of a variable as it may be told.
-fn shown(name: &str, value: &str) -> String {
+pub(super) fn shown(name: &str, value: &str) -> String {
     if is_secret(name) || name.to_ascii_lowercase().contains("key") {
         return "***".to_owned();
     }
@@ -210,7 +267,7 @@ fn shown(name: &str, value: &str) -> String {
 }
 
 /// Words as one would type them.
-fn shell(words: &[String]) -> String {
+pub(super) fn shell(words: &[String]) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,{}".contains(&byte);
     let quoted = words.iter().map(|word| {
         let is_plain = !word.is_empty() && word.bytes().all(plain);

@@ -1,6 +1,7 @@
 //! What exactly will happen? A plan is final: nothing in it is defaulted later, and the document echoes all of it.
 
 pub(crate) mod command;
+pub(crate) mod front;
 mod mix;
 mod pace;
 mod request;
@@ -15,23 +16,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use report::assertion::Assertion;
+use report::cpus::Cpus;
 use url::Url;
 
 pub use self::command::{Command, CommandError};
+pub use self::front::Front;
 pub use self::mix::Mix;
 use self::pace::{MOST_REQUESTS, pace};
 pub use self::pace::{Model, Open, Stop};
 pub(crate) use self::request::masked;
 use self::request::{body, headers, is_token, method, parse_url, shown};
 pub use self::route::{Protocol, Route, TlsOptions};
-use self::target::MOST_INSTANCES;
 pub use self::target::{Embedded, Settle, Target};
+use self::target::{MOST_INSTANCES, allowed};
 use crate::arrival;
 use crate::check::Watch;
 use crate::curl::{self, CurlError};
 use crate::hash::fnv1a;
 use crate::mix::MixError;
-use crate::options::{EngineChoice, LoadOptions, Sockets, TargetOptions};
+use crate::options::{EngineChoice, LoadOptions, TargetOptions};
 use crate::quantity::{Span, Timeout};
 use crate::source::{Request, Source, is_secret};
 
@@ -117,6 +120,8 @@ pub struct Load {
     pub timeout: Option<Duration>,
     /// How long unfinished requests are waited for after the window.
     pub drain: Duration,
+    /// CPUs that the generator runs on. `None`: all.
+    pub cpu_set: Option<Cpus>,
     /// Worker threads.
     pub workers: NonZeroUsize,
     /// How many redirects one request follows; 0: a redirect is an answer like any other.
@@ -136,6 +141,8 @@ pub struct Surroundings {
     pub seed: u64,
     /// What knows the settings of the embedded server; absent in a program that was built without it.
     pub settle: Option<Settle>,
+    /// Tells which CPUs this process may use; `None` where the system does not say.
+    pub allowed: fn() -> Option<Cpus>,
 }
 
 /// Why there is no plan. Each message says what to do.
@@ -152,6 +159,8 @@ pub enum PlanError {
     Method(String),
     #[error("`{}` is not a header field: write it like \"Name: value\"", report::units::one_line(.0))]
     Header(String),
+    #[error("{key} is {cpus}, and loadgen may use the CPUs {allowed} here, not CPU {cpu}")]
+    Cpu { key: &'static str, cpus: Cpus, cpu: u32, allowed: Cpus },
     #[error("more than {MOST_INSTANCES} instances are not started on one machine")]
     TooManyInstances,
     #[error("-a takes a user and a password, like -a user:password")]
@@ -246,7 +255,7 @@ impl Plan {
         let (target, url) = Target::resolve(target, around)?;
         let load = Load::resolve(Some(url), load, around)?;
         if let Target::Command(command) = &target
-            && command.sockets == Sockets::Unix
+            && command.is_at_sockets()
         {
             load.route.leads_to_sockets(load.engine)?;
         }
@@ -301,11 +310,17 @@ impl Plan {
         };
         put("load.timeout", Timeout(load.timeout).to_string());
         put("load.drain", Span(load.drain).to_string());
+        if let Some(cpus) = &load.cpu_set {
+            put("load.cpu_set", cpus.to_string());
+        }
         put("load.workers", load.workers.to_string());
         put("load.redirects", load.redirects.to_string());
         put("load.engine", load.engine.name().to_owned());
         for (key, value) in load.route.pairs() {
             put(key, value);
+        }
+        if let Some(cpus) = self.target.cpus() {
+            put("target.cpus", cpus.to_string());
         }
         match &self.target {
             Target::External => {
@@ -324,6 +339,9 @@ impl Plan {
                 }
             }
         }
+        for (key, value) in self.target.front().into_iter().flat_map(Front::pairs) {
+            put(&key, value);
+        }
         pairs
     }
 
@@ -340,6 +358,9 @@ impl Plan {
             {
                 pairs.remove(aside);
             }
+        }
+        for aside in ["ready_timeout", "stop_timeout", "version"] {
+            pairs.remove(&format!("target.front.{aside}"));
         }
         if let Some(mix) = &self.load.mix {
             pairs.insert("load.mix".to_owned(), format!("{:016x}", mix.hash));
@@ -399,7 +420,11 @@ impl Load {
         let connections = NonZeroUsize::new(asked.min(useful)).unwrap_or(NonZeroUsize::MIN);
         let timeout = options.timeout.unwrap_or(Timeout(Some(TIMEOUT))).0;
         let drain = options.drain.map_or(timeout.unwrap_or(TIMEOUT), |span| span.0);
-        let default_workers = connections.get().div_ceil(CONNECTIONS_PER_WORKER).min(around.cpus.get());
+        if let Some(cpus) = &options.cpu_set {
+            allowed("load.cpu_set", cpus, around)?;
+        }
+        let cpus = options.cpu_set.as_ref().map_or(usize::MAX, Cpus::count).min(around.cpus.get());
+        let default_workers = connections.get().div_ceil(CONNECTIONS_PER_WORKER).min(cpus);
         let workers =
             options.workers.map_or(default_workers, |n| usize::from(n.get())).min(connections.get());
         let workers = NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN);
@@ -407,6 +432,7 @@ impl Load {
         let redirects = if options.disable_redirects { 0 } else { REDIRECTS };
         let body = body(&options)?;
         let warmup = options.warmup.map_or(Duration::ZERO, |span| span.0);
+        let cpu_set = options.cpu_set.clone();
         let watch = watch(options)?;
         Ok(Self {
             url,
@@ -421,6 +447,7 @@ impl Load {
             model,
             timeout,
             drain,
+            cpu_set,
             workers,
             redirects,
             route,

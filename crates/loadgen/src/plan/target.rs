@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
+use report::cpus::Cpus;
 use url::Url;
 
 use super::command::Command;
+use super::front::Front;
 use super::request::parse_url;
 use super::{PlanError, Surroundings};
-use crate::options::{Sockets, TargetOptions};
+use crate::options::TargetOptions;
 
 /// As many as the server itself starts.
 pub(super) const MOST_INSTANCES: u16 = 256;
@@ -35,9 +37,13 @@ pub enum Target {
 pub struct Embedded {
     /// How many processes.
     pub instances: NonZeroU16,
+    /// CPUs that they run on. `None`: all.
+    pub cpus: Option<Cpus>,
     /// Its settings, all of them, by the names of its flags: but for those that a run chooses by itself, such as where it
     /// listens and where its database lies.
     pub settings: BTreeMap<String, String>,
+    /// What stands in front of it. `None`: nothing.
+    pub front: Option<Front>,
 }
 
 impl Target {
@@ -47,12 +53,18 @@ impl Target {
             Command::refuse(&options)?;
         }
         let is_command = options.command.is_some();
+        let front = options.front.clone();
         let (path, instances) = (options.path.clone(), options.instances);
         if let Some(url) = &options.url {
             if is_command {
                 return Err(PlanError::Exclusive("`url`", "`command`"));
             }
-            let named = [("path", path.is_some()), ("instances", instances.is_some())];
+            let named = [
+                ("path", path.is_some()),
+                ("instances", instances.is_some()),
+                ("cpus", options.cpus.is_some()),
+                ("front", front.is_some()),
+            ];
             let named = named.iter().find(|(_, is_set)| *is_set).map(|(name, _)| (*name).to_owned());
             return match named.or_else(|| settings.into_keys().next()) {
                 Some(option) => Err(PlanError::NotStarted(option)),
@@ -68,20 +80,54 @@ impl Target {
         if instances.get() > MOST_INSTANCES {
             return Err(PlanError::TooManyInstances);
         }
+        if let Some(cpus) = &options.cpus {
+            allowed("target.cpus", cpus, around)?;
+        }
+        let front = front.map(|front| Front::resolve(front, instances)).transpose()?;
         if is_command {
-            let command = Command::resolve(options, instances)?;
+            let command = Command::resolve(options, instances)?.behind(front)?;
             let mut url = url;
-            if command.sockets == Sockets::Unix {
+            if command.is_at_sockets() {
                 // What curl calls a server at a unix socket, too.
                 let _ = url.set_host(Some("localhost"));
             }
             return Ok((Self::Command(command), url));
         }
+        let cpus = options.cpus;
         let settings = match around.settle {
             Some(settle) => settle(&settings).map_err(PlanError::Setting)?,
             None => settings,
         };
-        Ok((Self::Embedded(Embedded { instances, settings }), url))
+        Ok((Self::Embedded(Embedded { instances, cpus, settings, front }), url))
+    }
+}
+
+/// Refuses CPUs that this process may not use.
+pub(super) fn allowed(key: &'static str, cpus: &Cpus, around: Surroundings) -> Result<(), PlanError> {
+    let Some(allowed) = (around.allowed)() else { return Ok(()) };
+    match cpus.first_missing_in(&allowed) {
+        Some(cpu) => Err(PlanError::Cpu { key, cpus: cpus.clone(), cpu, allowed }),
+        None => Ok(()),
+    }
+}
+
+impl Target {
+    /// CPUs that it is started on. `None`: all, or it is not started here.
+    pub fn cpus(&self) -> Option<&Cpus> {
+        match self {
+            Self::External => None,
+            Self::Embedded(embedded) => embedded.cpus.as_ref(),
+            Self::Command(command) => command.cpus.as_ref(),
+        }
+    }
+
+    /// What stands in front of its instances, if something does.
+    pub fn front(&self) -> Option<&Front> {
+        match self {
+            Self::External => None,
+            Self::Embedded(embedded) => embedded.front.as_ref(),
+            Self::Command(command) => command.front.as_ref(),
+        }
     }
 }
 

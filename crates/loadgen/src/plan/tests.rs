@@ -3,7 +3,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 
-const AROUND: Surroundings = Surroundings { cpus: NonZeroUsize::new(4).unwrap(), seed: 7, settle: None };
+const AROUND: Surroundings = Surroundings {
+    cpus: NonZeroUsize::new(4).unwrap(),
+    seed: 7,
+    settle: None,
+    allowed: || "0-3".parse().ok(),
+};
 
 fn plain(url: &str, options: LoadOptions) -> Result<Plan, PlanError> {
     Plan::of_url(url, options, AROUND)
@@ -376,4 +381,35 @@ fn a_mix_lies_under_everything_that_was_typed() {
     std::fs::write(&path, "/other\n").unwrap();
     assert_ne!(plan.key(), plain("http://h/base", options(3)).unwrap().key(), "the content is not");
     assert!(Plan::of_url(None, options(3), AROUND).is_err(), "a path needs a server");
+}
+
+#[test]
+fn sets_of_cpus_are_part_of_the_plan_and_make_it_another_one() {
+    let scenario = |target: Option<&str>, load: Option<&str>| {
+        let cpus = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+        let target = TargetOptions { cpus: cpus(target), ..TargetOptions::default() };
+        let load = LoadOptions { cpu_set: cpus(load), ..LoadOptions::default() };
+        Plan::of_scenario("s", target, load, AROUND)
+    };
+    let (free, apart) = (scenario(None, None).unwrap(), scenario(Some("0,1"), Some("3")).unwrap());
+    let pairs = apart.pairs();
+    let told = |key: &str| pairs.get(key).map(String::as_str);
+    assert_eq!((told("target.cpus"), told("load.cpu_set")), (Some("0-1"), Some("3")));
+    assert!(!free.pairs().contains_key("target.cpus") && !free.pairs().contains_key("load.cpu_set"));
+    assert_eq!((free.load.workers.get(), apart.load.workers.get()), (4, 1), "no more workers than CPUs");
+    let other = scenario(Some("0"), Some("3")).unwrap();
+    assert!(apart.key() != free.key() && apart.key() != other.key());
+    for (target, load, complaint) in [
+        (Some("0-1,9"), None, "target.cpus is 0-1,9, and loadgen may use the CPUs 0-3 here, not CPU 9"),
+        (None, Some("4"), "load.cpu_set is 4, and loadgen may use the CPUs 0-3 here, not CPU 4"),
+    ] {
+        assert_eq!(scenario(target, load).unwrap_err().to_string(), complaint);
+    }
+    let elsewhere = TargetOptions {
+        url: Some("http://h/".to_owned()),
+        cpus: "0".parse().ok(),
+        ..TargetOptions::default()
+    };
+    let refused = Plan::of_scenario("s", elsewhere, LoadOptions::default(), AROUND).unwrap_err().to_string();
+    assert!(refused.starts_with("`cpus` is a setting of a target that is started"), "{refused}");
 }

@@ -32,6 +32,18 @@ impl Variant {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// In few words, with a space before each: ` instances=4 store=group`.
+    pub fn brief(&self) -> String {
+        /// Characters of a value, at most.
+        const LENGTH: usize = 20;
+        let one = |(key, value): &(String, Value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), report::units::one_line);
+            let text: String = text.chars().take(LENGTH).collect();
+            format!(" {}={text}", key.rsplit('.').next().unwrap_or(key))
+        };
+        self.0.iter().map(one).collect()
+    }
 }
 
 /// A scenario for each combination. `file`: its keys with their places, which are those of the scenario `whole`.
@@ -81,14 +93,25 @@ fn places(file: &DeTable<'_>) -> impl Iterator<Item = Range<usize>> {
 fn scenario(plain: &Table, whole: &Scenario, variant: &Variant) -> Result<Scenario, toml::de::Error> {
     let mut file = plain.clone();
     for (key, value) in &variant.0 {
-        let (table, name) = key.split_once('.').unwrap_or((key, ""));
-        let table = file.entry(table).or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = table {
-            table.insert(name.to_owned(), value.clone());
-        }
+        put(&mut file, key, value);
     }
     let scenario: Scenario = file.try_into()?;
     Ok(Scenario { name: whole.name.clone(), ..scenario })
+}
+
+/// Puts a value under a dotted key; tables on the way are made where they are not there.
+fn put(table: &mut Table, key: &str, value: &Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value.clone());
+        }
+        Some((name, rest)) => {
+            let inner = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +140,7 @@ mod tests {
                 "target.instances = 4, target.store = \"none\"",
             ]
         );
+        assert_eq!(all[3].1.brief(), " instances=4 store=none");
         let last = &all[3].0;
         assert_eq!(last.target.instances.map(std::num::NonZero::get), Some(4));
         assert_eq!(last.target.settings()["store"], "none");
@@ -141,5 +165,16 @@ mod tests {
             all("[matrix]\n\"load.connections\" = [1]\n\"load.duration\" = [\"5s\", \"5\"]\n").unwrap_err();
         let expected = "s.toml:3: [matrix] load.duration = \"5\": `5` has no unit: did you mean `5s`?";
         assert_eq!(said.lines().next(), Some(expected));
+    }
+
+    #[test]
+    fn a_key_may_be_deep_inside() {
+        let text =
+            "[target.front]\ncommand = [\"p\"]\n[matrix]\n\"target.front.config\" = [\"one\", \"two\"]\n";
+        let all = all(text).unwrap();
+        let fronts: Vec<_> = all.into_iter().filter_map(|(scenario, _)| scenario.target.front).collect();
+        let configs: Vec<_> = fronts.iter().map(|front| front.config.as_deref().unwrap()).collect();
+        assert_eq!(configs, ["one", "two"]);
+        assert_eq!(fronts[1].command, ["p"], "what lies beside it stays");
     }
 }

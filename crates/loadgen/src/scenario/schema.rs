@@ -4,7 +4,7 @@
 
 mod texts;
 
-pub(crate) use self::texts::assertions;
+pub(crate) use self::texts::{CpuList, assertions};
 
 use std::ops::RangeInclusive;
 
@@ -122,18 +122,11 @@ impl Setting {
     }
 }
 
-/// Every key that may vary, with a list of its values.
+/// Every key that may vary, those of tables in tables too, with a list of its values.
 fn matrix(root: &Value) -> Value {
-    let mut keys = Map::new();
-    let mut varied = json!({});
+    let (mut keys, mut any) = (Map::new(), Map::new());
     for table in VARIED {
-        let of_table = &root["properties"][table];
-        for (name, schema) in of_table["properties"].as_object().into_iter().flatten() {
-            keys.insert(format!("{table}.{name}"), list_of(schema));
-        }
-        if let Some(any) = of_table["additionalProperties"].as_object() {
-            varied[format!("^{table}\\.")] = list_of(&Value::Object(any.clone()));
-        }
+        vary(table, &root["properties"][table], &mut keys, &mut any);
     }
     let mut matrix = json!({
         "type": "object",
@@ -141,10 +134,22 @@ fn matrix(root: &Value) -> Value {
         "properties": keys,
         "additionalProperties": false,
     });
-    if varied != json!({}) {
-        matrix["patternProperties"] = varied;
+    if !any.is_empty() {
+        matrix["patternProperties"] = any.into();
     }
     matrix
+}
+
+fn vary(table: &str, schema: &Value, keys: &mut Map<String, Value>, any: &mut Map<String, Value>) {
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        let name = format!("{table}.{name}");
+        vary(&name, schema, keys, any);
+        keys.insert(name, list_of(schema));
+    }
+    if schema["additionalProperties"].is_object() {
+        let pattern = format!("^{}\\.", table.replace('.', "\\."));
+        any.insert(pattern, list_of(&schema["additionalProperties"]));
+    }
 }
 
 fn list_of(schema: &Value) -> Value {

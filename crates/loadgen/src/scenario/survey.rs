@@ -44,7 +44,15 @@ impl Schema {
             return Err(Wrong { place: value.span(), sentence });
         }
         match value.get_ref() {
-            DeValue::Table(inner) => self.table(schema, inner, &below(section, key)),
+            DeValue::Table(inner) => {
+                let needed = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                let section = below(section, key);
+                if let Some(missing) = needed.into_iter().find(|name| !has(inner, name)) {
+                    let sentence = format!("[{section}] needs a `{missing}`");
+                    return Err(Wrong { place: value.span(), sentence });
+                }
+                self.table(schema, inner, &section)
+            }
             DeValue::Array(list) => {
                 list.iter().try_for_each(|item| self.value(&schema["items"], item, (key, section)))
             }
@@ -87,6 +95,10 @@ impl Schema {
             None => format!("{no_key}; `loadgen scenarios schema` knows all keys"),
         }
     }
+}
+
+fn has(table: &DeTable<'_>, name: &str) -> bool {
+    table.keys().any(|key| key.get_ref() == name)
 }
 
 /// What a table's schema says of a key, if it allows it.

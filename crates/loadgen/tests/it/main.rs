@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod front;
 mod health;
 #[cfg(test)]
 mod helper;
@@ -35,3 +36,5 @@ mod series;
 mod signals;
 #[cfg(test)]
 mod truth;
+#[cfg(test)]
+mod usage;

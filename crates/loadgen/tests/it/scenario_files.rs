@@ -8,7 +8,16 @@ use serde_json::Value;
 use crate::helper::Place;
 
 /// Files that are no scenarios, and what is said of them behind `loadgen: s.toml:`. The schema refuses them too.
-const BROKEN: [(&str, &str); 41] = [
+const BROKEN: [(&str, &str); 44] = [
+    ("[target.front]\nconfig = \"\"", "1: [target.front] needs a `command`"),
+    (
+        "[target.front]\ncommand = [\"x\"]\nconfg = \"\"",
+        "3: `confg` is no key of [target.front]; did you mean `config`?",
+    ),
+    (
+        "[target]\ncpus = \"0;1\"",
+        "2: `cpus` of [target]: `0;1` is no set of CPUs: write their numbers, from 0 on, like 0 or 0-1,3",
+    ),
     (
         "[load]\nduration = \"10s\"\nconections = 5",
         "3: `conections` is no key of [load]; did you mean `connections`?",
@@ -175,7 +184,9 @@ const BROKEN_BEYOND_THE_SCHEMA: [(&str, &str); 13] = [
 ];
 
 /// Files that use what a scenario can say.
-const WHOLE: [&str; 6] = [
+const WHOLE: [&str; 7] = [
+    "[target]\ncpus = \"0\"\n[target.front]\ncommand = [\"x\", \"{config}\"]\nconfig = \"{address} {socket}\"\n\
+     [load]\ncpu_set = \"0\"\n[matrix]\n\"target.front.config\" = [\"{address} {socket}\"]\n\"target.front.env.X\" = [\"y\"]\n",
     "",
     "[load]\nrate = 5\nduration = \"1s\"\ntimeout = \"20\"\narrival = \"burst:3\"\nseed = 7\n",
     "[load]\nrate = \"0.5k\"\nrequests = 10\ncheck = [\"status in 2xx\"]\nheader = [\"a: b\"]\n",

@@ -74,7 +74,7 @@ impl PartialEq for Plain {
 }
 
 /// All of them, in the order in which they are listed to a person.
-static PLAIN: [Plain; 17] = [
+static PLAIN: [Plain; 21] = [
     Plain { name: "rps", kind: Kind::Number, of: |_, summary| summary.rate().map(Value::Number) },
     Plain { name: "errors", kind: Kind::Count, of: |_, summary| summary.errors.map(Value::Count) },
     Plain { name: "error_rate", kind: Kind::Share, of: |_, summary| summary.error_rate.map(Value::Share) },
@@ -99,6 +99,26 @@ static PLAIN: [Plain; 17] = [
     Plain { name: "fastest", kind: Kind::Time, of: |_, summary| time(summary.latency.fastest_ns) },
     Plain { name: "average", kind: Kind::Time, of: |_, summary| summary.latency.average_ns.map(Value::Time) },
     Plain { name: "slowest", kind: Kind::Time, of: |_, summary| time(summary.latency.slowest_ns) },
+    Plain {
+        name: "target.cpu_us_per_request",
+        kind: Kind::Number,
+        of: |_, summary| summary.usage.as_ref()?.cpu_us_per_request.map(Value::Number),
+    },
+    Plain {
+        name: "target.cpus",
+        kind: Kind::Number,
+        of: |_, summary| Some(Value::Number(summary.usage.as_ref()?.cpus)),
+    },
+    Plain {
+        name: "target.rss_mb",
+        kind: Kind::Number,
+        of: |_, summary| Some(Value::Number(summary.usage.as_ref()?.rss_bytes as f64 / 1e6)),
+    },
+    Plain {
+        name: "target.written_bytes_per_request",
+        kind: Kind::Number,
+        of: |_, summary| summary.usage.as_ref()?.written_per_request.map(Value::Number),
+    },
     Plain {
         name: "verdict",
         kind: Kind::Word,

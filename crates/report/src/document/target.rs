@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Usage;
+
 /// One server process of the target.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,11 +20,25 @@ pub struct Instance {
     pub answered: Option<u64>,
     /// Rows it says it committed.
     pub rows: Option<u64>,
-    /// CPU time it used, user and system.
+    /// CPU time that its own process used since its start, user and system.
     pub cpu_ns: Option<u64>,
+    /// What its processes used from time zero until the load was over. Absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Box<Usage>>,
     /// What it told of itself at the end of the load, where it has an admin socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Box<Told>>,
+}
+
+/// The reverse proxy that stood in front of the instances. [`super::Run::versions`] says what it is, the configuration is among
+/// the keys of the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Front {
+    /// How it ended, in words: `stopped`.
+    pub ended: String,
+    /// CPU time it used, user and system.
+    pub cpu_ns: Option<u64>,
 }
 
 /// The ground truth of one instance since its start, a warm-up included: what the generator's figures can be held against.
@@ -107,13 +123,18 @@ pub struct Verification {
     pub acknowledged: u64,
     /// Requests that the generator sent, those of a warm-up included: at most so many rows may be there.
     pub sent: u64,
+    /// Rows that the instances say they committed, all together. Absent where one of them does not say, or where the database is
+    /// not theirs alone, and in documents older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<u64>,
     /// What SQLite's `integrity_check` said; `ok` is good.
     pub integrity: String,
 }
 
 impl Verification {
-    /// Whether the target kept what it acknowledged and nothing it was not sent.
+    /// Whether the target kept what it acknowledged, and committed, and nothing it was not sent.
     pub fn holds(&self) -> bool {
-        self.acknowledged <= self.rows && self.rows <= self.sent && self.integrity == "ok"
+        let is_within = self.acknowledged <= self.rows && self.rows <= self.sent;
+        is_within && self.committed.is_none_or(|committed| committed == self.rows) && self.integrity == "ok"
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::document::Document;
 use crate::format::View;
 use crate::json;
-use crate::summary::{Latency, Model, Quantile, Request, Summary};
+use crate::summary::{InstanceUse, Latency, Model, Quantile, Request, Summary, TargetUse};
 use crate::verdict::Verdict;
 use crate::warning::{Warning, verdict};
 
@@ -35,10 +35,39 @@ struct Block<'a> {
     latency: LatencyBlock,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     requests: BTreeMap<&'a str, RequestBlock>,
+    /// What the target used of its machine, where it was watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<TargetBlock>,
     verdict: Option<&'static str>,
     /// Why, where it is not `ok`.
     reasons: Vec<String>,
     warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TargetBlock {
+    cpus: f64,
+    generator_cpus: Option<f64>,
+    machine_cpus: u64,
+    cpu_set: Option<String>,
+    generator_cpu_set: Option<String>,
+    shared_cpu_set: Option<String>,
+    cpu_us_per_request: Option<f64>,
+    rss_bytes: u64,
+    threads: u64,
+    files: Option<u64>,
+    written_bytes_per_second: Option<f64>,
+    written_bytes_per_request: Option<f64>,
+    restarts: u64,
+    instances: Vec<InstanceBlock>,
+}
+
+#[derive(Serialize)]
+struct InstanceBlock {
+    number: u64,
+    cpus: f64,
+    cpu_us_per_request: Option<f64>,
+    rss_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -84,6 +113,7 @@ fn block<'a>(view: &View<'a>) -> Block<'a> {
         error_rate: summary.error_rate,
         latency: latency_block(&summary.latency, view),
         requests: summary.requests.iter().map(|request| request_block(request, view)).collect(),
+        target: summary.usage.as_ref().map(target_block),
         verdict: matches!(view.document, Document::Run(_)).then(|| match verdict(view.warnings) {
             Verdict::Ok => "ok",
             Verdict::Suspect => "suspect",
@@ -96,6 +126,31 @@ fn block<'a>(view: &View<'a>) -> Block<'a> {
             .map(Warning::line)
             .collect(),
         warnings: view.warnings.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn target_block(used: &TargetUse) -> TargetBlock {
+    let instance = |one: &InstanceUse| InstanceBlock {
+        number: one.number,
+        cpus: one.cpus,
+        cpu_us_per_request: one.cpu_us_per_request,
+        rss_bytes: one.rss_bytes,
+    };
+    TargetBlock {
+        cpus: used.cpus,
+        generator_cpus: used.generator_cpus,
+        machine_cpus: used.machine_cpus,
+        cpu_set: used.target_set.as_ref().map(ToString::to_string),
+        generator_cpu_set: used.generator_set.as_ref().map(ToString::to_string),
+        shared_cpu_set: used.shared_set.as_ref().map(ToString::to_string),
+        cpu_us_per_request: used.cpu_us_per_request,
+        rss_bytes: used.rss_bytes,
+        threads: used.threads,
+        files: used.files,
+        written_bytes_per_second: used.written_per_second,
+        written_bytes_per_request: used.written_per_request,
+        restarts: used.restarts,
+        instances: used.instances.iter().map(instance).collect(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::document::Document;
 use crate::format::{View, answers, bounded, tags};
 use crate::summary::Model;
 use crate::table::{Align, Table, markdown_cell};
-use crate::units::{count, nanos, one_line, rate, share, whole};
+use crate::units::{count, memory, nanos, one_line, rate, share, whole};
 use crate::warning::{Warning, verdict};
 
 pub(super) fn render(view: &View<'_>) -> String {
@@ -74,6 +74,15 @@ fn table(view: &View<'_>) -> Table {
         ] {
             row(format!("{name} (mean)"), spent.mean_ns.map(|ns| nanos(whole(ns))));
         }
+    }
+    if let Some(used) = &summary.usage {
+        let of_all = format!("{:.2} CPUs of {}", used.cpus, used.machine_cpus);
+        row("the target used".into(), Some(of_all));
+        let per_request = used.cpu_us_per_request.map(|us| nanos(whole(us * 1e3)));
+        row("the target used, CPU per request".into(), per_request);
+        row("the target used, memory (most)".into(), Some(memory(used.rss_bytes)));
+        let written = used.written_per_second.filter(|&written| written >= 1.0);
+        row("the target wrote, per second".into(), written.map(|written| memory(whole(written))));
     }
     let is_run = matches!(view.document, Document::Run(_));
     row("verdict".into(), is_run.then(|| verdict(view.warnings).name().to_owned()));

@@ -68,6 +68,34 @@ fn a_verdict_is_one_line_and_its_reasons_are_nowhere_else() {
 }
 
 #[test]
+fn what_the_target_used_is_one_line() {
+    let found = notes(&run("watched"), Style::default());
+    let expected = "the target kept 1.40 CPUs busy, the generator 0.30, of 2; 446.4 us of CPU per request; 39.1 MiB of memory; \
+                    12.2 MiB written a second";
+    assert_eq!(that_begins(&found, "the target kept").as_deref(), Some(expected));
+    let mut apart = run("watched");
+    apart.generator.as_mut().unwrap().cpus = Some("1".into());
+    for (cpus, said) in [
+        ("0", ", of 2; the target on CPU 0, the generator on CPU 1; 446.4 us"),
+        ("0-1", ", of 2; the target on CPU 0-1, the generator on CPU 1, both on 1; 446.4 us"),
+        ("1", ", of 2; 446.4 us"),
+    ] {
+        apart.instances.iter_mut().for_each(|one| one.usage.as_mut().unwrap().cpus = Some(cpus.into()));
+        let found = that_begins(&notes(&apart, Style::default()), "the target kept").unwrap();
+        assert!(found.contains(said), "{found}");
+    }
+    let mut restarted = run("watched");
+    let usage = restarted.instances[2].usage.as_mut().unwrap();
+    (usage.restarts_s, usage.written_kib) = (vec![4], vec![0; 11]);
+    let found = that_begins(&notes(&restarted, Style::default()), "the target kept").unwrap();
+    assert!(
+        found.ends_with("; 1 restart of its processes") && found.contains(" written a second"),
+        "{found}"
+    );
+    assert_eq!(that_begins(&notes(&run("good"), Style::default()), "the target kept"), None);
+}
+
+#[test]
 fn the_time_is_broken_down_where_it_went_elsewhere_than_to_the_server() {
     let mut run = typed();
     assert_eq!(that_begins(&notes(&run, Style::default()), "where"), None);

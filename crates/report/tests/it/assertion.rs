@@ -55,6 +55,22 @@ fn what_timed_out_bounds_percentiles_from_below() {
 }
 
 #[test]
+fn what_the_target_used_can_be_asserted() {
+    let watched = run("watched");
+    for (text, holds, measured) in [
+        ("target.cpu_us_per_request < 500", true, "446.4"),
+        ("target.cpus < 1", false, "1.40"),
+        ("target.rss_mb < 41", true, "40.96"),
+        ("target.written_bytes_per_request <= 4097", true, "4,096.4"),
+        ("target.cpus / target.rss_mb < 1", true, "0.03"),
+    ] {
+        assert_eq!(judged(&watched, text), (holds, measured.to_owned()), "{text}");
+    }
+    let unwatched = judged(&run("good"), "target.cpus < 100");
+    assert_eq!(unwatched, (false, "unknown: the run does not tell".into()));
+}
+
+#[test]
 fn what_nobody_knows_does_not_hold() {
     let refused = run("refused");
     let (holds, measured) = judged(&refused, "p99 < 100s");

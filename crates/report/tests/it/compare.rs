@@ -1,9 +1,10 @@
 use std::path::Path;
 
-use report::compare::Comparison;
+use report::compare::{Comparison, Metric};
 use report::document::{Document, Ended, Run};
 use report::histogram::Percentile;
 use report::store;
+use report::table::Page;
 
 use crate::sample::{MS, SECOND, of, run};
 
@@ -50,9 +51,7 @@ fn everything() -> Vec<Document> {
 #[test]
 fn sizes_side_by_side() {
     let comparison = Comparison::of(everything());
-    let text = comparison.text();
-    let widest = comparison.table().text().lines().map(|line| line.chars().count()).max();
-    assert!(widest <= Some(120), "{widest:?} columns\n{text}");
+    let text = comparison.text(Page::default());
     insta::assert_snapshot!("compare-text", text);
     insta::assert_snapshot!("compare-markdown", comparison.markdown());
 }
@@ -60,9 +59,9 @@ fn sizes_side_by_side() {
 #[test]
 fn the_order_of_documents_does_not_matter() {
     let mut documents = everything();
-    let text = Comparison::of(documents.clone()).text();
+    let text = Comparison::of(documents.clone()).text(Page::default());
     documents.reverse();
-    let reversed = Comparison::of(documents).text();
+    let reversed = Comparison::of(documents).text(Page::default());
     let table = |text: &str| text.split("\n\n").next().map(ToOwned::to_owned);
     assert_eq!(table(&reversed), table(&text));
 }
@@ -98,7 +97,7 @@ fn errors_of_one_bad_repeat_are_not_hidden_by_the_median() {
     good.workers[0].sent -= 12;
     let mut again = good.clone();
     again.id += "-again";
-    let text = Comparison::of([good, again, bad].map(stored).into()).text();
+    let text = Comparison::of([good, again, bad].map(stored).into()).text(Page::default());
     assert!(text.contains("0 (max 12)"), "{text}");
 }
 
@@ -199,7 +198,7 @@ fn lower_bounds_and_thin_percentiles_are_told() {
     assert!(bound.latency(Percentile::P99).unwrap().is_lower_bound);
     assert!(!bound.latency(Percentile::P50).unwrap().is_lower_bound);
     assert!(thin.latency(Percentile::P50).is_some() && thin.latency(Percentile::P99).is_none());
-    let text = comparison.text();
+    let text = comparison.text(Page::default());
     let row = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -213,8 +212,8 @@ fn published_figures_are_marked_and_never_pooled() {
     let mut documents = published();
     documents.extend(published());
     let comparison = Comparison::of(documents);
-    assert_eq!((comparison.rows.len(), comparison.sources.len()), (8, 1));
-    assert!(comparison.rows.iter().all(|row| row.source == Some(1) && row.runs.len() == 1));
+    assert_eq!((comparison.rows.len(), comparison.sources.len()), (16, 2));
+    assert!(comparison.rows.iter().all(|row| row.source.is_some() && row.runs.len() == 1));
     assert!(comparison.notes.is_empty(), "nothing was measured, so nothing is thin: {:?}", comparison.notes);
     assert_eq!(comparison.sources[0].notes.len(), 2, "each note once");
 }
@@ -231,13 +230,61 @@ fn what_is_known_of_a_machine_is_gathered() {
             "local-2cpu-4gb: 2 CPUs, 4 GiB, A Processor, Linux 6.12",
             "published-16vcpu: 16 CPUs, 32 GiB, about $20 a month",
             "published-2vcpu: 2 CPUs, 4 GiB, about $4 a month",
+            "published-apache: ",
+            "published-nginx-uwsgi: ",
+        ]
+    );
+    let text = comparison.text(Page::default());
+    assert!(text.contains("\npublished-2vcpu: ") && !text.contains("\npublished-apache"), "{text}");
+}
+
+#[test]
+fn footnotes_are_numbered_as_a_reader_meets_them() {
+    let mut documents = published();
+    // The source of the rows that come last is read first.
+    documents.sort_by_key(|document| !document.name().starts_with("pythonanywhere"));
+    let comparison = Comparison::of(documents);
+    assert_eq!(comparison.rows.first().unwrap().source, Some(1));
+    assert_eq!(comparison.rows.last().unwrap().source, Some(2));
+    assert!(comparison.sources[1].title.contains("PythonAnywhere"), "{:?}", comparison.sources);
+    let text = comparison.text(Page::default());
+    let place = |words: &str| text.find(words).unwrap();
+    assert!(place("\n(1) published") < place("\n(2) published"), "{text}");
+    assert!(text.contains("\n(2) pythonanywhere-web-app-apache: Medians in ms: connect 365"), "{text}");
+}
+
+#[test]
+fn tails_of_different_workloads_are_held_against_their_own_medians() {
+    let comparison = Comparison::of(everything());
+    let text = comparison.tails().unwrap().text();
+    let rows: Vec<Vec<&str>> = text.lines().skip(2).map(|line| line.split_whitespace().collect()).collect();
+    // 712, 1151 and 2473 by 580; 3853, 11979 and 17177 by 921. Two more were published with their medians alone.
+    assert_eq!(
+        rows,
+        [
+            ["pythonanywhere-main-site-nginx-uwsgi", "(2)", "1.23", "1.98", "4.26"],
+            ["pythonanywhere-web-app-apache", "(2)", "4.18", "13.01", "18.65"]
         ]
     );
 }
 
 #[test]
+fn a_page_is_not_wider_than_it_may_be() {
+    let comparison = Comparison::of(everything());
+    let lines = |width| comparison.text(Page { width, colour: false });
+    for width in [80, 100, 120, 200] {
+        let text = lines(Some(width));
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= width, "{widest} of {width}\n{text}");
+        assert!(text.contains("563.2"), "{text}");
+        assert_eq!(text.contains("no room for "), width < 120, "{width}\n{text}");
+    }
+    assert!(lines(None).lines().any(|line| line.len() > 200), "notes are not folded where nobody folds");
+}
+
+#[test]
 fn nothing_is_an_empty_table() {
     let comparison = Comparison::of(Vec::new());
-    assert_eq!(comparison.text().lines().count(), 2);
+    assert_eq!(comparison.text(Page::default()).lines().count(), 2);
     assert_eq!(comparison.markdown().lines().count(), 2);
 }

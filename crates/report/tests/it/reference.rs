@@ -14,7 +14,7 @@ fn folder() -> PathBuf {
 #[test]
 fn all_open_and_are_laid_out_as_written() {
     let found = store::find(&[folder()]).unwrap();
-    assert_eq!((found.documents.len(), found.skipped.len()), (4, 0));
+    assert_eq!((found.documents.len(), found.skipped.len()), (8, 0));
     for path in found.documents {
         let document = store::open(&path).unwrap();
         assert!(matches!(document, Document::Figures(_)));
@@ -45,4 +45,26 @@ fn what_the_source_printed_comes_out_again() {
         (none.rate(), none.rps_qualifier.as_deref(), none.instances),
         (Some(20_000.0), Some("more than"), None)
     );
+}
+
+#[test]
+fn two_tables_of_different_workloads_say_so() {
+    // The published table of the second server has the median of its main site, that of the first one the median of its
+    // web application.
+    let of = |name: &str| store::open(&folder().join(format!("pythonanywhere-{name}.json"))).unwrap();
+    let median = |document: &Document| Summary::of(document).latency.quantiles[0].value_ns / 1_000_000;
+    assert_eq!(median(&of("main-site-nginx-uwsgi")), 580);
+    assert_eq!(median(&of("web-app-apache")), 921);
+    for (table, lone) in
+        [("main-site-nginx-uwsgi", "main-site-apache"), ("web-app-apache", "web-app-nginx-uwsgi")]
+    {
+        let known = [table, lone].map(|name| Summary::of(&of(name)).latency.quantiles.len());
+        assert_eq!(known, [8, 1], "{table}");
+        let Document::Figures(figures) = of(table) else { panic!("no figures") };
+        assert!(
+            figures.notes.iter().any(|note| note.contains("their ratio means nothing")),
+            "{:?}",
+            figures.notes
+        );
+    }
 }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use report::document::{
     Account, Bytes, CheckExample, CheckRecord, Connections, Document, Ended, FailureKind, FailureRecord,
-    HeaderValues, Instance, Latencies, Machine, Named, RUN_SCHEMA, Run, Series, Told, ToldTime, Verification,
-    Warmup, Window, Worker,
+    Generator, HeaderValues, Instance, Latencies, Machine, Named, RUN_SCHEMA, Run, Series, Told, ToldTime,
+    Usage, Verification, Warmup, Window, Worker,
 };
 use report::histogram::{Distribution, Histogram};
 use report::store;
@@ -19,7 +19,7 @@ pub(crate) const SECOND: u64 = 1_000 * MS;
 
 type Build = fn() -> Run;
 
-pub(crate) const FIXTURES: [(&str, Build); 7] = [
+pub(crate) const FIXTURES: [(&str, Build); 8] = [
     ("good", good),
     ("timeouts", timeouts),
     ("refused", refused),
@@ -27,6 +27,7 @@ pub(crate) const FIXTURES: [(&str, Build); 7] = [
     ("rate", open_rate),
     ("mix", mix),
     ("told", told),
+    ("watched", watched),
 ];
 
 pub(crate) fn fixture_path(name: &str) -> PathBuf {
@@ -112,7 +113,9 @@ fn empty(name: &str, seconds: u64) -> Run {
         series: Series::default(),
         workers: Vec::new(),
         generator: None,
+        conditions: None,
         instances: Vec::new(),
+        front: None,
         verification: None,
         redirects: 0,
         warmup: None,
@@ -188,6 +191,33 @@ pub(crate) fn told() -> Run {
     run
 }
 
+/// The same, and what the instances used was watched.
+pub(crate) fn watched() -> Run {
+    let mut run = good();
+    let watched_ns = 10 * SECOND + 62_200_000;
+    run.instances.iter_mut().for_each(|instance| instance.usage = Some(Box::new(usage(watched_ns))));
+    run.generator =
+        Some(Generator { watched_ns, cpus_milli: 2000, cpu_ns: Some(3 * SECOND), ..Generator::default() });
+    run
+}
+
+/// What one of four instances used: 35% of a CPU, and a page written for each request.
+fn usage(watched_ns: u64) -> Usage {
+    let column = |whole: u64, last: u64| (0..11).map(|i| if i == 10 { last } else { whole }).collect();
+    Usage {
+        interval_ms: 1000,
+        watched_ns,
+        cpu_user_ms: column(200, 10),
+        cpu_system_ms: column(150, 10),
+        rss_kib: (0..11).map(|i| 9_000 + 100 * i).collect(),
+        threads: column(13, 13),
+        files: column(47, 47),
+        written_kib: column(3_136, 184),
+        processes: 1,
+        ..Usage::default()
+    }
+}
+
 /// What one of four instances says of itself.
 fn of_itself() -> Told {
     let time = |mean: u64| ToldTime {
@@ -221,8 +251,13 @@ pub(crate) fn good() -> Run {
     run.account.answered_in_window = 31_441;
     run.connections.fewest_answers = 301;
     run.connections.most_answers = 333;
-    run.verification =
-        Some(Verification { rows: 31_541, acknowledged: 31_541, sent: 31_541, integrity: "ok".into() });
+    run.verification = Some(Verification {
+        rows: 31_541,
+        acknowledged: 31_541,
+        sent: 31_541,
+        integrity: "ok".into(),
+        committed: None,
+    });
     run.instances = (1..=4)
         .map(|number| Instance {
             number,
@@ -231,7 +266,7 @@ pub(crate) fn good() -> Run {
             answered: Some(if number == 4 { 7_886 } else { 7_885 }),
             rows: Some(if number == 4 { 7_886 } else { 7_885 }),
             cpu_ns: Some(4 * SECOND),
-            told: None,
+            ..Instance::default()
         })
         .collect();
     series(&mut run, 11);
@@ -250,8 +285,13 @@ pub(crate) fn timeouts() -> Run {
     run.connections.never_answered = 2;
     run.connections.fewest_answers = 0;
     run.connections.most_answers = 702;
-    run.verification =
-        Some(Verification { rows: 67_611, acknowledged: 67_611, sent: 67_623, integrity: "ok".into() });
+    run.verification = Some(Verification {
+        rows: 67_611,
+        acknowledged: 67_611,
+        sent: 67_623,
+        integrity: "ok".into(),
+        committed: None,
+    });
     run.instances =
         vec![Instance { number: 1, ended: "stopped".into(), answered: Some(67_611), ..Instance::default() }];
     series(&mut run, 121);

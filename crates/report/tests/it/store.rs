@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use report::document::{Document, Series};
+use report::document::{Document, Series, Usage};
 use report::store::{self, StoreError};
 
 use crate::sample::{FIXTURES, SECOND, fixture, fixture_path, good, of, run};
@@ -89,6 +89,22 @@ fn an_hour_stays_under_200_kb() {
     for latency in [&mut run.latencies.answered, &mut run.latencies.service, &mut run.latencies.wait] {
         latency.clone_from(&wide);
     }
+    // Of 125 points at most, an hour takes those of 32 seconds each.
+    assert_eq!(Usage::MOST_POINTS_IN_ALL / 8, 125);
+    let column = |base: u64| (0..3600_u64.div_ceil(32)).map(|i| base + i * 7919 % base).collect();
+    let usage = Usage {
+        interval_ms: 32_000,
+        watched_ns: 3600 * SECOND,
+        cpu_user_ms: column(8_000),
+        cpu_system_ms: column(5_000),
+        rss_kib: column(400_000),
+        threads: column(90),
+        files: column(500),
+        written_kib: column(90_000),
+        ..Usage::default()
+    };
+    run.instances = vec![run.instances[0].clone(); 8];
+    run.instances.iter_mut().for_each(|instance| instance.usage = Some(Box::new(usage.clone())));
     let text = store::to_json(&stored(run));
     assert!(text.len() < 200_000, "{} bytes, {} of them a histogram", text.len(), wide.histogram.len());
     assert!(text.lines().any(|line| line.trim_start().starts_with("\"p50_us\": [") && line.len() > 20_000));

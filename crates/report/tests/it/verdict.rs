@@ -1,4 +1,4 @@
-use report::document::{Document, FailureKind, FailureRecord, Generator, Run, Worker};
+use report::document::{Document, FailureKind, FailureRecord, Generator, Run, Usage, Worker};
 use report::histogram::Distribution;
 use report::summary::Summary;
 use report::verdict::{Finding, Verdict};
@@ -34,9 +34,11 @@ fn closed() -> Run {
         watched_ns: 10 * SECOND,
         sent_late: 0,
         cpus_milli: 2000,
+        cpus: Some("1".into()),
         cpu_ns: Some(2 * SECOND),
         throttled_ns: Some(0),
         stolen_ns: Some(0),
+        machine_cpu_ns: None,
         pressure_ns: Some(5 * SECOND),
         hiccup: of([MS; 1000]),
         hiccup_queue_ns: Some(10 * MS),
@@ -236,6 +238,42 @@ fn what_a_target_on_the_same_machine_explains_is_suspect_at_most() {
             assert_eq!(names_sharing, signal.is_shared, "{}", signal.name);
         }
     }
+}
+
+/// The same machine, and CPUs of the instances.
+fn on_cpus(mut run: Run, of_instances: [Option<&str>; 4]) -> Run {
+    run.same_machine = Some(true);
+    for (instance, cpus) in run.instances.iter_mut().zip(of_instances) {
+        instance.usage = Some(Box::new(Usage { cpus: cpus.map(str::to_owned), ..Usage::default() }));
+    }
+    run
+}
+
+#[test]
+fn a_target_with_cpus_of_its_own_explains_nothing() {
+    for signal in SIGNALS {
+        for (cpus, is_apart) in [
+            ([Some("0"); 4], true),
+            ([Some("0"), Some("2-3"), Some("0"), Some("0,2")], true),
+            ([Some("0"), Some("0"), Some("0"), Some("0-1")], false),
+            ([Some("0"), Some("0"), None, Some("0")], false),
+        ] {
+            let mut run = on_cpus((signal.base)(), cpus);
+            (signal.set)(&mut run, signal.limited.unwrap_or(signal.suspect).1);
+            let is_worst = is_apart || !signal.is_shared;
+            // What is suspect at most is so wherever the target runs.
+            let can_limit = signal.limited.is_some();
+            let worst = if is_worst && can_limit { Verdict::ClientLimited } else { Verdict::Suspect };
+            assert_eq!(warning::verdict(&warnings(&run)), worst, "{} {cpus:?}", signal.name);
+            let lines: Vec<String> = warnings(&run).iter().map(Warning::line).collect();
+            let names_sharing = lines.iter().any(|line| line.contains("the target ran on this machine too"));
+            assert_eq!(names_sharing, !is_worst, "{} {cpus:?}", signal.name);
+        }
+    }
+    let mut unknown = on_cpus(closed(), [Some("0"); 4]);
+    generator(&mut unknown).cpus = None;
+    worker(&mut unknown).run_queue_ns = Some(SECOND);
+    assert_eq!(warning::verdict(&warnings(&unknown)), Verdict::Suspect, "nobody knows where it ran");
 }
 
 #[test]

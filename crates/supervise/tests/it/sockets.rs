@@ -220,6 +220,26 @@ fn instances_that_listen_themselves_are_told_where() {
 }
 
 #[test]
+fn files_are_written_for_each_instance_before_it_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = script(r#"cat "$0""#);
+    spec.ready = Ready::Notify;
+    let file = folder.path().join("conf-<number>");
+    spec.args.push(file.clone().into());
+    spec.files = vec![(file, "I am <number> at <port> <other>".to_owned())];
+    spec.blanks =
+        vec![("<number>".to_owned(), Blank::Number), ("<port>".to_owned(), Blank::Port("http".into()))];
+    spec.sockets = vec![SocketSpec::together("http", anywhere()).not_passed()];
+    let StartError::Ended(exit) = start(&spec).unwrap_err() else { panic!("it ends before it is ready") };
+    let words: Vec<_> = exit.stdout.split(' ').collect();
+    assert_eq!((&words[..4], words[5]), (&["I", "am", "1", "at"][..], "<other>"));
+    assert!(words[4].parse::<u16>().unwrap() > 0);
+    spec.files[0].0 = folder.path().join("missing/conf");
+    let error = start(&spec).unwrap_err().to_string();
+    assert!(error.starts_with("cannot write ") && error.contains("missing/conf: No such file"), "{error}");
+}
+
+#[test]
 fn the_port_of_instances_that_listen_themselves_is_kept_for_them() {
     let mut spec = idle(vec![SocketSpec::together("http", anywhere()).not_passed()]);
     spec.instances = 2.try_into().unwrap();

@@ -35,6 +35,12 @@ impl Client {
         self.line.end(How::Close);
     }
 
+    /// For a handler that has found out that the client has left: nobody would read its answer.
+    pub async fn left_and_wait(&self) -> Infallible {
+        self.line.end(How::Left);
+        std::future::pending().await
+    }
+
     /// [`Client::reset`] for a handler that has nothing else to do.
     pub async fn reset_and_wait(&self) -> Infallible {
         self.reset();

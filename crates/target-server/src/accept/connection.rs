@@ -117,7 +117,9 @@ async fn converse(
         tokio::select! {
             biased;
             outcome = connection.as_mut() => return End::Over(of_hyper(outcome)),
-            () = line.wants_end() => return End::HungUp,
+            () = line.wants_end() => {
+                return if line.is_left() { End::Over(Closed::Error) } else { End::HungUp };
+            }
             // Asked only after hyper has looked whether something has come.
             () = idle(line), if closing => return End::Stopped,
             Ok(()) = stage.changed() => {}

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::listener::{Listener, Peer, Stream};
-use crate::stats::Stats;
+use crate::stats::{Cause, Stats, Trouble};
 
 /// How long we wait before we try again after the machine refused a connection, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -42,7 +44,7 @@ impl Incoming {
                     return connection;
                 }
                 Err(error) => {
-                    self.stats.accept_error();
+                    note(&self.stats, &error);
                     if !concerns_one_connection(&error) {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
@@ -61,7 +63,7 @@ impl Incoming {
             let outcome = self.poll(&mut context);
             match &outcome {
                 Poll::Ready(Ok(_)) => stats.accepted(),
-                Poll::Ready(Err(_)) => stats.accept_error(),
+                Poll::Ready(Err(error)) => note(&stats, error),
                 Poll::Pending => {}
             }
             outcome
@@ -82,6 +84,24 @@ impl Incoming {
         }
         Poll::Pending
     }
+}
+
+/// An attempt has failed.
+fn note(stats: &Stats, error: &io::Error) {
+    stats.accept_error();
+    if !concerns_one_connection(error) {
+        stats.troubles.hit(Trouble::AcceptFailing, 1, || refusal(error));
+    }
+}
+
+/// What is told of a machine that refuses connections.
+pub(crate) fn refusal(error: &io::Error) -> Cause {
+    let out_of_files = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
+    let advice = match error.raw_os_error() {
+        Some(number) if out_of_files.contains(&number) => "; raise the limit of open files (ulimit -n)",
+        _ => "",
+    };
+    Cause::new(format!("connections cannot be accepted: {error}{advice}"))
 }
 
 /// The next one that is fine, as long as there is one and `left` allows. One that failed by itself is no reason to miss

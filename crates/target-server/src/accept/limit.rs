@@ -1,70 +1,23 @@
 //! How many connections are let in, and what becomes of the others?
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::Service;
 use super::farewell::{Words, say};
 use super::incoming::Incoming;
+use super::{Service, Stage};
 use crate::config::connections::Overload;
 use crate::listener::{Peer, Stream};
-use crate::stats::Closed;
+use crate::stats::{Cause, Closed, Trouble};
+use crate::words::counted;
 
 /// How many of those turned away are told so at the same time. Further ones find the connection closed.
 const MOST_FAREWELLS: usize = 1024;
 
 /// When those turned away may try again, in seconds.
 const RETRY_AFTER: u32 = 1;
-
-/// For how long nobody must have come, with room left, until the limit counts as left behind.
-const CALM: Duration = Duration::from_secs(1);
-
-/// Something that an operator wants to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// As many connections are open as may be.
-    LimitReached {
-        /// How many that are.
-        limit: usize,
-        /// What becomes of further ones.
-        overload: Overload,
-    },
-    /// There is room again.
-    LimitLeft {
-        /// How many may be open.
-        limit: usize,
-        /// How many were turned away meanwhile; none when they wait in the kernel's queue.
-        turned_away: u64,
-    },
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LimitReached { limit, overload } => {
-                let others = match overload {
-                    Overload::Queue => "wait in the kernel's queue and are not accepted",
-                    Overload::Reject => "are answered 503",
-                    Overload::Close => "are closed at once",
-                };
-                write!(f, "the limit of {limit} connections is reached: further ones {others}")
-            }
-            Self::LimitLeft { limit, turned_away: 0 } => {
-                write!(f, "the limit of {limit} connections is no longer reached")
-            }
-            Self::LimitLeft { limit, turned_away } => {
-                write!(
-                    f,
-                    "the limit of {limit} connections is no longer reached; {turned_away} were turned away"
-                )
-            }
-        }
-    }
-}
 
 /// The place of one connection under the limit.
 pub(super) type Place = OwnedSemaphorePermit;
@@ -77,12 +30,12 @@ pub(super) struct Door {
     overload: Overload,
     service: Service,
     farewells: Arc<Semaphore>,
-    /// While the limit is reached: how many were turned away.
-    crowd: Option<u64>,
+    /// How far the end has come, for which those who are told so wait too.
+    stage: watch::Sender<Stage>,
 }
 
 impl Door {
-    pub(super) fn new(service: &Service) -> Self {
+    pub(super) fn new(service: &Service, stage: &watch::Sender<Stage>) -> Self {
         let limit = match service.max_connections {
             0 => Semaphore::MAX_PERMITS,
             limit => limit.min(Semaphore::MAX_PERMITS),
@@ -93,25 +46,25 @@ impl Door {
             overload: service.overload,
             service: service.clone(),
             farewells: Arc::new(Semaphore::new(MOST_FAREWELLS)),
-            crowd: None,
+            stage: stage.clone(),
         }
     }
 
     /// The next connection that is let in. May be dropped while it waits.
-    pub(super) async fn next(&mut self, incoming: &mut Incoming) -> (Stream, Peer, Option<Place>) {
+    pub(super) async fn next(&self, incoming: &mut Incoming) -> (Stream, Peer, Option<Place>) {
         match self.overload {
             Overload::Queue => {
                 let mut place = self.place();
                 if place.is_none() {
-                    self.crowded();
+                    self.crowded(0);
                     // Never closed, so there is one in the end.
                     place = Arc::clone(&self.room).acquire_owned().await.ok();
                 }
-                let (stream, peer) = self.arrival(incoming).await;
+                let (stream, peer) = incoming.next().await;
                 (stream, peer, place)
             }
             Overload::Reject | Overload::Close => loop {
-                let (stream, peer) = self.arrival(incoming).await;
+                let (stream, peer) = incoming.next().await;
                 match self.place() {
                     Some(place) => return (stream, peer, Some(place)),
                     None => self.turn_away(stream),
@@ -125,54 +78,36 @@ impl Door {
         Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
-    /// The next connection, let in or not. Notices when the crowd is gone.
-    async fn arrival(&mut self, incoming: &mut Incoming) -> (Stream, Peer) {
-        while self.crowd.is_some() {
-            match tokio::time::timeout(CALM, incoming.next()).await {
-                Ok(arrival) => {
-                    // Some come, but there is plenty of room.
-                    if self.room.available_permits() > self.limit / 10 + 1 {
-                        self.calm();
-                    }
-                    return arrival;
-                }
-                Err(_) if self.room.available_permits() > 0 || self.overload == Overload::Queue => {
-                    self.calm();
-                }
-                // All are still in, but nobody else wants to be.
-                Err(_) => {}
-            }
-        }
-        incoming.next().await
+    /// As many are open as may be, and so many more were turned away.
+    fn crowded(&self, turned_away: u64) {
+        let cause = || {
+            let others = match self.overload {
+                Overload::Queue => "wait in the kernel's queue and are not accepted",
+                Overload::Reject => "are answered 503",
+                Overload::Close => "are closed at once",
+            };
+            let limit = counted(self.limit, "connection", "connections");
+            Cause::new(format!("the limit of {limit} is reached: further ones {others}"))
+                .with("limit", self.limit)
+        };
+        self.service.stats.troubles.hit(Trouble::LimitReached, turned_away, cause);
     }
 
-    fn crowded(&mut self) {
-        if self.crowd.is_none() {
-            self.crowd = Some(0);
-            let notice = Notice::LimitReached { limit: self.limit, overload: self.overload };
-            self.service.notices.tell(notice);
-        }
-    }
-
-    fn calm(&mut self) {
-        if let Some(turned_away) = self.crowd.take() {
-            self.service.notices.tell(Notice::LimitLeft { limit: self.limit, turned_away });
-        }
-    }
-
-    fn turn_away(&mut self, stream: Stream) {
-        self.crowded();
-        self.crowd = self.crowd.map(|turned_away| turned_away + 1);
+    fn turn_away(&self, stream: Stream) {
+        self.crowded(1);
         self.service.stats.closed(Closed::Limit);
         let hears = Arc::clone(&self.farewells).try_acquire_owned();
         if let (Overload::Reject, Ok(hears)) = (self.overload, hears) {
             let (limit, dress) = (self.limit, self.service.dress.clone());
+            let present = self.stage.subscribe();
             tokio::spawn(async move {
-                let sentence = format!("this server takes no more than {limit} connections at a time");
+                let limit = counted(limit, "connection", "connections");
+                let sentence = format!("this server takes no more than {limit} at a time");
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 say(Words { status, sentence: &sentence, retry_after: Some(RETRY_AFTER) }, &dress, stream)
                     .await;
-                drop(hears);
+                // Held until here: the drain waits for it.
+                drop((hears, present));
             });
         }
     }

@@ -34,8 +34,10 @@ impl Phase {
 /// How a connection is ended from within.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
-    Close = 1,
-    Reset = 2,
+    /// The client has left already.
+    Left = 1,
+    Close = 2,
+    Reset = 3,
 }
 
 /// One connection, as its socket, the answers on it and the task that drives it see it. They take turns in one task; only
@@ -272,6 +274,11 @@ impl Line {
     /// Waits until somebody wants it ended.
     pub(super) async fn wants_end(&self) {
         self.wanted.notified().await;
+    }
+
+    /// Whether it ends because the client has left, and for no other reason.
+    pub(super) fn is_left(&self) -> bool {
+        self.ending.load(Ordering::Relaxed) == How::Left as u8
     }
 
     /// Whether it shall end with a reset.

@@ -6,13 +6,12 @@ mod answer;
 pub mod client;
 mod connection;
 mod farewell;
-mod incoming;
+pub(crate) mod incoming;
 mod limit;
 mod line;
 pub mod patience;
 mod wire;
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +22,6 @@ use tokio::sync::watch;
 
 use self::connection::Manners;
 use self::incoming::Incoming;
-pub use self::limit::Notice;
 use self::limit::{Door, Place};
 use self::patience::Patience;
 use crate::config::connections::{Connections, Overload};
@@ -56,8 +54,6 @@ pub struct Service {
     pub dress: Dress,
     /// Where connections are counted.
     pub stats: Arc<Stats>,
-    /// Who is told of what an operator wants to know.
-    pub notices: Notices,
     /// Where it is said what happens.
     pub log: Arc<Log>,
     /// Where it is known whether the server drains.
@@ -71,34 +67,6 @@ pub struct Dress {
     pub title_case: bool,
     /// What the `Server` header says; absent when there is none.
     pub server: Option<HeaderValue>,
-}
-
-/// Who is told of what an operator wants to know.
-#[derive(Clone)]
-pub struct Notices(Arc<dyn Fn(Notice) + Send + Sync>);
-
-impl Notices {
-    /// Calls this. It must not block.
-    pub fn new(tell: impl Fn(Notice) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
-    }
-
-    fn tell(&self, notice: Notice) {
-        (self.0)(notice);
-    }
-}
-
-impl Default for Notices {
-    /// Nobody.
-    fn default() -> Self {
-        Self::new(|_| {})
-    }
-}
-
-impl fmt::Debug for Notices {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Notices")
-    }
 }
 
 impl Service {
@@ -117,7 +85,6 @@ impl Service {
             max_head: http.max_head,
             dress,
             stats,
-            notices: Notices::default(),
             log: Arc::new(Log::silent()),
             phases: Arc::default(),
         }
@@ -149,7 +116,7 @@ pub async fn serve(
 ) {
     let (stage, _) = watch::channel(Stage::Serving);
     let manners = Manners::new(&service);
-    let mut door = Door::new(&service);
+    let door = Door::new(&service, &stage);
     let mut incoming = Incoming::new(listeners, Arc::clone(&service.stats));
     let talk = |stream: Stream, peer: Peer, place: Option<Place>| {
         let talk = manners.talk(stream, peer, stage.subscribe());

@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::{Admin, Waiting};
-use crate::phase::Phase;
 use crate::stats::account::Account;
 use crate::stats::{Buckets, Timing};
 use crate::store::{Figures, Store};
@@ -90,14 +89,14 @@ fn escaped(value: &str) -> String {
 }
 
 /// All of it.
-pub(super) fn text(admin: &Admin, queues: &[Waiting]) -> String {
+pub(super) fn text(admin: &Admin, is_ready: bool, queues: &[Waiting]) -> String {
     let mut text = Text::default();
     let account = admin.stats.account();
     text.family("target_info", "gauge", "What this server is; the value is always 1.");
     let version = env!("CARGO_PKG_VERSION");
     let instance = escaped(&admin.instance);
     text.line(format_args!("target_info{{instance_name=\"{instance}\",version=\"{version}\"}} 1\n"));
-    process(&mut text, admin, &account);
+    process(&mut text, admin, is_ready, &account);
     connections(&mut text, &account, queues);
     requests(&mut text, &account);
     faults(&mut text, &account);
@@ -108,9 +107,9 @@ pub(super) fn text(admin: &Admin, queues: &[Waiting]) -> String {
     text.0
 }
 
-fn process(text: &mut Text, admin: &Admin, account: &Account) {
-    let ready = u8::from(admin.phases.now() == Phase::Serving);
-    text.gauge("target_ready", "Whether it takes requests: 0 while it starts or drains.", ready);
+fn process(text: &mut Text, admin: &Admin, is_ready: bool, account: &Account) {
+    let help = "Whether it takes requests and can record them: 0 while it starts, drains or cannot commit.";
+    text.gauge("target_ready", help, u8::from(is_ready));
     text.gauge("target_start_time_seconds", "When the process started, since 1970.", account.started);
     let help = "From when on counters count, since 1970: the start or the last POST /-/reset.";
     text.gauge("target_counted_since_seconds", help, account.since);

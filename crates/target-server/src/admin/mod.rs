@@ -71,6 +71,9 @@ struct Everything<'a> {
     pid: u32,
     version: &'static str,
     state: &'static str,
+    ready: bool,
+    /// Why not. Null when it is.
+    not_ready: Option<String>,
     #[serde(flatten)]
     account: Account,
     faults_in_force: String,
@@ -108,23 +111,43 @@ impl Admin {
         }
         match path {
             "/-/healthz" => respond(StatusCode::OK, TEXT, "alive\n"),
-            "/-/readyz" => self.ready(),
-            "/-/metrics" => respond(StatusCode::OK, METRICS, metrics::text(self, &self.waiting().await)),
-            "/-/stats" => json_of(StatusCode::OK, &self.everything(self.waiting().await)),
+            "/-/readyz" => self.ready().await,
+            "/-/metrics" => {
+                let is_ready = self.not_ready().await.is_none();
+                respond(StatusCode::OK, METRICS, metrics::text(self, is_ready, &self.waiting().await))
+            }
+            "/-/stats" => {
+                let not_ready = self.not_ready().await;
+                json_of(StatusCode::OK, &self.everything(not_ready, self.waiting().await))
+            }
             "/-/reset" => self.reset(),
             _ if head.method == Method::PUT => self.set_faults(body).await,
             _ => self.faults(StatusCode::OK),
         }
     }
 
-    fn ready(&self) -> Response {
-        let phase = self.phases.now();
-        if phase == Phase::Serving && self.store.get().is_some_and(Store::is_closed) {
-            let text = "nothing can be recorded any more: the store is closed; start the server anew\n";
-            return respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
+    async fn ready(&self) -> Response {
+        match self.not_ready().await {
+            None => respond(StatusCode::OK, TEXT, format!("{}\n", Phase::Serving.name())),
+            Some(reason) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
         }
-        let status = if phase == Phase::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        respond(status, TEXT, format!("{}\n", phase.name()))
+    }
+
+    /// Why it takes no requests, or could not record them; `None` when it is ready.
+    async fn not_ready(&self) -> Option<String> {
+        let phase = self.phases.now();
+        if phase != Phase::Serving {
+            return Some(phase.name().to_owned());
+        }
+        let store = self.store.get()?;
+        if store.is_closed() {
+            let reason = "nothing can be recorded any more: the store is closed; start the server anew";
+            return Some(reason.to_owned());
+        }
+        let looked = store.clone();
+        // Without an answer nothing is known but what requests have found out.
+        let _ = tokio::task::spawn_blocking(move || looked.check()).await;
+        self.stats.troubles.hinders().map(|reason| reason.replace('\n', " "))
     }
 
     fn reset(&self) -> Response {
@@ -183,12 +206,14 @@ impl Admin {
         }
     }
 
-    fn everything(&self, accept_queues: Vec<Waiting>) -> Everything<'_> {
+    fn everything(&self, not_ready: Option<String>, accept_queues: Vec<Waiting>) -> Everything<'_> {
         Everything {
             instance: &self.instance,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
             state: self.phases.now().name(),
+            ready: not_ready.is_none(),
+            not_ready,
             account: self.stats.account(),
             faults_in_force: self.mischief.faults().to_string(),
             store: self.store.get().map(Store::figures),

@@ -11,7 +11,9 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, Semaphore};
 
 use super::Admin;
+use crate::accept::incoming::refusal;
 use crate::listener::Listener;
+use crate::stats::Trouble;
 
 /// What clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -38,9 +40,13 @@ async fn serve_within(bounds: Bounds, listener: Listener, admin: Arc<Admin>) {
     let http = http1::Builder::new();
     loop {
         let permit = Arc::clone(&room).acquire_owned().await;
-        let Ok((stream, _)) = poll_fn(|context| listener.poll_accept(context)).await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+        let stream = match poll_fn(|context| listener.poll_accept(context)).await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                admin.stats.troubles.hit(Trouble::AcceptFailing, 1, || refusal(&error));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
         let (admin, asked) = (Arc::clone(&admin), Arc::new(Notify::new()));
         let asks = Arc::clone(&asked);

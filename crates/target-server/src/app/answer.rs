@@ -13,6 +13,7 @@ use crate::faults::Content;
 use crate::log::{Event, Level};
 use crate::stats::Underway;
 use crate::store::Kept;
+use crate::words::counted;
 
 /// The field by which a request asks to be told something: `Prefer: instance, server-timing` (RFC 7240).
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -124,8 +125,8 @@ pub(super) fn log(app: &App, asked: &Asked, logged: &Logged) {
     let path = asked.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
     let client = asked.client.as_ref().map_or_else(String::new, |Client { peer, .. }| peer.to_string());
     let (method, status) = (asked.method.as_str(), logged.status.as_u16());
-    let sentence =
-        format!("{client} {method} {path} {status} {} bytes in {} ms", logged.size, ms(logged.time));
+    let size = counted(logged.size, "byte", "bytes");
+    let sentence = format!("{client} {method} {path} {status} {size} in {} ms", ms(logged.time));
     let mut event = Event::new("request", sentence)
         .with("number", logged.number)
         .with("client", client)

@@ -20,8 +20,9 @@ use crate::admin::Admin;
 use crate::faults::{self, Content, Mischief};
 use crate::log::Log;
 use crate::phase::Phases;
-use crate::stats::Stats;
+use crate::stats::{Stats, Underway};
 use crate::store::{KeepError, Kept, Row, Store};
+use crate::words::counted;
 
 /// What the answers need.
 #[derive(Clone, Debug)]
@@ -100,7 +101,12 @@ async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
     let wanted = Wanted::of(&app.told, request.headers());
     let (head, body) = request.into_parts();
     let asked = Asked { method: head.method, uri: head.uri, client, wanted };
-    let body = read(body, app.max_body).await;
+    let body = match read(body, app.max_body).await {
+        Err(Unread::Left(_)) if asked.client.is_some() => return left(&asked, underway).await,
+        Err(Unread::Left(reason)) => Err((StatusCode::BAD_REQUEST, reason)),
+        Err(Unread::Refused(status, reason)) => Err((status, reason)),
+        Ok(body) => Ok(body),
+    };
     let own = match own {
         Ok(own) => own,
         Err(error) => {
@@ -158,20 +164,57 @@ fn sentence(text: &str) -> Content {
     Content::Bytes(format!("{}\n", text.replace('\n', " ")).into())
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, (StatusCode, String)> {
+/// Why the body of a request was not read to its end.
+#[derive(Debug)]
+enum Unread {
+    /// It is not taken.
+    Refused(StatusCode, String),
+    /// The client left before it had sent all of it.
+    Left(String),
+}
+
+/// Answers nobody: the connection ends, and the request with it.
+async fn left(asked: &Asked, _underway: Underway) -> Response {
+    if let Some(client) = &asked.client {
+        client.left_and_wait().await;
+    }
+    std::future::pending().await
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Unread> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    let too_large =
-        || (StatusCode::PAYLOAD_TOO_LARGE, format!("the request body is larger than {limit} bytes"));
+    let too_large = || {
+        let limit = counted(limit, "byte", "bytes");
+        let sentence = format!("the request body is larger than {limit}");
+        Unread::Refused(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
     match Limited::new(body, limit).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Err(error) => Err((StatusCode::BAD_REQUEST, format!("the request body is broken: {error}"))),
+        Err(error) => {
+            let sentence = format!("the request body is broken: {error}");
+            let is_wrong = is_wrong(&*error);
+            Err(if is_wrong {
+                Unread::Refused(StatusCode::BAD_REQUEST, sentence)
+            } else {
+                Unread::Left(sentence)
+            })
+        }
     }
+}
+
+/// Whether what came cannot be understood; otherwise no more came.
+fn is_wrong(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput};
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut kinds =
+        causes.filter_map(|error| error.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    kinds.any(|kind| matches!(kind, InvalidData | InvalidInput))
 }
 
 #[cfg(test)]

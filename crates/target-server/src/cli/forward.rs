@@ -9,6 +9,7 @@ use supervise::{Line, Lines, Stream};
 use super::{Program, tally};
 use crate::clock;
 use crate::printer::Printer;
+use crate::words::counted;
 
 /// How many batches of lines may wait to be printed, for each stream.
 const BATCHES: usize = 64;
@@ -69,7 +70,8 @@ impl Forward {
     }
 
     fn loss(&self) -> String {
-        format!("{}: {} bytes of the output were lost: printed faster than read", self.name, self.lost)
+        let lost = counted(self.lost, "byte of the output was", "bytes of the output were");
+        format!("{}: {lost} lost: printed faster than read", self.name)
     }
 
     /// What an instance says for people is said with its number.

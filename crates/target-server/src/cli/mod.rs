@@ -1,22 +1,30 @@
 //! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
 
+mod check;
 mod forward;
 mod one;
 mod several;
 mod tally;
+mod words;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub use self::check::CheckError;
+use self::words::Heard;
 use crate::config::endpoint::Endpoint;
 use crate::config::listen::Sockets;
-use crate::config::{Config, ConfigError, ServeArgs};
+use crate::config::{self, Config, ConfigError, ServeArgs};
 use crate::listener::{self, ListenError};
 use crate::log::{Event, Format, Log};
 use crate::printer::Printer;
 use crate::store::{StoreError, inspect};
+use crate::words::counted;
+
+/// Tells an instance the settings of the whole server, as JSON: to be told again, never to be meant.
+const SETTINGS: &str = "TARGET_PARENT_SETTINGS";
 
 /// Said on stderr in the end.
 const UNREAD: &str = "the last lines are missing on stdout: nobody reads it";
@@ -60,6 +68,19 @@ pub enum ServeError {
     /// What was typed cannot be meant.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A variable of the environment that would be ignored.
+    #[error(
+        "there is no setting {name}: {advice} (a variable that begins with TARGET_ is taken for a setting)"
+    )]
+    Variable {
+        /// Its name.
+        name: String,
+        /// What to do.
+        advice: String,
+    },
+    /// What was typed is clear, but cannot be.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// No socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -102,20 +123,18 @@ pub fn misspelt(message: &clap::Error, program: &Program) -> ExitCode {
         let _ = message.print();
         return ExitCode::SUCCESS;
     }
-    let text = message.to_string();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    program
-        .complain(&format!("{}; --help shows what there is", line.strip_prefix("error: ").unwrap_or(&line)));
+    program.complain(&format!("{}; --help shows what there is", Heard::current().sentence(message)));
     ExitCode::from(2)
 }
 
 fn run(args: &ServeArgs, program: &Program) -> Result<bool, ServeError> {
+    Heard::current().refuse_unknown()?;
     if args.inspect {
         say(&json(&inspect::inspect(&args.inspected())?));
         return Ok(true);
     }
     let mut config = Config::resolve(args)?;
+    check::check(&config)?;
     if args.print_config {
         say(&format!("{:#}", config.settings().to_json()));
         return Ok(true);
@@ -151,10 +170,7 @@ fn serving_on(endpoints: &[Endpoint]) -> String {
 fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event {
     let places: Vec<String> = endpoints.iter().map(Endpoint::url).collect();
     let count = config.listen.instances.get();
-    let instances = match count {
-        1 => "1 instance".into(),
-        several => format!("{several} instances"),
-    };
+    let instances = counted(count, "instance", "instances");
     let (name, database) = (config.store.name(), config.store.database());
     let path = database.map(|database| database.path.display().to_string());
     let store =
@@ -175,7 +191,9 @@ fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event
 fn stopped(figures: &impl serde::Serialize) -> Event {
     // Plain structs of numbers and text cannot fail to serialise.
     let figures = serde_json::to_value(figures).unwrap_or_default();
-    let sentence = format!("stopped after {} answers and {} rows", figures["answered"], figures["rows"]);
+    let count = |name: &str, one, many| counted(figures[name].as_u64().unwrap_or_default(), one, many);
+    let (answers, rows) = (count("answered", "answer", "answers"), count("rows", "row", "rows"));
+    let sentence = format!("stopped after {answers} and {rows}");
     Event::new("stopped", sentence).with_all(figures)
 }
 
@@ -194,6 +212,25 @@ fn alone(config: &Config) -> Sockets {
 #[expect(clippy::disallowed_methods, reason = "this is the room that reads the environment")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Whether SIGHUP ends the server, as the end of its terminal ends other programs. It reloads where there is something to
+/// reload, or no terminal that could hang up.
+fn hangup_ends(config: &Config) -> bool {
+    config.admin.reload_from.is_none() && (io::stdin().is_terminal() || io::stderr().is_terminal())
+}
+
+/// Whether this process is one of several, or of a run: who started it has checked what it is told.
+fn is_instance() -> bool {
+    variable(supervise::child::INSTANCE).is_some()
+}
+
+/// The variables of the environment that stand for settings, or are taken for one: what a process is started without whose
+/// settings are all typed out.
+pub fn variables() -> Vec<OsString> {
+    let mut names = config::variables();
+    names.extend(Heard::current().names().map(OsString::from));
+    names
 }
 
 /// Ties this process to the supervisor that started it, if one did.

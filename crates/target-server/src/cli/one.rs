@@ -7,9 +7,10 @@ use supervise::child::INSTANCE;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    Program, ServeError, UNREAD, alone, guard, listener, logger, serving, serving_on, stopped, variable,
+    Program, SETTINGS, ServeError, UNREAD, alone, guard, hangup_ends, listener, logger, serving, serving_on,
+    stopped, variable,
 };
-use crate::accept::{Notice, Notices, Service};
+use crate::accept::Service;
 use crate::admin::{self, Admin, Socket};
 use crate::app::{App, Told, app};
 use crate::config::Config;
@@ -39,10 +40,11 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let number = variable(INSTANCE);
     let given = config.admin.instance.clone().or(number);
     let faults = &config.faults;
+    let log = Arc::new(logger(config, given.clone())?);
     let instance = Instance {
-        log: Arc::new(logger(config, given.clone())?),
         name: given.unwrap_or_else(|| std::process::id().to_string()),
-        stats: Arc::default(),
+        stats: Arc::new(Stats::new(Arc::clone(&log))),
+        log,
         phases: Arc::default(),
         mischief: Arc::new(Mischief::new(faults.faults.clone(), faults.allowed, faults.seed)),
     };
@@ -62,6 +64,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         }
         End::Impatient => program.complain("requests were cut off by a second signal"),
     }
+    instance.stats.troubles.finish();
     if !instance.log.finish(stopped(&instance.stats.counts())) {
         program.complain(UNREAD);
     }
@@ -70,10 +73,13 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 
 async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     // Before anything listens, so that no signal finds us unprepared.
-    let mut signals = Signals::catch()?;
-    let hangup = signal(SignalKind::hangup())?;
-    let (reload_from, mischief) = (config.admin.reload_from.clone(), Arc::clone(&instance.mischief));
-    tokio::spawn(watch::reload(hangup, reload_from, mischief, Arc::clone(&instance.log)));
+    let hangup_ends = hangup_ends(config);
+    let mut signals = Signals::catch(hangup_ends)?;
+    if !hangup_ends {
+        let hangup = signal(SignalKind::hangup())?;
+        let (reload_from, mischief) = (config.admin.reload_from.clone(), Arc::clone(&instance.mischief));
+        tokio::spawn(watch::reload(hangup, reload_from, mischief, Arc::clone(&instance.log)));
+    }
     tokio::spawn(explain_rolls(signal(SignalKind::user_defined2())?, Arc::clone(&instance.log)));
     if let Some(period) = lifecycle::watchdog() {
         tokio::spawn(watch::watchdog(period));
@@ -84,7 +90,7 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     let sockets = http.iter().map(|place| Socket::new(place.endpoint().to_string(), place));
     let admin = Arc::new(Admin {
         instance: instance.name.clone(),
-        settings: config.settings().to_json(),
+        settings: settings(config),
         sockets: sockets.collect(),
         stats: Arc::clone(&instance.stats),
         mischief: Arc::clone(&instance.mischief),
@@ -118,10 +124,10 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     if !matches!(store, Store::None) {
         tokio::spawn(watch::queue(store.clone(), Arc::clone(&instance.log)));
     }
+    let stats = Arc::clone(&instance.stats);
+    tokio::spawn(watch::troubles(store.clone(), stats, config.connections.max));
     let router = app(application(config, instance, &store, &admin));
     let mut service = Service::new(router, &config.connections, &config.http, Arc::clone(&instance.stats));
-    let log = Arc::clone(&instance.log);
-    service.notices = Notices::new(move |notice| log.tell(Level::Warn, event(notice)));
     service.log = Arc::clone(&instance.log);
     service.phases = Arc::clone(&instance.phases);
     instance.phases.enter(Phase::Serving);
@@ -138,15 +144,11 @@ async fn explain_rolls(mut rolls: Signal, log: Arc<Log>) {
     }
 }
 
-/// Something that the accept loop noticed.
-fn event(notice: Notice) -> Event {
-    let sentence = notice.to_string();
-    match notice {
-        Notice::LimitReached { limit, .. } => Event::new("limit-reached", sentence).with("limit", limit),
-        Notice::LimitLeft { limit, turned_away } => {
-            Event::new("limit-left", sentence).with("limit", limit).with("turned_away", turned_away)
-        }
-    }
+/// What the whole server was given. One of several instances is given sockets and a number instead.
+fn settings(config: &Config) -> serde_json::Value {
+    let of_all = variable(INSTANCE).and_then(|_| variable(SETTINGS));
+    let of_all = of_all.and_then(|text| serde_json::from_str(&text).ok());
+    of_all.unwrap_or_else(|| config.settings().to_json())
 }
 
 /// What is passed in, else what is typed: for the operator and for requests each by itself.
@@ -155,7 +157,8 @@ fn places(config: &Config) -> Result<Places, ServeError> {
     let sockets = config.listen.sockets;
     let mut places = listener::obtain(&config.listen.endpoints, sockets, names.as_deref())?;
     if let (None, Some(endpoint)) = (&places.admin, &config.admin.endpoint) {
-        places.admin = listener::reserve(std::slice::from_ref(endpoint), alone(config))?.pop();
+        let endpoint = endpoint.of_instance(1, 1)?;
+        places.admin = listener::reserve(&[endpoint], alone(config))?.pop();
     }
     Ok(places)
 }

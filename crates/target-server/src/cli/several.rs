@@ -8,14 +8,17 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
-use supervise::{Address, Backoff, Event, Group, Next, Restart, Signal, SocketSpec, Spec};
+use supervise::{Backoff, Event, Group, Next, Restart, Signal, SocketSpec, Spec};
 
 use super::forward::Forward;
 use super::tally::{Tally, clean};
-use super::{Program, ServeError, UNREAD, alone, guard, listener, logger, serving, serving_on, stopped};
+use super::{
+    Program, SETTINGS, ServeError, UNREAD, alone, guard, hangup_ends, listener, logger, serving, serving_on,
+    stopped,
+};
 use crate::config::endpoint::Endpoint;
 use crate::config::{self, Config};
-use crate::lifecycle::{raise_open_files, status, tell, watchdog};
+use crate::lifecycle::{Echoes, raise_open_files, status, tell, watchdog};
 use crate::log::{self, Format, Level, Log};
 use crate::{store, watch};
 
@@ -38,13 +41,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeError> {
     guard()?;
     raise_open_files();
-    if listener::passed() {
-        return Err(ServeError::PassedToSeveral);
-    }
     // Before there is a database: a server that cannot listen leaves none behind.
     listener::check(&config.listen.endpoints, config.listen.sockets)?;
     if let Some(place) = operator(config) {
-        let places = (1..=config.listen.instances.get()).map(|number| place.address_of(number).map(endpoint));
+        let places =
+            (1..=config.listen.instances.get()).map(|number| place.address_of(number).map(Endpoint::from));
         listener::check(&places.collect::<Result<Vec<_>, _>>()?, alone(config))?;
     }
     if let Some(database) = config.store.database() {
@@ -60,7 +61,7 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     }
     let group = supervise::start(&spec(config, program, cancel))?;
     let operator = (1..=config.listen.instances.get()).filter_map(|number| group.address_of(ADMIN, number));
-    let operator: Vec<Endpoint> = operator.map(endpoint).collect();
+    let operator: Vec<Endpoint> = operator.map(Endpoint::from).collect();
     log.say(Level::Info, serving(config, &endpoints(&group), &operator));
     status(&serving_on(&endpoints(&group)));
     tell(&NotifyState::Ready);
@@ -68,7 +69,9 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
     let forward = Forward::start(program)?;
     let for_machines = (config.admin.log_format == Format::Json).then_some(&log);
     let reload_from = config.admin.reload_from.as_deref();
-    let mut parent = Parent { group, log: for_machines, reload_from, tally, forward };
+    let hangup_ends = hangup_ends(config);
+    let echoes = Echoes::default();
+    let mut parent = Parent { group, log: for_machines, reload_from, hangup_ends, echoes, tally, forward };
     while !parent.hear(&mut signals) {
         parent.wait();
     }
@@ -87,12 +90,13 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
 fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
     let mode = config.listen.sockets.unix_mode.0;
     let requests = config.listen.endpoints.iter();
-    let requests = requests.map(|at| SocketSpec { mode, ..SocketSpec::together(HTTP, address(at)) });
+    let requests = requests.map(|at| SocketSpec { mode, ..SocketSpec::together(HTTP, at.into()) });
     let mut spec = Spec::new(&program.path, requests.chain(operator(config)).collect());
     spec.instances = config.listen.instances;
     spec.args = program.leading.iter().cloned().chain(config.for_one_instance()).collect();
     // Everything is in the arguments; what was meant for this process would be meant twice.
     spec.env_remove = config::variables();
+    spec.env = vec![(SETTINGS.into(), config.settings().to_json().to_string().into())];
     spec.backlog = config.listen.sockets.backlog;
     spec.ready_timeout = READY_TIMEOUT;
     spec.stop_timeout = config.life.drain_timeout + STOP_MARGIN;
@@ -107,25 +111,11 @@ fn spec(config: &Config, program: &Program, cancel: Arc<AtomicBool>) -> Spec {
 /// The operator's sockets. Each instance has its own: it knows only what it did.
 fn operator(config: &Config) -> Option<SocketSpec> {
     let at = config.admin.endpoint.as_ref()?;
-    Some(SocketSpec { mode: config.admin.mode.0, ..SocketSpec::apart(ADMIN, address(at)) })
+    Some(SocketSpec { mode: config.admin.mode.0, ..SocketSpec::apart(ADMIN, at.into()) })
 }
 
 fn endpoints(group: &Group) -> Vec<Endpoint> {
-    group.addresses(HTTP, 1).into_iter().map(endpoint).collect()
-}
-
-fn endpoint(address: Address) -> Endpoint {
-    match address {
-        Address::Tcp(address) => Endpoint::Tcp(address),
-        Address::Unix(path) => Endpoint::Unix(path),
-    }
-}
-
-fn address(endpoint: &Endpoint) -> Address {
-    match endpoint {
-        Endpoint::Tcp(address) => Address::Tcp(*address),
-        Endpoint::Unix(path) => Address::Unix(path.clone()),
-    }
+    group.addresses(HTTP, 1).into_iter().map(Endpoint::from).collect()
 }
 
 /// Who looks after the instances.
@@ -135,6 +125,9 @@ struct Parent<'a> {
     log: Option<&'a Log>,
     /// What SIGHUP puts in force.
     reload_from: Option<&'a Path>,
+    /// Whether SIGHUP means the end instead.
+    hangup_ends: bool,
+    echoes: Echoes,
     tally: Tally,
     forward: Forward,
 }
@@ -145,13 +138,13 @@ impl Parent<'_> {
         let mut stop = false;
         for signal in signals.pending() {
             match signal {
-                SIGHUP => self.reload(),
+                SIGHUP if !self.hangup_ends => self.reload(),
                 SIGUSR2 => {
                     if let Err(refusal) = self.group.roll() {
                         self.forward.say(&refusal.to_string());
                     }
                 }
-                _ => stop = true,
+                _ => stop |= !self.echoes.is_echo(),
             }
         }
         stop

@@ -1,6 +1,5 @@
 //! Who may look inside, and what is told without being asked.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,8 +16,8 @@ use crate::log::{Format, Level};
 pub struct AdminArgs {
     /// Where /-/healthz, /-/readyz, /-/metrics, /-/stats, /-/reset and /-/faults are served: ADDRESS:PORT or unix:PATH
     ///
-    /// Whoever can connect there can read and change everything: nothing protects it but the place. A socket passed by a
-    /// service manager by the name `admin` wins over this.
+    /// Whoever can connect there can read and change everything: nothing protects it but the place. `%i` in PATH is the
+    /// number of the instance. A socket passed by a service manager by the name `admin` wins over this.
     #[arg(long, value_name = "PLACE", env = "TARGET_ADMIN")]
     pub admin: Option<Endpoint>,
 
@@ -42,7 +41,7 @@ pub struct AdminArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_SERVER_TIMING")]
     pub server_timing: Option<bool>,
 
-    /// File with lines like `log-level = debug` or `faults = close=2`, put in force at SIGHUP (not at the start)
+    /// File with lines like `log-level = debug` or `faults = close=2`, put in force at SIGHUP (not at the start); without it SIGHUP ends what was started in a terminal
     #[arg(long, value_name = "FILE", env = "TARGET_RELOAD_FROM")]
     pub reload_from: Option<PathBuf>,
 
@@ -86,35 +85,31 @@ pub struct Admin {
 
 /// Refuses an operator's place that is one of those for requests: whoever connects there would be answered by chance.
 fn keep_apart(admin: &Endpoint, listen: &Listen) -> Result<(), ConfigError> {
-    let Endpoint::Tcp(address) = admin else {
-        if listen.endpoints.contains(admin) {
-            let both = format!("--admin and --listen are both {admin}; keep them apart");
-            return Err(ConfigError::Contradiction(both));
-        }
-        return Ok(());
-    };
-    if address.port() == 0 {
-        return Ok(());
-    }
     let count = listen.instances.get();
-    let Some(last) = address.port().checked_add(count - 1) else {
-        return Err(ConfigError::Contradiction(format!(
-            "--admin {admin} takes one port for each instance, and there are no {count} from there on"
-        )));
-    };
-    let meets = |other: &SocketAddr| {
-        let everywhere = address.ip().is_unspecified() || other.ip().is_unspecified();
-        (address.port()..=last).contains(&other.port()) && (everywhere || address.ip() == other.ip())
-    };
-    let met =
-        listen.endpoints.iter().find(|endpoint| matches!(endpoint, Endpoint::Tcp(other) if meets(other)));
-    match met {
-        Some(met) => Err(ConfigError::Contradiction(format!(
-            "--admin {admin} takes one port for each instance, up to {last}, and --listen {met} is among them; keep \
-             them apart"
-        ))),
-        None => Ok(()),
+    let mut last = None;
+    if let Endpoint::Tcp(address) = admin
+        && address.port() != 0
+    {
+        last = address.port().checked_add(count - 1);
+        if last.is_none() {
+            return Err(ConfigError::Contradiction(format!(
+                "--admin {admin} takes one port for each instance, and there are no {count} from there on"
+            )));
+        }
     }
+    for number in 1..=count {
+        let place = admin.of_instance(number, count)?;
+        let Some(met) = listen.endpoints.iter().find(|endpoint| endpoint.meets(&place)) else { continue };
+        let takes = last.map(|last| format!(" takes one port for each instance, up to {last},"));
+        return Err(ConfigError::Contradiction(match takes {
+            Some(takes) => {
+                format!("--admin {admin}{takes} and --listen {met} is among them; keep them apart")
+            }
+            None if place == *admin => format!("--admin and --listen are both {met}; keep them apart"),
+            None => format!("--admin {admin} of instance {number} is --listen {met}; keep them apart"),
+        }));
+    }
+    Ok(())
 }
 
 impl Admin {

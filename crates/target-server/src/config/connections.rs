@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::listen::Listen;
 use super::profile::Profile;
 use super::value::Time;
-use super::{ConfigError, Settings};
+use super::{ConfigError, Settings, refuse_unless};
 use crate::accept::patience::Patience;
 
 /// What is left of waitress's limit of 100 when its listener and its wake-up trigger, which it counts too, are taken away.
@@ -88,7 +89,12 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(super) fn resolve(args: &ConnectionArgs, profile: Profile) -> Result<Self, ConfigError> {
+    pub(super) fn resolve(
+        args: &ConnectionArgs,
+        profile: Profile,
+        listen: &Listen,
+    ) -> Result<Self, ConfigError> {
+        refuse_unless(listen.has_tcp(), "nodelay", args.nodelay.as_ref(), "unix sockets alone")?;
         let (max, header) = match profile {
             Profile::Waitress => (USABLE_IN_WAITRESS, 0),
             Profile::Plain | Profile::Fast => (0, 10),
@@ -115,7 +121,7 @@ impl Connections {
         })
     }
 
-    pub(super) fn tell(&self, settings: &mut Settings) {
+    pub(super) fn tell(&self, listen: &Listen, settings: &mut Settings) {
         let Self { max, overload, patience: Patience { header, idle, request }, keepalive_requests, nodelay } =
             self;
         settings.add("max-connections", max);
@@ -126,6 +132,8 @@ impl Connections {
         settings.add("idle-timeout", Time(*idle));
         settings.add("request-timeout", Time(*request));
         settings.add("keepalive-requests", keepalive_requests);
-        settings.add("nodelay", nodelay);
+        if listen.has_tcp() {
+            settings.add("nodelay", nodelay);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use clap::Args;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, NUMBER};
 use super::value::Mode;
 use super::{ConfigError, Settings, refuse_unless};
 
@@ -50,7 +50,7 @@ pub struct ListenArgs {
 /// What is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// Where, unless sockets are passed: at least one place, none twice.
+    /// Where, unless sockets are passed: at least one place, and no two that meet.
     pub endpoints: Vec<Endpoint>,
     /// How many processes, 1 to 256.
     pub instances: NonZeroU16,
@@ -75,9 +75,10 @@ impl Listen {
             [] => vec![Endpoint::Tcp((Ipv4Addr::LOCALHOST, 8080).into())],
             several => several.to_vec(),
         };
-        refuse_twice(&endpoints)?;
-        let has_unix = endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Unix(_)));
-        let has_tcp = endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp(_)));
+        refuse_overlaps(&endpoints)?;
+        endpoints.iter().try_for_each(refuse_number)?;
+        let has_unix = endpoints.iter().any(is_unix);
+        let has_tcp = !endpoints.iter().all(is_unix);
         refuse_unless(has_unix, "unix-mode", args.unix_mode.as_ref(), "TCP alone")?;
         refuse_unless(has_tcp, "reuse-port", args.reuse_port.as_ref(), "unix sockets alone")?;
         let meant = Self {
@@ -97,16 +98,20 @@ impl Listen {
         Ok(meant)
     }
 
+    /// Whether one of the places is TCP.
+    pub(super) fn has_tcp(&self) -> bool {
+        !self.endpoints.iter().all(is_unix)
+    }
+
     pub(super) fn tell(&self, settings: &mut Settings) {
         let Self { endpoints, instances, sockets: Sockets { backlog, reuse_port, unix_mode } } = self;
         for endpoint in endpoints {
             settings.add("listen", endpoint);
         }
-        let unix = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Unix(_));
-        if !endpoints.iter().all(unix) {
+        if self.has_tcp() {
             settings.add("reuse-port", reuse_port);
         }
-        if endpoints.iter().any(unix) {
+        if endpoints.iter().any(is_unix) {
             settings.add("unix-mode", unix_mode);
         }
         settings.add("instances", instances);
@@ -114,16 +119,33 @@ impl Listen {
     }
 }
 
-fn refuse_twice(endpoints: &[Endpoint]) -> Result<(), ConfigError> {
-    let free = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Tcp(address) if address.port() == 0);
+fn is_unix(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Unix(_))
+}
+
+/// Where two places meet, the kernel would choose for each connection which of them gets it.
+fn refuse_overlaps(endpoints: &[Endpoint]) -> Result<(), ConfigError> {
     for (n, endpoint) in endpoints.iter().enumerate() {
-        if endpoints[..n].contains(endpoint) && !free(endpoint) {
-            return Err(ConfigError::Contradiction(format!(
-                "--listen {endpoint} is given twice; leave one of them out"
-            )));
-        }
+        let Some(other) = endpoints[..n].iter().find(|other| other.meets(endpoint)) else { continue };
+        return Err(ConfigError::Contradiction(if other == endpoint {
+            format!("--listen {endpoint} is given twice; leave one of them out")
+        } else {
+            format!("--listen {other} and --listen {endpoint} are one place in part; leave one of them out")
+        }));
     }
     Ok(())
+}
+
+/// Of several instances all accept from the same socket, so there is no number to put into its path.
+fn refuse_number(endpoint: &Endpoint) -> Result<(), ConfigError> {
+    match endpoint {
+        Endpoint::Unix(path) if path.to_string_lossy().contains(NUMBER) => {
+            Err(ConfigError::Contradiction(format!(
+                "%i in --listen {endpoint} has no meaning: all instances share the socket; choose a path without it"
+            )))
+        }
+        _ => endpoint.fits(),
+    }
 }
 
 fn instances(text: &str) -> Result<NonZeroU16, String> {

@@ -35,6 +35,9 @@ use self::store::{Store, StoreArgs};
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServeArgs {
     /// What everything is that is not given
+    ///
+    /// Every setting can be given in the environment too, by the name that stands with it; what is typed wins. Any other
+    /// variable that begins with `TARGET_` is taken for a misspelt one and refused.
     #[arg(long, value_enum, value_name = "NAME", default_value = "plain", env = "TARGET_PROFILE")]
     pub profile: Profile,
 
@@ -59,12 +62,12 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub(crate) faults: FaultArgs,
 
-    /// Print the settings as JSON, spelled as on the command line, and exit
+    /// Print the settings as JSON, spelled as on the command line, and exit; what a start would refuse is refused
     #[arg(long)]
     pub print_config: bool,
 
     /// Print the number of rows and the health of the database as JSON, and exit
-    #[arg(long)]
+    #[arg(long, conflicts_with = "print_config")]
     pub inspect: bool,
 }
 
@@ -149,8 +152,8 @@ impl Config {
             profile,
             admin: Admin::resolve(&args.admin, &listen)?,
             faults: Faults::resolve(&args.faults),
+            connections: Connections::resolve(&args.connections, profile, &listen)?,
             listen,
-            connections: Connections::resolve(&args.connections, profile)?,
             http: Http::resolve(&args.http, profile),
             store: Store::resolve(&args.store, profile)?,
             life: Life::resolve(&args.life)?,
@@ -163,7 +166,7 @@ impl Config {
         let mut settings = Settings::default();
         settings.add("profile", profile);
         listen.tell(&mut settings);
-        connections.tell(&mut settings);
+        connections.tell(listen, &mut settings);
         http.tell(&mut settings);
         store.tell(&mut settings);
         life.tell(&mut settings);

@@ -19,6 +19,9 @@ const MAX_BATCH: i64 = 65_536;
 /// A write-ahead log with a smaller bound would be begun anew all the time.
 const MIN_WAL: u64 = 1 << 20;
 
+/// How long the fast profile pauses before it asks for the write lock again.
+const FAST_PAUSE: Duration = Duration::from_millis(1);
+
 /// What can be typed for the kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum StoreKind {
@@ -227,12 +230,23 @@ fn tell_database(database: &Database, settings: &mut Settings) {
 
 fn database(args: &StoreArgs, profile: Profile) -> Result<Database, ConfigError> {
     let is_fast = profile == Profile::Fast;
-    let busy = if is_fast { Busy::Fixed(Duration::from_millis(1)) } else { Busy::Sqlite };
+    let busy_timeout = args.busy_timeout.map_or(Duration::from_secs(10), |time| time.0);
+    let mut busy = Busy::Sqlite;
+    if is_fast && busy_timeout >= FAST_PAUSE {
+        busy = Busy::Fixed(FAST_PAUSE);
+    }
+    let busy = args.busy.unwrap_or(busy);
+    if matches!(busy, Busy::Fixed(pause) if pause > busy_timeout) {
+        return Err(ConfigError::Contradiction(format!(
+            "--busy {busy} pauses longer than --busy-timeout {} allows; give a shorter pause or a longer timeout",
+            Time(busy_timeout)
+        )));
+    }
     Ok(Database {
         path: path(args),
         synchronous: args.synchronous.unwrap_or(Synchronous::Normal),
-        busy: args.busy.unwrap_or(busy),
-        busy_timeout: args.busy_timeout.map_or(Duration::from_secs(10), |time| time.0),
+        busy,
+        busy_timeout,
         checkpoints: checkpoints(args)?,
         autoincrement: Autoincrement {
             wanted: args.autoincrement.unwrap_or(!is_fast),

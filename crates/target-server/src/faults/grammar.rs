@@ -1,10 +1,12 @@
 //! How faults are typed: `delay=150us:10,2ms:5&status=503:1&close=2`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use http::StatusCode;
+use percent_encoding::percent_decode_str;
 
 use super::window::{Freeze, Hiccup};
 use super::{Kind, MAX_DELAY, MAX_SIZE, MAX_TEXT, MAX_VALUES};
@@ -78,10 +80,32 @@ pub enum FaultError {
     /// A header field that is no text.
     #[error("the X-Fault field is not plain text")]
     NotText,
+    /// Two header fields.
+    #[error("there are several X-Fault fields; join what they say with &")]
+    Several,
 }
 
 fn names() -> Vec<&'static str> {
     Kind::ALL.map(Kind::name).to_vec()
+}
+
+/// Names and values.
+fn split(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let words = text.split('&').filter(|word| !word.is_empty());
+    words.map(|word| word.split_once('=').unwrap_or((word, "")))
+}
+
+/// The same, as a person types them: every name must be known.
+fn typed(text: &str) -> Result<Vec<(Kind, Cow<'_, str>)>, FaultError> {
+    if text.len() > MAX_TEXT {
+        return Err(FaultError::Long);
+    }
+    split(text)
+        .map(|(name, value)| match Kind::of(name) {
+            Some(kind) => Ok((kind, Cow::Borrowed(value))),
+            None => Err(FaultError::Unknown(name.into())),
+        })
+        .collect()
 }
 
 impl Faults {
@@ -92,16 +116,25 @@ impl Faults {
 
     /// What one request asks for in its header: every key must be known.
     pub(super) fn of_request(text: &str) -> Result<Self, FaultError> {
-        Self::read(
-            text,
-            |name| Kind::of(name).ok_or_else(|| FaultError::Unknown(name.into())).map(Some),
-            false,
-        )
+        Self::of_words(typed(text)?, false)
     }
 
-    /// What one request asks for in its query: keys that are no faults are somebody else's.
+    /// What one request asks for in its query, percent-encoded or not: keys that are no faults are somebody else's.
     pub(super) fn of_query(text: &str) -> Result<Option<Self>, FaultError> {
-        let faults = Self::read(text, |name| Ok(Kind::of(name)), false)?;
+        let mut words = Vec::new();
+        for (name, value) in split(text) {
+            let Some(kind) = Kind::of(&percent_decode_str(name).decode_utf8_lossy()) else { continue };
+            if value.len() > MAX_TEXT {
+                return Err(FaultError::Long);
+            }
+            let decoded = percent_decode_str(value).decode_utf8().map_err(|_| FaultError::Value {
+                key: kind.name(),
+                value: value.to_owned(),
+                reason: "what is percent-encoded in it is not UTF-8 text".to_owned(),
+            })?;
+            words.push((kind, decoded));
+        }
+        let faults = Self::of_words(words, false)?;
         Ok((!faults.is_empty()).then_some(faults))
     }
 
@@ -122,19 +155,10 @@ impl Faults {
         }
     }
 
-    fn read(
-        text: &str,
-        kind: impl Fn(&str) -> Result<Option<Kind>, FaultError>,
-        whole: bool,
-    ) -> Result<Self, FaultError> {
+    fn of_words(words: Vec<(Kind, Cow<'_, str>)>, whole: bool) -> Result<Self, FaultError> {
         let mut faults = Self::default();
         let mut seen = Vec::new();
-        for word in text.split('&').filter(|word| !word.is_empty()) {
-            let (name, value) = word.split_once('=').unwrap_or((word, ""));
-            let Some(kind) = kind(name)? else { continue };
-            if word.len() > MAX_TEXT {
-                return Err(FaultError::Long);
-            }
+        for (kind, value) in words {
             if !whole && !kind.of_one_request() {
                 return Err(FaultError::Whole(kind.name()));
             }
@@ -142,9 +166,9 @@ impl Faults {
                 return Err(FaultError::Twice(kind.name()));
             }
             seen.push(kind);
-            faults.set(kind, value).map_err(|reason| FaultError::Value {
+            faults.set(kind, &value).map_err(|reason| FaultError::Value {
                 key: kind.name(),
-                value: value.to_owned(),
+                value: value.into_owned(),
                 reason,
             })?;
         }
@@ -173,14 +197,7 @@ impl FromStr for Faults {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > MAX_TEXT {
-            return Err(FaultError::Long);
-        }
-        Self::read(
-            text,
-            |name| Kind::of(name).ok_or_else(|| FaultError::Unknown(name.into())).map(Some),
-            true,
-        )
+        Self::of_words(typed(text)?, true)
     }
 }
 

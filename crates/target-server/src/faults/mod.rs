@@ -207,7 +207,11 @@ impl Fate {
 /// When it asks for something that there is not.
 pub(crate) fn asked<B>(request: &http::Request<B>) -> Result<Option<Faults>, FaultError> {
     let query = request.uri().query().map_or(Ok(None), Faults::of_query)?;
-    let Some(value) = request.headers().get(HEADER) else { return Ok(query) };
+    let mut fields = request.headers().get_all(HEADER).iter();
+    let Some(value) = fields.next() else { return Ok(query) };
+    if fields.next().is_some() {
+        return Err(FaultError::Several);
+    }
     let text = value.to_str().map_err(|_| FaultError::NotText)?;
     let header = Faults::of_request(text)?;
     Ok(Some(match query {
@@ -236,6 +240,7 @@ mod tests {
             ("/orders?id=7", None, None),
             ("/", None, None),
             ("/?id=7&delay=2ms&x", None, Some("delay=2ms")),
+            ("/?delay=1ms%3A5%2c2ms%3A7&%64rip=1s&x=%ff", None, Some("delay=1ms:5,2ms:7&drip=1s")),
             ("/", Some("status=503:10"), Some("status=503:10")),
             ("/?delay=1ms&close=5", Some("delay=3ms"), Some("delay=3ms&close=5")),
         ] {
@@ -244,6 +249,8 @@ mod tests {
         assert!(request("/?delay=soon", None).unwrap_err().contains("delay=soon"));
         assert!(request("/", Some("slow=1")).unwrap_err().contains("slow"));
         assert!(request("/?freeze=1s@1s", None).unwrap_err().contains("whole server"));
+        assert!(request("/?freeze=1s%401s", None).unwrap_err().contains("whole server"));
+        assert!(request("/?delay=%ff", None).unwrap_err().contains("not UTF-8"));
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
-use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -233,11 +232,6 @@ fn refused(endpoint: &Endpoint, source: io::Error) -> ListenError {
         io::ErrorKind::AddrInUse => ListenError::InUse(endpoint),
         _ => ListenError::Refused { endpoint, source },
     }
-}
-
-/// Whether a service manager has passed sockets to this process.
-pub fn passed() -> bool {
-    ListenFd::from_env().len() > 0
 }
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {

@@ -1,8 +1,11 @@
 //! What an instance did, in short.
 
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Closed, Stats, load, sum};
+use super::{Closed, Stats, Unanswered, load};
 
 /// What an instance did, in short: the last thing it says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,9 +21,12 @@ pub struct Counts {
     /// Connections that could not be accepted at the first attempt, mostly for want of file descriptors.
     #[serde(default)]
     pub accept_errors: u64,
-    /// Requests that were not answered: their clients left, or a fault wanted it so.
+    /// Requests that were not answered: their clients left, a fault wanted it so, or they were cut off.
     #[serde(default)]
     pub unanswered: u64,
+    /// Of these, requests that were under way when the drain had no more time for them.
+    #[serde(default)]
+    pub cut_off: u64,
     /// Requests, answered or not, that suffered a fault.
     #[serde(default)]
     pub faulted: u64,
@@ -33,18 +39,32 @@ pub struct Counts {
 }
 
 impl Stats {
-    /// The counters as they are now.
+    /// Everything since the start, whatever was reset meanwhile.
     pub fn counts(&self) -> Counts {
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        *before + self.counts_by(load)
+    }
+
+    /// The counters, read one by one in this way.
+    pub(super) fn counts_by(&self, read: impl Fn(&AtomicU64) -> u64) -> Counts {
+        let sum = |counters: &[AtomicU64]| counters.iter().map(&read).sum::<u64>();
+        let [below, well, above] =
+            [&self.answered[..200], &self.answered[200..300], &self.answered[300..]].map(sum);
+        let cut_off = read(&self.unanswered[Unanswered::CutOff as usize]);
+        let otherwise = |why: &&Unanswered| **why != Unanswered::CutOff;
+        let unanswered =
+            Unanswered::ALL.iter().filter(otherwise).map(|why| read(&self.unanswered[*why as usize]));
         Counts {
-            accepted: load(&self.accepted),
-            answered: sum(&self.answered),
-            rows: load(&self.rows),
-            errors: sum(&self.answered[..200]) + sum(&self.answered[300..]),
-            accept_errors: load(&self.accept_errors),
-            unanswered: sum(&self.unanswered),
-            faulted: load(&self.faulted),
-            refused: load(&self.closed[Closed::Refused as usize]),
-            turned_away: load(&self.closed[Closed::Limit as usize]),
+            accepted: read(&self.accepted),
+            answered: below + well + above,
+            rows: read(&self.rows),
+            errors: below + above,
+            accept_errors: read(&self.accept_errors),
+            unanswered: cut_off + unanswered.sum::<u64>(),
+            cut_off,
+            faulted: read(&self.faulted),
+            refused: read(&self.closed[Closed::Refused as usize]),
+            turned_away: read(&self.closed[Closed::Limit as usize]),
         }
     }
 }
@@ -60,6 +80,7 @@ impl std::ops::Add for Counts {
             errors: self.errors + other.errors,
             accept_errors: self.accept_errors + other.accept_errors,
             unanswered: self.unanswered + other.unanswered,
+            cut_off: self.cut_off + other.cut_off,
             faulted: self.faulted + other.faulted,
             refused: self.refused + other.refused,
             turned_away: self.turned_away + other.turned_away,

@@ -6,18 +6,21 @@
 pub mod account;
 mod counts;
 mod timing;
+mod trouble;
 mod underway;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use counts::Counts;
 pub use timing::{Buckets, Distribution, Timing};
+pub use trouble::{Cause, Trouble, Troubles};
 pub(crate) use underway::Underway;
 
 use crate::clock;
 use crate::faults;
+use crate::log::Log;
 use crate::store::Kept;
 
 /// Statuses are three digits.
@@ -29,6 +32,10 @@ pub struct Stats {
     /// In seconds since 1970.
     started_at: f64,
     since: Mutex<Since>,
+    /// What was counted before the last reset.
+    before: Mutex<Counts>,
+    /// The drain is over, whatever is still under way.
+    cutting_off: AtomicBool,
     accepted: AtomicU64,
     accept_errors: AtomicU64,
     open: AtomicU64,
@@ -53,6 +60,8 @@ pub struct Stats {
     pub lock: Timing,
     /// Until it was committed; of committed rows alone.
     pub commit: Timing,
+    /// What goes wrong at the moment. A reset does not concern it.
+    pub troubles: Troubles,
 }
 
 /// From when on everything is counted.
@@ -113,8 +122,10 @@ impl Closed {
 /// Why a request was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unanswered {
-    /// Its client left, or its connection broke, or the drain cut it off.
+    /// Its client left, or its connection broke.
     Gone,
+    /// The drain had no more time for it.
+    CutOff,
     /// A fault reset its connection.
     Reset,
     /// A fault cut its answer.
@@ -125,12 +136,13 @@ pub enum Unanswered {
 
 impl Unanswered {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 4] = [Self::Gone, Self::Reset, Self::Truncated, Self::Never];
+    pub const ALL: [Self; 5] = [Self::Gone, Self::CutOff, Self::Reset, Self::Truncated, Self::Never];
 
     /// As it is told.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gone => "gone",
+            Self::CutOff => "cut_off",
             Self::Reset => "reset",
             Self::Truncated => "truncated",
             Self::Never => "never",
@@ -151,12 +163,21 @@ fn sum(counters: &[AtomicU64]) -> u64 {
 }
 
 impl Default for Stats {
-    /// Nothing, from now on.
+    /// Nothing, from now on. Nobody is told of troubles.
     fn default() -> Self {
+        Self::new(Arc::new(Log::silent()))
+    }
+}
+
+impl Stats {
+    /// Nothing, from now on. Troubles are told there.
+    pub fn new(log: Arc<Log>) -> Self {
         let (moment, at) = (clock::now(), clock::unix_seconds());
         Self {
             started_at: at,
             since: Mutex::new(Since { moment, at, in_flight: 0, open: 0 }),
+            before: Mutex::default(),
+            cutting_off: AtomicBool::new(false),
             accepted: AtomicU64::default(),
             accept_errors: AtomicU64::default(),
             open: AtomicU64::default(),
@@ -176,11 +197,10 @@ impl Default for Stats {
             queue: Timing::default(),
             lock: Timing::default(),
             commit: Timing::default(),
+            troubles: Troubles::new(log),
         }
     }
-}
 
-impl Stats {
     /// A connection is open from here on, until [`Stats::closed`].
     pub(crate) fn accepted(&self) {
         add(&self.accepted);
@@ -212,21 +232,32 @@ impl Stats {
         self.queue.record_all(queues);
     }
 
+    /// Connections open now.
+    pub fn open(&self) -> u64 {
+        load(&self.open)
+    }
+
     /// Requests under way now.
     pub fn in_flight(&self) -> u64 {
         load(&self.in_flight)
     }
 
+    /// The drain is over: what is still under way is cut off.
+    pub(crate) fn cut_off(&self) {
+        self.cutting_off.store(true, Ordering::Relaxed);
+    }
+
     /// Everything to zero, but what is open or under way.
     pub fn reset(&self) {
-        let counters = [&self.accepted, &self.accept_errors, &self.begun, &self.rows];
-        let faults = [&self.faulted, &self.faulted_answered];
-        let lists = self.closed.iter().chain(&*self.answered).chain(&self.unanswered).chain(&self.faults);
-        counters
-            .into_iter()
-            .chain(faults)
-            .chain(lists)
-            .for_each(|counter| counter.store(0, Ordering::Relaxed));
+        // Swapped, because what is counted at this very moment must be in what was before or in what comes.
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        *before = *before + self.counts_by(|counter| counter.swap(0, Ordering::Relaxed));
+        drop(before);
+        let in_short = [Closed::Refused, Closed::Limit];
+        let closed = Closed::ALL.iter().filter(|why| !in_short.contains(why));
+        let others = closed.map(|why| &self.closed[*why as usize]).chain(&self.faults);
+        let others = others.chain([&self.begun, &self.faulted_answered]);
+        others.for_each(|counter| counter.store(0, Ordering::Relaxed));
         let timings = [&self.service, &self.service_faulted, &self.queue, &self.lock, &self.commit];
         timings.into_iter().for_each(Timing::reset);
         let (in_flight, open) = (load(&self.in_flight), load(&self.open));

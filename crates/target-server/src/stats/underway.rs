@@ -92,9 +92,12 @@ impl Drop for Underway {
         if self.status.is_some() {
             return;
         }
-        match self.client.as_ref().and_then(Client::refused) {
-            Some(status) => drop(self.account(status)),
-            None => add(&self.stats.unanswered[self.otherwise as usize]),
+        if let Some(status) = self.client.as_ref().and_then(Client::refused) {
+            self.account(status);
+            return;
         }
+        let cut_off = self.stats.cutting_off.load(Ordering::Relaxed);
+        let why = if cut_off { Unanswered::CutOff } else { self.otherwise };
+        add(&self.stats.unanswered[why as usize]);
     }
 }

@@ -17,6 +17,7 @@ use super::busy::Retries;
 use super::figures::Counters;
 use super::queue::lock;
 use crate::clock;
+use crate::stats::{Cause, Trouble, Troubles};
 
 /// How often the log is moved.
 const EVERY: Duration = Duration::from_millis(50);
@@ -124,7 +125,12 @@ impl Log {
 
     /// What the thread does all its life. Its connection counts how often it asks for a lock in vain, and gives up after
     /// [`PATIENCE`].
-    pub(super) fn work(&self, (connection, retries): &(Connection, Retries), counters: &Counters) {
+    pub(super) fn work(
+        &self,
+        (connection, retries): &(Connection, Retries),
+        counters: &Counters,
+        troubles: &Troubles,
+    ) {
         let mut excuse = None;
         loop {
             let idle = |state: &mut State| !state.wanted && !state.stop;
@@ -135,6 +141,9 @@ impl Log {
             drop(state);
             excuse = self.round((connection, retries), counters, excuse).unwrap_or_else(|error| {
                 counters.checkpoint_failed(&error);
+                let cause =
+                    || Cause::new(format!("the write-ahead log cannot be moved into the database: {error}"));
+                troubles.hit(Trouble::CheckpointFailing, 1, cause);
                 let frames = lengths(connection).map_or(0, |(frames, _)| frames);
                 Some(Excuse { until: clock::now() + EXCUSE, frames })
             });

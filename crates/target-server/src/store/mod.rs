@@ -1,6 +1,7 @@
 //! How is a row kept? Plain synchronous code, on threads of its own.
 
 mod busy;
+mod check;
 mod checkpoint;
 mod figures;
 pub mod inspect;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use http::{Method, Uri};
 
 pub use busy::Busy;
+pub use check::check;
 pub use figures::{Batches, Figures};
 pub use sqlite::prepare;
 pub use writers::Writers;
@@ -26,6 +28,7 @@ use self::writers::Crew;
 use crate::config::store::{Store as Config, Writers as Kind};
 use crate::listener::Peer;
 use crate::stats::Stats;
+use crate::words::counted;
 
 /// What is recorded of a request.
 #[derive(Clone, Debug)]
@@ -113,6 +116,14 @@ pub enum StoreError {
         /// Where it should lie.
         folder: PathBuf,
     },
+    /// Something else is there.
+    #[error("cannot use the database {}: {reason}; choose another file", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        reason: &'static str,
+    },
     /// It is missing and must not be created.
     #[error("there is no database {}", .0.display())]
     Missing(PathBuf),
@@ -156,13 +167,14 @@ pub enum StoreError {
 /// Why one row was not kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeepError {
-    /// The transaction failed and was rolled back. What SQLite said.
+    /// The transaction failed and was rolled back, as far as SQLite could tell. What it said.
     #[error("the request could not be recorded: {0}")]
     Failed(String),
     /// As many as are allowed to wait, this many, wait for the database already. Trying again later may help.
-    #[error("the request could not be recorded: {0} others wait for the database already")]
+    #[error("the request could not be recorded: {} for the database already", counted(*.0, "other waits", "others wait"))]
     Full(usize),
-    /// The file or its write-ahead log was deleted or replaced. What is committed now is committed to a file that has no name any more.
+    /// The file or its write-ahead log was deleted or replaced. What is committed now is committed to a file that has no
+    /// name any more; where only the log has none, the row may be found in the database all the same.
     #[error(
         "the request could not be recorded: the database {} or its log was deleted or replaced; start the server anew",
         .0.display()
@@ -217,7 +229,8 @@ impl Store {
     /// Returns after the row is committed, with where the time went.
     ///
     /// # Errors
-    /// When it was not; then there is no row.
+    /// When it is not certain that it was. Mostly there is no row then; but where the commit itself failed, or the files had
+    /// been deleted, nobody knows.
     pub async fn keep(&self, row: Row) -> Result<Kept, KeepError> {
         match self {
             Self::None => Ok(Kept::default()),
@@ -230,6 +243,26 @@ impl Store {
         match self {
             Self::None => false,
             Self::Database(writers) => writers.is_closed(),
+        }
+    }
+
+    /// Looks whether the database's files are where they were, and has it told when they are not. Waits for the disk: call
+    /// it where that is allowed.
+    pub fn check(&self) {
+        match self {
+            Self::None => {}
+            Self::Database(writers) => {
+                writers.check();
+            }
+        }
+    }
+
+    /// The same; and when the last transaction failed, tries to commit one that changes nothing. Waits for the write lock,
+    /// no longer than a second.
+    pub fn prove(&self) {
+        match self {
+            Self::None => {}
+            Self::Database(writers) => writers.prove(),
         }
     }
 

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::hooks::Wal;
 use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::busy::{self, Retries};
 use super::checkpoint::{self, Log};
 use super::{Busy, Checkpoints, Database, KeepError, Row, StoreError};
 use crate::clock;
+use crate::stats::Trouble;
 
 /// The first version without the WAL-reset bug,
 const MIN_SQLITE: i32 = 3_051_003;
@@ -29,6 +30,9 @@ const WAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// having waited at most this long for a lock where SQLite does wait.
 const WAL_BUSY_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How long an attempt to commit anything at all waits for the write lock.
+const PROOF: Duration = Duration::from_secs(1);
 
 const INSERT: &str =
     "INSERT INTO requests (timestamp, method, path, content_length, remote_addr) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -99,6 +103,11 @@ pub(super) fn connect(database: &Database, retries: &Retries) -> Result<Connecti
     Ok(connection)
 }
 
+/// Opens the database as those do who try whether it can be written.
+pub(super) fn connect_prover(database: &Database) -> Result<Connection, StoreError> {
+    connect(&Database { busy_timeout: PROOF, ..database.clone() }, &Retries::default())
+}
+
 /// Opens the database as the thread does that makes checkpoints and nothing else. It counts its own retries.
 pub(super) fn connect_checkpointer(database: &Database) -> Result<(Connection, Retries), StoreError> {
     let (busy, busy_timeout) = (Busy::Fixed(checkpoint::PAUSE), checkpoint::PATIENCE);
@@ -124,15 +133,21 @@ pub(super) fn watch(
 
 /// Opens the file, and says why in our own words where SQLite only says that it cannot.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        return Err(StoreError::NoFolder { path: path.into(), folder: folder.into() });
-    }
+    has_folder(path)?;
     if !flags.contains(OpenFlags::SQLITE_OPEN_CREATE) && !path.exists() {
         return Err(StoreError::Missing(path.into()));
     }
     Connection::open_with_flags(path, flags)
         .map_err(|source| StoreError::Refused { path: path.into(), source })
+}
+
+/// Refuses a file whose folder is missing.
+pub(super) fn has_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        Some(folder) => Err(StoreError::NoFolder { path: path.into(), folder: folder.into() }),
+        None => Ok(()),
+    }
 }
 
 /// How long the parts of a transaction took.
@@ -151,19 +166,27 @@ pub(super) struct Failure {
     pub(super) error: KeepError,
     /// Whether one of its rows was at fault, without which the others might be taken.
     pub(super) is_of_a_row: bool,
+    /// What goes wrong.
+    pub(super) trouble: Trouble,
     /// Until it had the write lock, or gave up waiting for it.
     pub(super) lock: Duration,
 }
 
 impl Failure {
-    /// Whatever was in the transaction would have failed.
-    pub(super) fn of_all(error: KeepError, lock: Duration) -> Self {
-        Self { error, is_of_a_row: false, lock }
+    /// What was committed is nowhere.
+    pub(super) fn gone(place: &Path, lock: Duration) -> Self {
+        let error = KeepError::Gone(place.into());
+        Self { error, is_of_a_row: false, trouble: Trouble::DatabaseGone, lock }
     }
 
-    /// The same, with what SQLite said.
+    /// What SQLite said, which it would have said whatever was in the transaction.
     fn said(error: &rusqlite::Error, lock: Duration) -> Self {
-        Self::of_all(KeepError::Failed(error.to_string()), lock)
+        let trouble = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Trouble::BusyTimeout,
+            Some(ErrorCode::DiskFull) => Trouble::DiskFull,
+            _ => Trouble::DatabaseFailing,
+        };
+        Self { error: KeepError::Failed(error.to_string()), is_of_a_row: false, trouble, lock }
     }
 }
 
@@ -229,7 +252,20 @@ fn of_a_row(error: &rusqlite::Error, lock: Duration) -> Failure {
                 | SystemIoFailure
         )
     );
-    Failure { error: KeepError::Failed(error.to_string()), is_of_a_row: !is_of_all, lock }
+    let failure = Failure::said(error, lock);
+    if is_of_all { failure } else { Failure { is_of_a_row: true, trouble: Trouble::RowRefused, ..failure } }
+}
+
+/// Commits a transaction that changes nothing, in the same way as those that keep rows: what would stop them stops it too.
+pub(super) fn prove(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    transaction.execute_batch("SAVEPOINT probe")?;
+    transaction.prepare_cached(INSERT)?.execute(params![0.0, "PROBE", "", 0, None::<String>])?;
+    transaction.execute_batch("ROLLBACK TO probe; RELEASE probe")?;
+    // It is what it was, but it is written.
+    transaction.pragma_update(None, "user_version", version)?;
+    transaction.commit()
 }
 
 /// How a connection and the table really are.

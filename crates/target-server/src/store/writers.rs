@@ -16,7 +16,8 @@ use super::queue::{Job, Queue, lock};
 use super::sqlite::{self, Failure, SetUp, Spans};
 use super::{Busy, Checkpoints, Database, KeepError, Kept, Row, StoreError};
 use crate::clock;
-use crate::stats::Stats;
+use crate::stats::{Cause, Stats, Trouble};
+use crate::words::counted;
 
 /// The threads and what they have before them.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Writers {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     checkpoints: Mutex<Option<JoinHandle<()>>>,
+    /// For attempts to commit, while the threads fail to. Absent when the store is closed.
+    prover: Mutex<Option<Connection>>,
     busy: Busy,
     set_up: SetUp,
 }
@@ -73,6 +76,7 @@ impl Writers {
         let connect = |_| sqlite::connect(database, &retries);
         let mut connections = (0..crew.threads).map(connect).collect::<Result<Vec<_>, _>>()?;
         let set_up = sqlite::read_back(&connections[0], database)?;
+        let prover = sqlite::connect_prover(database)?;
         let log = match database.checkpoints {
             Checkpoints::Auto => None,
             Checkpoints::Background { wal_max } => Some(Arc::new(Log::new(wal_max, set_up.page_size()))),
@@ -95,6 +99,7 @@ impl Writers {
             }),
             threads: Mutex::default(),
             checkpoints: Mutex::default(),
+            prover: Mutex::new(Some(prover)),
             busy: database.busy,
             set_up,
         };
@@ -115,7 +120,7 @@ impl Writers {
             let (connection, shared) = (sqlite::connect_checkpointer(database)?, Arc::clone(&self.shared));
             let work = move || {
                 if let Some(log) = &shared.log {
-                    log.work(&connection, &shared.counters);
+                    log.work(&connection, &shared.counters, &shared.stats.troubles);
                 }
             };
             *lock(&self.checkpoints) = Some(thread("checkpoints".to_owned(), work)?);
@@ -127,7 +132,7 @@ impl Writers {
         let (reply, answer) = oneshot::channel();
         let pushed = self.shared.queue.push(Job { row, since: clock::now(), reply });
         pushed.inspect_err(|error| match error {
-            KeepError::Full(_) => self.shared.counters.refused(),
+            KeepError::Full(_) => self.shared.full(),
             _ => self.shared.counters.failed(1),
         })?;
         if self.shared.crew.batch_max > 1 {
@@ -148,6 +153,30 @@ impl Writers {
         self.shared.log.iter().for_each(|log| log.stop());
         if let Some(thread) = lock(&self.checkpoints).take() {
             let _ = thread.join();
+        }
+        *lock(&self.prover) = None;
+    }
+
+    /// Whether the files are where they were.
+    pub(super) fn check(&self) -> bool {
+        let is_kept = self.shared.place.is_kept();
+        if !is_kept {
+            let gone = KeepError::Gone(self.shared.place.path().into());
+            self.shared.troubled(Trouble::DatabaseGone, 0, &gone);
+        }
+        is_kept
+    }
+
+    pub(super) fn prove(&self) {
+        let troubles = &self.shared.stats.troubles;
+        if !self.check() || !troubles.wants_proof() {
+            return;
+        }
+        let proven = lock(&self.prover).as_ref().map(sqlite::prove);
+        match proven {
+            Some(Ok(())) if self.shared.place.is_kept() => troubles.committed(),
+            Some(_) => troubles.confirmed(),
+            None => {}
         }
     }
 
@@ -267,6 +296,24 @@ impl Shared {
         }
     }
 
+    /// So many rows were not kept.
+    fn troubled(&self, trouble: Trouble, rows: usize, error: &KeepError) {
+        let cause = || Cause::new(error.to_string().replacen("the request", "requests", 1));
+        self.stats.troubles.hit(trouble, rows as u64, cause);
+    }
+
+    /// A row found the queue full.
+    fn full(&self) {
+        self.counters.refused();
+        let max = self.crew.queue_max;
+        let cause = || {
+            let wait = counted(max, "row waits", "rows wait");
+            Cause::new(format!("requests are answered 503: {wait} for the database already"))
+                .with("queue_max", max)
+        };
+        self.stats.troubles.hit(Trouble::QueueFull, 1, cause);
+    }
+
     /// One transaction with all of them.
     fn transact(&self, connection: &Connection, batch: &[Job]) -> Tried {
         let taken = clock::now();
@@ -275,7 +322,7 @@ impl Shared {
         if let Ok(spans) = outcome
             && !self.place.is_kept()
         {
-            outcome = Err(Failure::of_all(KeepError::Gone(self.place.path().into()), spans.lock));
+            outcome = Err(Failure::gone(self.place.path(), spans.lock));
         }
         Tried { taken, outcome }
     }
@@ -288,11 +335,13 @@ impl Shared {
             Ok(Spans { lock, commit }) => {
                 let kept = batch.iter().map(|job| Kept { queue: queue(job), lock, commit });
                 self.counters.committed(batch.len());
+                self.stats.troubles.committed();
                 self.stats.kept(kept.clone());
                 kept.map(Ok).collect()
             }
             Err(failure) => {
                 self.counters.failed(batch.len());
+                self.troubled(failure.trouble, batch.len(), &failure.error);
                 self.stats.not_kept(batch.iter().map(queue), failure.lock);
                 batch.iter().map(|_| Err(failure.error.clone())).collect()
             }

@@ -329,3 +329,58 @@ fn an_instance_and_its_times_are_told_on_demand() {
     );
     assert_eq!(named(&answer, "server-timing"), None, "without a store there is nothing to tell");
 }
+
+#[test]
+fn the_last_line_tells_everything_since_the_start() {
+    for instances in ["1", "2"] {
+        let mut server = start(&["--instances", instances]);
+        let load =
+            |count: u64| (0..count).for_each(|_| assert_eq!(server.connect().ask(&get("/")).status, 200));
+        load(20);
+        assert_eq!(admin(&server).ask("POST /-/reset HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+        assert_eq!(stats(&server)["requests"]["answered"], 0);
+        load(3);
+        let ended = server.stop();
+        for name in ["accepted", "answered", "rows"] {
+            assert_eq!(ended.counts[name], 23, "{name}: {}", ended.counts);
+        }
+    }
+}
+
+#[test]
+fn who_leaves_in_the_middle_of_an_upload_is_not_answered() {
+    let server = start(&[]);
+    let half = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf";
+    let chunk = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf";
+    for upload in [half, chunk] {
+        server.connect().send(upload);
+        // Who closes its sending side alone is taken for gone as well.
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(upload.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream.set_read_timeout(Some(crate::helper::PATIENCE)).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "");
+    }
+    let wrong = chunk.replace('9', "z");
+    assert_eq!(server.connect().ask(&wrong).status, 400, "what cannot be understood is told so");
+    let told = until("the account", || {
+        let told = stats(&server);
+        (told["requests"]["in_flight"] == 0 && told["connections"]["open"] == 0).then_some(told)
+    });
+    let requests = &told["requests"];
+    assert_eq!((&requests["begun"], &requests["unanswered_by_reason"]["gone"]), (&5.into(), &4.into()));
+    assert_eq!(requests["by_status"], serde_json::json!({"400": 1}));
+    assert_eq!(told["connections"]["closed_by_reason"]["error"], 4, "{}", told["connections"]);
+    assert_eq!(told["rows"], 0);
+}
+
+#[test]
+fn an_instance_tells_the_settings_of_the_whole_server() {
+    let server = start(&["--instances", "2", "--store", "none", "--backlog", "77"]);
+    let settings = &stats(&server)["settings"];
+    let told = ["listen", "instances", "admin", "backlog"].map(|name| settings[name].clone());
+    let meant = [serde_json::json!(["127.0.0.1:0"]), "2".into(), "127.0.0.1:0".into(), "77".into()];
+    assert_eq!(told, meant);
+}

@@ -270,6 +270,16 @@ fn faults_of_requests_need_to_be_allowed() {
 }
 
 #[test]
+fn a_query_may_be_percent_encoded() {
+    let server = start("", &["--store", "none", "--allow-faults"]);
+    let mut client = server.connect();
+    assert_eq!(client.ask(&get("/?status=503%3A100")).status, 503);
+    assert_eq!(client.ask(&get("/?st%61tus=418&x=%ff")).status, 418);
+    let answer = client.ask(&get("/?delay=1ms%2"));
+    assert_eq!(answer.status, 400, "what is no encoding stands for itself: {answer:?}");
+}
+
+#[test]
 fn a_fault_that_cannot_be_meant_is_a_sentence_and_keeps_no_row() {
     let server = start("", &["--allow-faults"]);
     let mut client = server.connect();
@@ -279,6 +289,10 @@ fn a_fault_that_cannot_be_meant_is_a_sentence_and_keeps_no_row() {
         (
             "GET / HTTP/1.1\r\nHost: x\r\nX-Fault: slow=1\r\n\r\n".into(),
             "there is no fault \"slow\"; there are delay, delay-per-inflight, status, size, close, hiccup, freeze, reset, truncate, drip, never\n",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\nX-Fault: close=0\r\nX-Fault: size=0\r\n\r\n".into(),
+            "there are several X-Fault fields; join what they say with &\n",
         ),
         (
             get("/?hiccup=1s/2s"),

@@ -1,6 +1,6 @@
 //! What requests, odd ones included, are answered: the golden table. The README of this crate shows it too.
 
-use crate::helper::{Client, Server, get};
+use crate::helper::{Client, Server, get, post};
 
 /// What follows a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,9 @@ struct Case {
     plain: Expected,
     waitress: Expected,
 }
+
+/// Requests that are sent without waiting for an answer.
+const PIPELINED: u32 = 20;
 
 const HOST: &str = "Host: x\r\n";
 
@@ -53,6 +56,21 @@ fn heads() -> Vec<Case> {
         both("a method in lower case (a token like others)", "get / HTTP/1.1|Host: x||", OK),
         both("empty lines before a request", "||GET / HTTP/1.1|Host: x||", OK),
         both("bare LF as line ends", "GET / HTTP/1.1\nHost: x\n\n", OK),
+        both(
+            "two requests at once (pipelining)",
+            "POST / HTTP/1.1|Host: x|Content-Length: 2||hiGET / HTTP/1.1|Host: x||",
+            (&[200, 200], Open),
+        ),
+        both(
+            "the same, the first with `Connection: close`",
+            "GET / HTTP/1.1|Host: x|Connection: close||GET / HTTP/1.1|Host: x||",
+            LAST,
+        ),
+        both(
+            "the same, the second without a version",
+            "GET / HTTP/1.1|Host: x||GET /||",
+            (&[200, 400], Closed),
+        ),
     ]
 }
 
@@ -171,6 +189,23 @@ fn every_request_has_its_answer() {
         check(&plain, &case, case.plain);
         check(&fast, &case, case.plain);
         check(&waitress, &case, case.waitress);
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_their_order() {
+    for profile in ["plain", "fast", "waitress"] {
+        let server = Server::start(&["--profile", profile, "--allow-faults"]);
+        let mut client = server.connect();
+        let delay = |n: u32| if n == 0 { "/?delay=20ms" } else { "/" };
+        let requests: String = (0..PIPELINED).map(|n| post(delay(n), &n.to_string())).collect();
+        client.send(&requests);
+        for n in 0..PIPELINED {
+            let answer = client.answer();
+            assert_eq!((answer.status, answer.body), (200, n.to_string()), "{profile}");
+        }
+        assert!(client.silent(), "{profile}");
+        assert_eq!(server.rows(), u64::from(PIPELINED), "{profile}");
     }
 }
 

@@ -246,7 +246,7 @@ fn a_second_signal_reaches_the_instances_as_well() {
     let children = server.children();
     server.signal("INT");
     until("nothing listens any more", || std::net::TcpStream::connect(server.address).err());
-    server.signal("INT");
+    crate::shutdown::again_until_it_ends(&server, "INT");
     let ended = server.wait();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("had to be killed"), "{}", ended.stderr);

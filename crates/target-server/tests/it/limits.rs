@@ -85,8 +85,8 @@ fn the_limit_is_told_once_when_it_is_reached_and_once_when_it_is_left() {
     }
     drop(clients);
     let told = server.event();
-    assert_eq!(told["event"], "limit-left");
-    assert_eq!(told["message"], "the limit of 2 connections is no longer reached");
+    assert_eq!((&told["event"], &told["level"]), (&"limit-left".into(), &"info".into()));
+    assert_eq!(told["message"], "the limit of connections is no longer reached");
     let mut clients = [server.connect(), server.connect()];
     assert!(clients.iter_mut().all(|client| client.ask(&get("/")).status == 200));
     assert_eq!(server.event()["event"], "limit-reached");
@@ -110,7 +110,7 @@ fn beyond_the_limit_a_client_can_be_answered_503() {
         let answer = second.answer();
         assert_eq!(
             (answer.status, &*answer.body),
-            (503, "this server takes no more than 1 connections at a time\n")
+            (503, "this server takes no more than 1 connection at a time\n")
         );
         for header in
             ["retry-after: 1", "connection: close", "content-type: text/plain", "server: waitress-like"]
@@ -122,13 +122,36 @@ fn beyond_the_limit_a_client_can_be_answered_503() {
     assert_eq!(first.ask(&get("/")).status, 200);
     assert_eq!(
         server.event()["message"],
-        "the limit of 1 connections is reached: further ones are answered 503"
+        "the limit of 1 connection is reached: further ones are answered 503"
     );
     drop(first);
     until("room", || (server.connect().try_ask(&get("/"))?.status == 200).then_some(()));
     let left = server.event();
     assert_eq!(left["event"], "limit-left");
-    assert!(left["turned_away"].as_u64().unwrap() >= 3, "{left}");
+    assert!(left["hit"].as_u64().unwrap() >= 3, "{left}");
+}
+
+#[test]
+fn who_is_turned_away_is_waited_for_at_the_end() {
+    let flags = ["--max-connections", "1", "--overload", "reject", "--store", "none", "--drain-idle", "0"];
+    let mut server = Server::start(&flags);
+    let mut first = server.connect();
+    assert_eq!(first.ask(&get("/")).status, 200);
+    let mut second = server.connect();
+    // It sends on, as most clients do before they read.
+    second.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\n");
+    assert_eq!(server.event()["event"], "limit-reached");
+    server.signal("TERM");
+    assert!(first.at_end());
+    assert_eq!(server.event()["event"], "drain-begun");
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(10));
+        assert!(second.try_send(&[b'x'; 1000]), "it is heard out");
+    }
+    assert_eq!(second.answer().status, 503);
+    drop(second);
+    let ended = server.wait();
+    assert_eq!((ended.code, &ended.counts["turned_away"]), (Some(0), &1.into()));
 }
 
 #[test]
@@ -142,7 +165,7 @@ fn beyond_the_limit_a_client_can_be_hung_up_on() {
     until("room", || (server.connect().try_ask(&get("/"))?.status == 200).then_some(()));
     assert_eq!(
         server.event()["message"],
-        "the limit of 1 connections is reached: further ones are closed at once"
+        "the limit of 1 connection is reached: further ones are closed at once"
     );
     let left = server.event();
     assert!(left["message"].as_str().unwrap().ends_with(" were turned away"), "{left}");

@@ -23,6 +23,7 @@ fn a_life_is_told_as_objects() {
         assert_eq!((&event["level"], &event["instance"]), (&"info".into(), &"blue".into()));
         assert!(event["time"].as_str().unwrap().ends_with('Z') && event["message"].is_string(), "{event}");
     }
+    assert_eq!(events(&lines)[3]["message"], "stopped after 1 answer and 0 rows");
     let serving = &events(&lines)[0];
     assert_eq!(serving["urls"], serde_json::json!([format!("http://{}/", server.address)]));
     assert_eq!((&serving["store"], &serving["instances"]), (&"none".into(), &1.into()));
@@ -150,10 +151,11 @@ fn what_a_hangup_changed_holds_for_successors_and_for_the_parent() {
 fn a_file_that_cannot_be_meant_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings");
+    std::fs::write(&file, "").unwrap();
+    let flags = ["--store", "none", "--admin-on-main", "--log-level", "error", "--reload-from"];
+    let mut server = Server::start(&[flags.as_slice(), &[file.to_str().unwrap()]].concat());
     std::fs::write(&file, "faults = close=1\nthreads = 3\n").unwrap();
     let file = file.to_str().unwrap();
-    let mut server =
-        Server::start(&["--store", "none", "--reload-from", file, "--admin-on-main", "--log-level", "error"]);
     server.signal("HUP");
     let in_force = || server.connect().ask(&get("/-/faults")).body;
     // A signal is seen at the latest when a request after it is.

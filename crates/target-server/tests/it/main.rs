@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod golden;
@@ -32,6 +34,8 @@ mod starting;
 mod store;
 #[cfg(test)]
 mod timeouts;
+#[cfg(test)]
+mod troubles;
 #[cfg(test)]
 mod unread;
 #[cfg(test)]

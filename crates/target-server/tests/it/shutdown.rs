@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::helper::{Client, Server, get, post, until};
+use crate::helper::{Client, Server, get, post, runs, until};
 
 const CLOSE: &str = "connection: close";
 
@@ -96,14 +96,23 @@ fn a_second_signal_does_not_wait() {
     assert_eq!(client.answer().status, 100);
     client.send("x");
     server.signal("TERM");
-    stopped_accepting(&server);
-    server.signal("TERM");
+    assert_eq!(server.event()["event"], "drain-begun");
+    again_until_it_ends(&server, "TERM");
     let ended = server.wait();
     assert_eq!(ended.code, Some(1));
+    assert_eq!((&ended.counts["cut_off"], &ended.counts["unanswered"]), (&1.into(), &1.into()));
     assert_eq!(ended.stderr, "target-server: requests were cut off by a second signal\n");
     assert_eq!(client.try_answer(false), None);
     lock.execute_batch("ROLLBACK").unwrap();
     assert_eq!(server.rows(), 0);
+}
+
+/// Sends this until it is heard: what comes at once after the first signal is taken for the same one.
+pub(crate) fn again_until_it_ends(server: &Server, signal: &str) {
+    until("the end", || {
+        server.signal(signal);
+        (!runs(server.pid())).then_some(())
+    });
 }
 
 #[test]
@@ -117,6 +126,81 @@ fn the_drain_has_an_end() {
     let ended = server.stop();
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.stderr, "target-server: requests were cut off: not finished within 50ms\n");
+    let told = ["answered", "unanswered", "cut_off"].map(|name| ended.counts[name].as_u64());
+    assert_eq!(told, [Some(0), Some(1), Some(1)]);
+}
+
+/// A client whose request is under way for as long as somebody holds the database.
+fn held(server: &Server) -> Client {
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.answer().status, 100);
+    client.send("x");
+    client
+}
+
+/// As `timeout` does it: one to the process, and one to its group.
+#[test]
+fn two_signals_at_once_are_one() {
+    let mut server = Server::start(&["--drain-timeout", "60m", "--busy-timeout", "60m"]);
+    let lock = hold(&server);
+    let mut client = held(&server);
+    // Both are there when it looks.
+    for signal in ["STOP", "TERM", "INT", "CONT"] {
+        server.signal(signal);
+    }
+    stopped_accepting(&server);
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(client.answer().status, 200);
+    let ended = server.wait();
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+}
+
+/// Whether the parent of two took two signals that are milliseconds apart for one.
+fn survives_an_echo() -> bool {
+    let flags = ["--instances", "2", "--drain-timeout", "60m", "--busy-timeout", "60m"];
+    let mut server = Server::start(&flags);
+    let lock = hold(&server);
+    let mut client = held(&server);
+    let pid = rustix::process::Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
+    for _ in 0..3 {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    stopped_accepting(&server);
+    lock.execute_batch("ROLLBACK").unwrap();
+    client.try_answer(false).is_some_and(|answer| answer.status == 200) && server.wait().code == Some(0)
+}
+
+#[test]
+fn the_parent_of_several_knows_an_echo_too() {
+    // A machine that stops for a while may tear them apart.
+    assert!((0..3).any(|_| survives_an_echo()));
+}
+
+#[test]
+fn the_end_of_the_terminal_is_the_end_unless_there_is_something_to_reload() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let start = |flags: &[&str]| {
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", r#"exec "$0" "$@" <"$TERMINAL""#, crate::helper::PROGRAM]).env("TERMINAL", &name);
+        Server::start_by(command, &[&["--store", "none"], flags].concat())
+    };
+    for instances in ["1", "2"] {
+        let mut server = start(&["--instances", instances]);
+        assert_eq!(server.connect().ask(&get("/")).status, 200);
+        server.signal("HUP");
+        let ended = server.wait();
+        assert_eq!((ended.code, &ended.counts["answered"], &*ended.stderr), (Some(0), &1.into(), ""));
+        let mut server = start(&["--instances", instances, "--reload-from", "/dev/null"]);
+        server.signal("HUP");
+        assert!(server.read_until("\"reload\"").contains("nothing to change"));
+        assert_eq!(server.stop().code, Some(0));
+    }
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::check::Check;
 use crate::options::ReadyWhen;
 use crate::quantity::{Rate, Span, Stages, Timeout};
 
+/// A set of CPUs, whose type is another crate's.
+pub(crate) struct CpuList;
+
 /// Types that are texts in a file: a pattern, and an example.
 macro_rules! texts {
     ($($type:ident: $pattern:expr, $example:expr;)*) => {$(
@@ -39,6 +42,7 @@ texts! {
     ProxyUrl: r"^[^\s]+$", "127.0.0.1:3128";
     Resolve: r"^.+:[0-9]+:.+$", "example.com:443:127.0.0.1";
     ConnectTo: r"^.*:.*:.*:.*$", "example.com:443:127.0.0.1:8443";
+    CpuList: r"^\s*[0-9]+(\s*-\s*[0-9]+)?(\s*,\s*[0-9]+(\s*-\s*[0-9]+)?)*\s*$", "0-1";
     ReadyWhen: r"^(notify|/[!-~]*)$", "/health";
 }
 

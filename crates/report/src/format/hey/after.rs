@@ -4,8 +4,9 @@ use super::terminal;
 use crate::document::{Document, Latencies, Run};
 use crate::format::{View, answers, bounded, tags};
 use crate::histogram::Percentile;
-use crate::summary::{RATE_KEY, STAGES_KEY, Spent};
-use crate::units::{count, counted, nanos, one_line, whole};
+use crate::share;
+use crate::summary::{RATE_KEY, STAGES_KEY, Spent, TargetUse};
+use crate::units::{count, counted, memory, nanos, one_line, whole};
 use crate::verdict::Verdict;
 use crate::warning::{self, Warning};
 
@@ -34,9 +35,11 @@ pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
                 open_model(view),
                 time_went(view, run),
                 in_target(view),
+                target_used(view),
                 connections(run),
                 verification(run),
                 instances(run),
+                front(run),
                 tagged(run),
                 verdict(view, run),
             ];
@@ -167,6 +170,33 @@ fn in_target(view: &View<'_>) -> Option<String> {
     Some(if parts.is_empty() { what } else { format!("{what}: {}{shared}", parts.join(", ")) })
 }
 
+/// What the target used of the machine, beside the generator.
+fn target_used(view: &View<'_>) -> Option<String> {
+    let used = view.summary.usage.as_ref()?;
+    let beside = used.generator_cpus.map(|cpus| format!(", the generator {cpus:.2}")).unwrap_or_default();
+    let mut parts =
+        vec![format!("the target kept {:.2} CPUs busy{beside}, of {}", used.cpus, used.machine_cpus)];
+    parts.extend(sets(used));
+    parts.extend(used.cpu_us_per_request.map(|us| format!("{} of CPU per request", nanos(whole(us * 1e3)))));
+    parts.push(format!("{} of memory", memory(used.rss_bytes)));
+    let written = used.written_per_second.filter(|&written| written >= 1.0);
+    parts.extend(written.map(|written| format!("{} written a second", memory(whole(written)))));
+    let restarts = used.restarts;
+    parts.extend((restarts > 0).then(|| format!("{} of its processes", counted(restarts, "restart"))));
+    Some(parts.join("; "))
+}
+
+/// On which CPUs both ran, where they were told apart.
+fn sets(used: &TargetUse) -> Option<String> {
+    let (target, generator) = (used.target_set.as_ref()?, used.generator_set.as_ref()?);
+    let apart = format!("the target on CPU {target}, the generator on CPU {generator}");
+    match &used.shared_set {
+        Some(_) if target == generator => None,
+        Some(shared) => Some(format!("{apart}, both on {shared}")),
+        None => Some(apart),
+    }
+}
+
 /// Whether the generator was in the way, and what says so.
 fn verdict(view: &View<'_>, run: &Run) -> Option<String> {
     let verdict = warning::verdict(view.warnings);
@@ -224,6 +254,15 @@ fn verification(run: &Run) -> Option<String> {
     Some(format!("database: {rows} for {good}, integrity ok"))
 }
 
+/// What stood in front of the target, what it cost, and how it ended if not as it was told to.
+fn front(run: &Run) -> Option<String> {
+    let front = run.front.as_ref()?;
+    let name = run.versions.get("front").map_or_else(|| "a proxy".to_owned(), |version| one_line(version));
+    let cpu = front.cpu_ns.map(|ns| format!(", {} of CPU", nanos(ns))).unwrap_or_default();
+    let odd = (front.ended != "stopped").then(|| format!("; it {}", one_line(&front.ended)));
+    Some(format!("in front of the target: {name}{cpu}{}", odd.unwrap_or_default()))
+}
+
 /// What each server process did, and any that did not end as it was told to.
 fn instances(run: &Run) -> Option<String> {
     /// More numbers than this are a range.
@@ -241,7 +280,20 @@ fn instances(run: &Run) -> Option<String> {
         };
         parts.push(format!("requests answered by each: {each}"));
     }
+    parts.extend(taken(run, number));
     let odd = run.instances.iter().filter(|instance| instance.ended != "stopped");
     parts.extend(odd.map(|instance| format!("number {} {}", instance.number, one_line(&instance.ended))));
     (number > 0).then(|| parts.join("; "))
+}
+
+/// How the connections were shared, and how evenly chance would have it.
+fn taken(run: &Run, instances: u64) -> Option<String> {
+    let taken = run.instances.iter().map(|instance| instance.accepted).collect::<Option<Vec<u64>>>()?;
+    let (fewest, most) = (taken.iter().min()?, taken.iter().max()?);
+    let all: u64 = taken.iter().sum();
+    (instances > 1 && all > 0).then(|| {
+        let chance = share::by_chance(instances, all);
+        let range = if fewest == most { String::new() } else { format!(" to {}", count(*most)) };
+        format!("connections of each: {}{range} (by chance {chance})", count(*fewest))
+    })
 }

@@ -1,0 +1,229 @@
+//! How do rows look below each other, for a person?
+
+use std::collections::BTreeSet;
+
+use super::{Comparison, Median, Metric, Row, SourceNote};
+use crate::table::{Align, Page, Table, markdown_cell, wrapped};
+use crate::units::{count, one_line, share};
+use crate::verdict::Verdict;
+
+/// Further lines of a note begin so.
+const INDENT: &str = "    ";
+/// What may be left out of a narrow page, the first of it first: what is told elsewhere, then what is less asked for.
+const SPARE: [&str; 5] = ["conns", "instances", "timeouts", "max", "mean"];
+/// The figures that say how far a tail lies from its own median.
+const TAILS: [&str; 3] = ["p90/p50", "p99/p50", "max/p50"];
+
+impl Comparison {
+    /// The table of figures alone.
+    pub fn table(&self) -> Table {
+        use Align::{Left, Right};
+        let shown = self.shown_keys();
+        let mut titles: Vec<(String, Align)> = vec![("scenario".into(), Left), ("machine".into(), Left)];
+        titles.extend(shown.iter().map(|(title, _)| ((*title).to_owned(), Right)));
+        titles.extend(self.metrics.iter().map(|metric| (metric.title(), Right)));
+        titles.push(("runs".into(), Left));
+        let mut table = Table::new(titles);
+        table.spare(&SPARE);
+        for row in &self.rows {
+            let numbers = shown.iter().map(|(_, number)| number(row).map_or_else(|| "-".into(), count));
+            let mut cells = vec![row.label(), row.place()];
+            cells.extend(numbers);
+            cells.extend(self.metrics.iter().map(|&metric| row.cell(metric)));
+            cells.push(row.ran());
+            table.push(cells);
+        }
+        table
+    }
+
+    /// What lies beside the metrics: numbers that are the same in all rows need no column.
+    fn shown_keys(&self) -> Vec<(&'static str, fn(&Row) -> Option<u64>)> {
+        let keys: [(&'static str, fn(&Row) -> Option<u64>); 2] =
+            [("instances", Row::instances), ("conns", Row::connections)];
+        let differs = |number: fn(&Row) -> Option<u64>| {
+            let first = self.rows.iter().find_map(number);
+            self.rows.iter().any(|row| number(row).is_some() && number(row) != first)
+        };
+        keys.into_iter().filter(|&(_, number)| differs(number)).collect()
+    }
+
+    /// How far the tails of published rows lie from their own medians, for those that stand beside nothing measured: no
+    /// ratio of two workloads means anything, and that of a table to its own middle does.
+    pub fn tails(&self) -> Option<Table> {
+        let tails: Vec<Metric> = TAILS.iter().filter_map(|name| name.parse().ok()).collect();
+        let titles = tails.iter().map(|metric| (metric.title(), Align::Right));
+        let mut table = Table::new([("scenario".to_owned(), Align::Left)].into_iter().chain(titles));
+        let is_measured =
+            |name: &str| self.rows.iter().any(|row| row.source.is_none() && row.scenario == name);
+        for row in self.rows.iter().filter(|row| row.source.is_some() && !is_measured(&row.scenario)) {
+            if tails.iter().any(|&tail| row.median(tail).is_some()) {
+                let cells = tails.iter().map(|&tail| row.cell(tail));
+                let source = row.source.unwrap_or_default();
+                let label = format!("{} ({source})", one_line(&row.scenario));
+                table.push([label].into_iter().chain(cells).collect());
+            }
+        }
+        (!table.is_empty()).then_some(table)
+    }
+
+    /// Everything, for a terminal or a text file.
+    pub fn text(&self, page: Page) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        if let Some(common) = self.common_line() {
+            parts.push(lines(&common, page));
+        }
+        let figures = self.table().fitted(page);
+        parts.push(figures.text);
+        for (title, table) in self.further_tables() {
+            parts.push(format!("{}\n{}", lines(title, page), table.fitted(page).text));
+        }
+        let mut notes = self.footnotes();
+        if !figures.left_out.is_empty() {
+            notes.push(format!(
+                "no room for {}: --metrics chooses, a wider terminal or a file has all",
+                figures.left_out.join(", ")
+            ));
+        }
+        if !notes.is_empty() {
+            parts.push(notes.iter().map(|note| lines(note, page)).collect());
+        }
+        parts.join("\n")
+    }
+
+    /// The same for a page or a pull request.
+    pub fn markdown(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        if let Some(common) = self.common_line() {
+            parts.push(markdown_cell(&common) + "\n");
+        }
+        parts.push(self.table().markdown());
+        for (title, table) in self.further_tables() {
+            parts.push(format!("{title}\n\n{}", table.markdown()));
+        }
+        let notes = self.footnotes();
+        if !notes.is_empty() {
+            parts.push(notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect());
+        }
+        parts.join("\n")
+    }
+
+    fn further_tables(&self) -> Vec<(&'static str, Table)> {
+        let tails = self.tails().map(|table| ("Published tails, each against its own median:", table));
+        tails.into_iter().collect()
+    }
+
+    fn common_line(&self) -> Option<String> {
+        let common = self.common();
+        let pairs: Vec<String> =
+            common.iter().map(|(key, value)| format!("{key}={}", one_line(value))).collect();
+        (!pairs.is_empty()).then(|| format!("Measured here, in all rows: {}", pairs.join(", ")))
+    }
+
+    fn footnotes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (source, number) in self.sources.iter().zip(1_usize..) {
+            notes.push(format!(
+                "({number}) published, not measured here: {}, with {}",
+                one_line(&source.title),
+                one_line(&source.tool)
+            ));
+            let rows = self.rows.iter().filter(|row| row.source == Some(number));
+            let all: BTreeSet<&String> = rows.map(|row| &row.scenario).collect();
+            for SourceNote { text, scenarios } in &source.notes {
+                let text = one_line(text);
+                notes.push(if scenarios.len() == all.len() {
+                    format!("({number}) {text}")
+                } else {
+                    let about: Vec<String> = scenarios.iter().map(|name| one_line(name)).collect();
+                    format!("({number}) {}: {text}", about.join(", "))
+                });
+            }
+        }
+        let machines = self.machines.iter().map(|(label, facts)| (label, facts.to_string()));
+        let known = machines.filter(|(_, facts)| !facts.is_empty());
+        notes.extend(known.map(|(label, facts)| one_line(&format!("{label}: {facts}"))));
+        if self.rows.iter().any(|row| row.shares_cpus) {
+            notes.push("* generator and target ran on the same CPUs: the figures are of both".into());
+        }
+        let has_spread = |row: &Row| self.metrics.iter().any(|&metric| row.spread(metric).is_some());
+        if self.rows.iter().any(has_spread) {
+            notes.push(
+                "± how far repeats lie from their median; from six runs on, how far the 95% interval of the median reaches"
+                    .into(),
+            );
+        }
+        notes.extend(self.notes.iter().map(|note| one_line(note)));
+        notes
+    }
+}
+
+fn lines(text: &str, page: Page) -> String {
+    let Some(width) = page.width else { return format!("{text}\n") };
+    let mut lines = wrapped(text, width.saturating_sub(INDENT.len())).into_iter();
+    let first = lines.next().unwrap_or_default() + "\n";
+    lines.fold(first, |text, line| text + INDENT + line.trim_start() + "\n")
+}
+
+impl Row {
+    /// Its scenario, and in what it differs from others of it.
+    pub fn label(&self) -> String {
+        let name = one_line(&self.scenario);
+        if self.differences.is_empty() {
+            name
+        } else {
+            format!("{name} ({})", one_line(&self.differences.join(", ")))
+        }
+    }
+
+    /// Its machine, with the mark of published figures or of shared CPUs.
+    fn place(&self) -> String {
+        let machine = one_line(&self.machine);
+        match self.source {
+            Some(source) => format!("{machine} ({source})"),
+            None if self.shares_cpus => machine + " *",
+            None => machine,
+        }
+    }
+
+    fn ran(&self) -> String {
+        match self.source {
+            Some(_) => "published".into(),
+            None if self.verdict == Verdict::Ok => format!("n={}", self.runs.len()),
+            None => format!("n={} {}", self.runs.len(), self.verdict.name()),
+        }
+    }
+
+    /// Its median of a metric with its spread: `3,144 ±1.2%`, `12`, `>= 20 s`, `~ 4,600`, `-`.
+    pub fn cell(&self, metric: Metric) -> String {
+        let Some(median) = self.median(metric) else { return "-".into() };
+        let Median { value, largest, is_lower_bound, .. } = median;
+        let text = metric.write(value);
+        if metric.is_count() {
+            let most = metric.write(largest);
+            return if most == text { text } else { format!("{text} (max {most})") };
+        }
+        // Signs are as clear as words in a column of numbers, and a third as wide.
+        let qualifier = self.runs.first().and_then(|run| run.summary.rps_qualifier.as_deref());
+        let text = match qualifier.filter(|_| metric == Metric::Rps) {
+            Some("about") => format!("~ {text}"),
+            Some("more than") => format!("> {text}"),
+            Some(qualifier) => format!("{} {text}", one_line(qualifier)),
+            None if is_lower_bound => format!(">= {text}"),
+            None => text,
+        };
+        match self.spread(metric) {
+            Some(spread) => format!("{text} ±{}", percent(spread)),
+            None => text,
+        }
+    }
+
+    fn spread(&self, metric: Metric) -> Option<f64> {
+        self.median(metric)?.spread().filter(|_| !metric.is_count())
+    }
+}
+
+/// A share in as few digits as say something: `0.4%`, `12%`.
+pub(super) fn percent(part: f64) -> String {
+    let rounded = if part < 0.1 { (part * 1e3).round() / 1e3 } else { (part * 1e2).round() / 1e2 };
+    share(rounded)
+}
