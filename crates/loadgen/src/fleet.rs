@@ -1,6 +1,5 @@
 //! How do workers run together? One thread with a runtime of its own per worker, one collecting thread: the caller's.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -9,7 +8,7 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use report::document::{Generator, Usage};
+use report::document::Generator;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -19,7 +18,7 @@ use crate::collector::Collector;
 use crate::engine::Engine;
 use crate::health::Watch;
 use crate::recorder::Interval;
-use crate::usage::{self, Roster};
+use crate::usage::{self, Roster, Usages};
 use crate::worker::{self, Link, Model, Opened, Orders, Phase};
 
 /// How often the caller is asked whether to go on.
@@ -54,7 +53,7 @@ pub struct Outcome {
     /// What the machine did from time zero on.
     pub generator: Generator,
     /// What each instance of the target used from time zero on, by its number, where it was started here.
-    pub usage: BTreeMap<u16, Usage>,
+    pub usage: Usages,
 }
 
 /// How many there are of everything.

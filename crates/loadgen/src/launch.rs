@@ -23,6 +23,7 @@ use tempfile::TempDir;
 
 use crate::machine;
 use crate::plan::{Embedded, Target};
+use crate::usage::Usages;
 
 /// How the program that a scenario's target is part of can be started.
 #[derive(Debug, Clone)]
@@ -213,6 +214,18 @@ pub struct Remains {
     pub database: Option<Database>,
     /// What stood in front of it.
     pub front: Option<document::Front>,
+}
+
+impl Remains {
+    /// The same with what each instance used, by its number.
+    #[must_use]
+    pub fn having_used(mut self, mut usage: Usages) -> Self {
+        for instance in &mut self.instances {
+            let number = u16::try_from(instance.number).unwrap_or(u16::MAX);
+            instance.usage = usage.remove(&number).map(Box::new);
+        }
+        self
+    }
 }
 
 /// Brings the target up. Call it from a thread that lives as long as the target: the main thread.

@@ -19,7 +19,7 @@ use crate::engine::http1::Http1;
 use crate::engine::http2::Http2;
 use crate::engine::reqwest::{Reqwest, ReqwestError};
 use crate::fleet::{self, Attention, Crew, FleetError, Outcome};
-use crate::launch::{self, LaunchError, Program, Running};
+use crate::launch::{self, LaunchError, Program, Remains, Running};
 use crate::plan::{Asserted, EngineKind, Load, Model, Open, Plan, Stop, Target, TlsOptions};
 use crate::preflight::{self, PreflightError};
 use crate::recorder::Interval;
@@ -27,6 +27,7 @@ use crate::rows::Feed;
 use crate::schedule::{Release, Schedule, closed};
 use crate::source::Source;
 use crate::usage::Roster;
+use crate::verify::{Contents, VerifyError};
 use crate::worker::{self, Orders};
 use crate::{arrival, conditions, machine, verify};
 
@@ -214,26 +215,19 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     let (mut outcome, due) = loaded?;
     observer.unsent(&due.unsent);
     let ended = ended(&outcome, context.interrupt, &target);
-    let mut remains = target.stop();
-    for instance in &mut remains.instances {
-        let number = u16::try_from(instance.number).unwrap_or(u16::MAX);
-        instance.usage = outcome.usage.remove(&number).map(Box::new);
-    }
+    let remains = target.stop().having_used(std::mem::take(&mut outcome.usage));
     let totals = Totals { plan, source: &source, outcome: &outcome, due };
     let (account, warmup) = (totals.account(), outcome.collector.tally.warmup);
-    let verification = remains.database.as_ref().and_then(|database| {
-        let contents = before.and_then(|before| {
-            verify::look_into(context.program, database.path()).map(|contents| contents.since(before))
-        });
-        contents
-            .map(|contents| {
-                let told = verify::verification(contents, &account, warmup, unanswered);
-                // Of a database that others write too, the instances know their own rows only; and probes made some of them.
-                let is_own = matches!(plan.target, Target::Embedded(_));
-                Verification { committed: verify::committed(&remains.instances).filter(|_| is_own), ..told }
-            })
-            .map_err(|error| notes.push(error.to_string()))
-            .ok()
+    let verification = before.and_then(|before| {
+        let rows = verified(plan, context.program, &remains, before)?;
+        Ok(rows.map(|(contents, committed)| Verification {
+            committed,
+            ..verify::verification(contents, &account, warmup, unanswered)
+        }))
+    });
+    let verification = verification.unwrap_or_else(|error| {
+        notes.push(error.to_string());
+        None
     });
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
@@ -248,6 +242,20 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
 /// Holds a run that was made earlier against what is asserted of it now.
 pub fn judge_again(plan: &Plan, run: &mut Run) {
     run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, run)).collect();
+}
+
+/// What the run added to the database of the target, and what its instances say they committed. `None`: there is none.
+fn verified(
+    plan: &Plan,
+    program: &Program,
+    remains: &Remains,
+    before: u64,
+) -> Result<Option<(Contents, Option<u64>)>, VerifyError> {
+    let Some(database) = &remains.database else { return Ok(None) };
+    let contents = verify::look_into(program, database.path())?.since(before);
+    // Of a database that others write too, the instances know their own rows only; and probes made some of them.
+    let is_own = matches!(plan.target, Target::Embedded(_));
+    Ok(Some((contents, verify::committed(&remains.instances).filter(|_| is_own))))
 }
 
 /// Holds the run against what was asserted of it. Of one that was cut short nothing was.

@@ -102,7 +102,7 @@ mod tests {
     use crate::plan::Surroundings;
 
     fn turn(load: LoadOptions, pause: u64) -> Turn {
-        let around = Surroundings { cpus: NonZeroUsize::MIN, seed: 1, settle: None };
+        let around = Surroundings { cpus: NonZeroUsize::MIN, seed: 1, settle: None, allowed: || None };
         let plan = Plan::of_scenario("s", TargetOptions::default(), load, around).unwrap();
         let variant = Variant::default();
         let pause = Duration::from_secs(pause);

@@ -17,6 +17,9 @@ use self::columns::Columns;
 use self::process::Reading;
 use crate::clock::{Nanos, RealTimer, SECOND, Timer};
 
+/// What each instance used, by its number.
+pub type Usages = BTreeMap<u16, Usage>;
+
 /// The processes of a target by the numbers of its instances. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Roster(Arc<Mutex<BTreeMap<u16, u32>>>);
@@ -36,7 +39,7 @@ impl Roster {
 #[derive(Debug)]
 pub struct Watch {
     /// Dropped to end the thread. `None` where there is nothing to watch, or there could be no thread.
-    thread: Option<(mpsc::Sender<()>, JoinHandle<BTreeMap<u16, Usage>>)>,
+    thread: Option<(mpsc::Sender<()>, JoinHandle<Usages>)>,
 }
 
 impl Watch {
@@ -53,7 +56,7 @@ impl Watch {
     }
 
     /// Ends it with a last look. Gives what each instance used, by its number.
-    pub fn finish(self) -> BTreeMap<u16, Usage> {
+    pub fn finish(self) -> Usages {
         let Some((stop, thread)) = self.thread else { return BTreeMap::new() };
         drop(stop);
         thread.join().unwrap_or_default()
@@ -68,12 +71,7 @@ struct Row {
 }
 
 /// Looks at time zero, at the end of every second after it, and when the other end is dropped.
-fn watch(
-    timer: RealTimer,
-    zero: Nanos,
-    roster: &Roster,
-    stopped: &mpsc::Receiver<()>,
-) -> BTreeMap<u16, Usage> {
+fn watch(timer: RealTimer, zero: Nanos, roster: &Roster, stopped: &mpsc::Receiver<()>) -> Usages {
     let is_over = |due: Nanos| {
         let left = Duration::from_nanos(due.saturating_sub(timer.now()));
         stopped.recv_timeout(left) != Err(RecvTimeoutError::Timeout)

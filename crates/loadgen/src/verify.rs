@@ -86,3 +86,31 @@ pub fn verification(
 pub fn committed(instances: &[Instance]) -> Option<u64> {
     instances.iter().map(|instance| instance.rows).sum::<Option<u64>>().filter(|_| !instances.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_instances_committed_is_known_when_all_say_it() {
+        let instance = |rows| Instance { rows, ..Instance::default() };
+        assert_eq!(committed(&[instance(Some(3)), instance(Some(4))]), Some(7));
+        assert_eq!((committed(&[instance(Some(3)), instance(None)]), committed(&[])), (None, None));
+    }
+
+    #[test]
+    fn rows_lie_between_what_was_acknowledged_and_what_was_sent() {
+        let account = Account { sent: 100, ok: 90, ..Account::default() };
+        let holds = |rows: u64, before: u64| {
+            let contents = Contents { rows, integrity: "ok".to_owned() }.since(before);
+            // Of ten requests of the warm-up eight were answered well; two probes were not answered at all.
+            verification(contents, &account, (10, 8), 2).holds()
+        };
+        assert_eq!([97, 98, 112, 113].map(|rows| holds(rows, 0)), [false, true, true, false]);
+        assert_eq!([102, 103, 117, 118].map(|rows| holds(rows, 5)), [false, true, true, false]);
+        let all = Account { sent: 100, ok: 100, ..Account::default() };
+        let exact =
+            |rows| verification(Contents { rows, integrity: "ok".to_owned() }, &all, (10, 10), 0).holds();
+        assert_eq!([109, 110, 111].map(exact), [false, true, false], "nothing failed: no room at all");
+    }
+}

@@ -2,19 +2,26 @@
 //!
 //! Rows are medians. Whether two of them differ is a question for statistics over their runs, which each row keeps.
 
+mod against;
 mod config;
+mod export;
 mod group;
+mod judge;
 mod list;
 mod machine;
 mod metric;
 mod natural;
+mod pivot;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::export::COMPARISON_SCHEMA;
 use self::group::{Group, GroupKey};
+pub use self::judge::{Difference, Judgement};
 pub use self::machine::MachineFacts;
 pub use self::metric::{Better, Metric, UnknownMetric, Value};
+pub use self::pivot::{Pivot, UnknownKey};
 pub use self::row::{Median, Repeat, Row};
 use crate::document::{Document, Figures, Run};
 use crate::histogram::Percentile;
@@ -35,6 +42,10 @@ pub struct Comparison {
     pub notes: Vec<String>,
     /// The figures that are compared.
     pub metrics: Vec<Metric>,
+    /// The changes of metrics that count, where they are not those of the metrics themselves.
+    pub tolerances: BTreeMap<Metric, f64>,
+    /// What makes lines and columns. `None` for a list. [`Comparison::turn`] sets it.
+    pivot: Option<Pivot>,
 }
 
 /// Where published figures come from.

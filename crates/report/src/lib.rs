@@ -14,6 +14,7 @@ pub mod format;
 pub mod histogram;
 pub mod hlog;
 mod json;
+pub mod runs;
 pub mod share;
 pub mod stats;
 pub mod store;

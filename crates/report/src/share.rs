@@ -49,6 +49,14 @@ struct Part {
     own: u64,
 }
 
+/// The key of who listens for a command's instances.
+const SOCKETS_KEY: &str = "target.sockets";
+
+/// Whether the kernel chooses an instance for each connection. At sockets of their own they are dealt out in turn.
+pub(crate) fn is_hashed(run: &Run) -> bool {
+    run.config.get(SOCKETS_KEY).is_none_or(|sockets| sockets != "unix")
+}
+
 /// The instance that is furthest from its share, where that is more than chance, or one without any connection.
 pub(crate) fn uneven(run: &Run) -> Option<Uneven> {
     let told = run.instances.iter().filter(|instance| instance.ended == "stopped");
@@ -58,7 +66,7 @@ pub(crate) fn uneven(run: &Run) -> Option<Uneven> {
     let is_whole = told.len() == run.instances.len() && told.len() > 1;
     let answered: u64 = told.iter().map(|(_, answered, _)| answered).sum();
     let all: u64 = told.iter().map(|(_, _, accepted)| accepted).sum();
-    if !is_whole || answered == 0 || all == 0 {
+    if !is_whole || answered == 0 || all == 0 || !is_hashed(run) {
         return None;
     }
     let part = |&(number, requests, own): &(u64, u64, u64)| {

@@ -29,6 +29,14 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// A pattern that fits nothing, or is none.
+    #[error("{path}: {reason}; name documents, or folders of them")]
+    Pattern {
+        /// The pattern.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The file cannot be written.
     #[error("{path}: cannot be written: {source}; make room there, or choose another place")]
     Write {
@@ -154,7 +162,14 @@ pub fn to_json(document: &Document) -> String {
 /// When a folder or the file cannot be written.
 pub fn write(path: &Path, document: &Document) -> Result<(), StoreError> {
     write_text(path, &to_json(document))
-        .map_err(|error| StoreError::Write { path: path.to_owned(), source: without_path(error) })
+}
+
+/// Writes any other text in the same way.
+///
+/// # Errors
+/// When a folder or the file cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<(), StoreError> {
+    put(path, text).map_err(|error| StoreError::Write { path: path.to_owned(), source: without_path(error) })
 }
 
 /// The error alone: that of a temporary file names a path which a user never chose and which is gone.
@@ -162,19 +177,22 @@ fn without_path(error: io::Error) -> io::Error {
     if error.raw_os_error().is_none() { error.kind().into() } else { error }
 }
 
-/// Finds documents: the named files, and all in the named folders and their folders.
+/// Finds documents: the named files, all in the named folders and their folders, and what fits a pattern (`results/*/4-*`)
+/// that no file is called like.
 ///
-/// A named file must be a document. In folders, other `.json` files are skipped; one with a schema of ours that
-/// this version cannot read is found, so that opening it says so.
+/// A named file must be a document. In folders and behind patterns, other `.json` files are skipped; one with a schema of
+/// ours that this version cannot read is found, so that opening it says so.
 ///
 /// # Errors
-/// When a path cannot be read, or a named file is no document.
+/// When a path cannot be read, a named file is no document, or nothing fits a pattern.
 pub fn find(paths: &[PathBuf]) -> Result<Found, StoreError> {
     let mut found = Found::default();
     let mut seen = BTreeSet::new();
     for path in paths {
         let read = |source| StoreError::Read { path: path.clone(), source };
-        if fs::metadata(path).map_err(read)?.is_dir() {
+        if is_pattern(path) {
+            find_fitting(path, &mut found)?;
+        } else if fs::metadata(path).map_err(read)?.is_dir() {
             find_in(path, &mut found)?;
         } else {
             open(path)?;
@@ -188,6 +206,34 @@ pub fn find(paths: &[PathBuf]) -> Result<Found, StoreError> {
     Ok(found)
 }
 
+fn is_pattern(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.contains(['*', '?', '['])) && !path.exists()
+}
+
+fn find_fitting(pattern: &Path, found: &mut Found) -> Result<(), StoreError> {
+    let wrong = |reason: String| StoreError::Pattern { path: pattern.to_owned(), reason };
+    let paths = glob::glob(&pattern.to_string_lossy()).map_err(|error| wrong(error.to_string()))?;
+    let mut fits = false;
+    for path in paths {
+        let path = path.map_err(|error| wrong(error.to_string()))?;
+        fits = true;
+        if path.is_dir() {
+            find_in(&path, found)?;
+        } else {
+            sort_in(path, found)?;
+        }
+    }
+    if fits { Ok(()) } else { Err(wrong("nothing fits this pattern".into())) }
+}
+
+fn sort_in(path: PathBuf, found: &mut Found) -> Result<(), StoreError> {
+    if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
+        let list = if is_ours(&path)? { &mut found.documents } else { &mut found.skipped };
+        list.push(path);
+    }
+    Ok(())
+}
+
 /// Folders behind symbolic links are not entered, so there are no circles.
 fn find_in(folder: &Path, found: &mut Found) -> Result<(), StoreError> {
     let read = |source| StoreError::Read { path: folder.to_owned(), source };
@@ -196,9 +242,8 @@ fn find_in(folder: &Path, found: &mut Found) -> Result<(), StoreError> {
         let path = entry.path();
         if entry.file_type().map_err(read)?.is_dir() {
             find_in(&path, found)?;
-        } else if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
-            let list = if is_ours(&path)? { &mut found.documents } else { &mut found.skipped };
-            list.push(path);
+        } else {
+            sort_in(path, found)?;
         }
     }
     Ok(())
@@ -258,7 +303,7 @@ fn unreadable(path: &Path, schema: String) -> StoreError {
     }
 }
 
-fn write_text(path: &Path, text: &str) -> io::Result<()> {
+fn put(path: &Path, text: &str) -> io::Result<()> {
     // Renaming would replace a link instead of the file behind it.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if fs::metadata(&path).is_ok_and(|existing| !existing.is_file() && !existing.is_dir()) {

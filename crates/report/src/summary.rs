@@ -23,6 +23,9 @@ pub const STREAMS_KEY: &str = "load.streams";
 /// The configuration key of the number of server processes.
 pub const INSTANCES_KEY: &str = "target.instances";
 
+/// Where a plan says how its target misbehaves on purpose; empty or absent where it does not.
+pub const FAULTS_KEY: &str = "target.faults";
+
 /// How requests were released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {

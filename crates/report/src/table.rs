@@ -7,7 +7,9 @@ use tabled::settings::style::HorizontalLine;
 use tabled::settings::{Alignment, Color, Modify, Padding, Style, object::Columns};
 
 /// Labels are wrapped down to so many characters before a column is left out.
-const NARROWEST_LABEL: usize = 14;
+const NARROW_LABEL: usize = 14;
+/// And down to so many when no more columns may be left out.
+const NARROWEST_LABEL: usize = 8;
 /// Between two columns.
 const GAP: usize = 2;
 
@@ -104,9 +106,13 @@ impl Table {
         let mut left_out: Vec<usize> = Vec::new();
         let mut spare = self.spare.iter();
         let labels = loop {
-            match (self.label_widths(width, &left_out), spare.next()) {
-                (Ok(labels), _) | (Err(labels), None) => break labels,
+            match (self.label_widths(width, &left_out, NARROW_LABEL), spare.next()) {
+                (Ok(labels), _) => break labels,
                 (Err(_), Some(&column)) => left_out.push(column),
+                (Err(_), None) => {
+                    let narrowest = self.label_widths(width, &left_out, NARROWEST_LABEL);
+                    break narrowest.unwrap_or_else(|labels| labels);
+                }
             }
         };
         left_out.sort_unstable();
@@ -115,7 +121,12 @@ impl Table {
     }
 
     /// How wide each column may be, without those left out. An error has the narrowest there is.
-    fn label_widths(&self, width: usize, left_out: &[usize]) -> Result<Vec<usize>, Vec<usize>> {
+    fn label_widths(
+        &self,
+        width: usize,
+        left_out: &[usize],
+        narrow: usize,
+    ) -> Result<Vec<usize>, Vec<usize>> {
         let natural = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].as_str());
             cells.chain([self.columns[column].0.as_str()]).map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -130,7 +141,7 @@ impl Table {
                 return Ok(widths);
             }
             let labels = self.columns.iter().zip(&mut widths).filter(|((_, align), _)| *align == Align::Left);
-            match labels.map(|(_, width)| width).max().filter(|widest| **widest > NARROWEST_LABEL) {
+            match labels.map(|(_, width)| width).max().filter(|widest| **widest > narrow) {
                 Some(widest) => *widest -= 1,
                 None => return Err(widths),
             }

@@ -266,12 +266,8 @@ impl fmt::Display for Warning {
             Self::VerificationFailed { .. } => self.fmt_verification(f),
             Self::Censored { .. } => self.fmt_censored(f),
             Self::Unsent { unsent, scheduled } => {
-                write!(
-                    f,
-                    "{} of {} that fell due were never sent",
-                    count(*unsent),
-                    counted(*scheduled, "request")
-                )
+                let (unsent, of) = (count(*unsent), counted(*scheduled, "request"));
+                write!(f, "{unsent} of {of} that fell due were never sent")
             }
             Self::NeverAnswered { never, slots, slot } => {
                 let verb = if *never == 1 { "was" } else { "were" };
@@ -305,13 +301,7 @@ impl fmt::Display for Warning {
             Self::Generator(reason) => reason.fmt(f),
             Self::Machine(condition) => condition.fmt(f),
             Self::Uneven(uneven) => uneven.fmt(f),
-            Self::Disagreement { told, ok, sent } => write!(
-                f,
-                "the instances say they answered {}, and the generator sent {} and got {}",
-                counted(*told, "request"),
-                count(*sent),
-                counted(*ok, "good answer")
-            ),
+            Self::Disagreement { told, ok, sent } => fmt_disagreement(f, [*told, *ok, *sent]),
             Self::RateMissed { in_time, scheduled, unsent } => {
                 fmt_rate_missed(f, [*in_time, *scheduled, *unsent])
             }
@@ -602,6 +592,11 @@ fn fmt_rate_missed(f: &mut fmt::Formatter<'_>, [in_time, scheduled, unsent]: [u6
     let due = counted(scheduled, "request");
     write!(f, "the rate was not reached: {} of {due} that fell due were sent in time", count(in_time))?;
     if unsent > 0 { write!(f, ", {} never", count(unsent)) } else { Ok(()) }
+}
+
+fn fmt_disagreement(f: &mut fmt::Formatter<'_>, [told, ok, sent]: [u64; 3]) -> fmt::Result {
+    let (told, ok) = (counted(told, "request"), counted(ok, "good answer"));
+    write!(f, "the instances say they answered {told}, and the generator sent {} and got {ok}", count(sent))
 }
 
 fn why(ended: Ended) -> &'static str {

@@ -30,6 +30,7 @@
 //! # Ok::<(), supervise::StartError>(())
 //! ```
 
+pub mod bind;
 mod blank;
 pub mod child;
 mod clock;

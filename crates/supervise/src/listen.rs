@@ -1,13 +1,12 @@
 //! Listening sockets, bound before anybody is started.
 
-use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::Socket;
 
+use crate::bind::{self, SocketFile};
 use crate::{Address, Sharing, SocketSpec, Spec, StartError};
 
 /// Everywhere a group listens. The addresses stay the group's own while instances come and go.
@@ -112,7 +111,7 @@ impl Site {
     fn listen(&mut self, backlog: i32, mode: u32, together: bool) -> io::Result<Socket> {
         match self {
             Self::Tcp { address, .. } => {
-                let socket = tcp(*address, true)?;
+                let socket = bind::tcp(*address, true)?;
                 socket.listen(backlog)?;
                 Ok(socket)
             }
@@ -120,7 +119,8 @@ impl Site {
             Self::Unix { path, file, shared } => {
                 // What we listened on before goes first, or we would find a dead socket of our own.
                 *file = None;
-                let (socket, created) = unix(path, mode, backlog)?;
+                let (socket, created) = bind::unix(path, mode)?;
+                socket.listen(backlog)?;
                 *file = Some(created);
                 *shared = if together { Some(socket.try_clone()?) } else { None };
                 Ok(socket)
@@ -139,95 +139,10 @@ fn failed(address: Address, source: io::Error) -> StartError {
 fn reserve(wanted: SocketAddr) -> io::Result<Site> {
     if wanted.port() != 0 {
         // With SO_REUSEPORT we would silently join a group of the same user. Without it, the kernel tells.
-        tcp(wanted, false)?;
+        bind::tcp(wanted, false)?;
     }
-    let reservation = tcp(wanted, true)?;
+    let reservation = bind::tcp(wanted, true)?;
     let address = reservation.local_addr()?.as_socket();
     let address = address.ok_or_else(|| io::Error::other("the bound socket has no internet address"))?;
     Ok(Site::Tcp { address, _reservation: reservation })
-}
-
-fn tcp(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.bind(&address.into()).map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            let words =
-                "permission denied; low ports are for root and CAP_NET_BIND_SERVICE, choose one from 1024 on";
-            io::Error::new(error.kind(), words)
-        }
-        _ => error,
-    })?;
-    Ok(socket)
-}
-
-fn unix(path: &Path, mode: u32, backlog: i32) -> io::Result<(Socket, SocketFile)> {
-    clear(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => io::Error::new(error.kind(), "its folder does not exist; create it first"),
-        io::ErrorKind::PermissionDenied => {
-            io::Error::new(error.kind(), "permission denied; choose a folder that this user may write to")
-        }
-        _ => error,
-    })?;
-    let file = SocketFile::found(path)?;
-    // Nobody can connect before it listens, so nobody slips in before it has its permissions.
-    fs::set_permissions(path, Permissions::from_mode(mode))?;
-    socket.listen(backlog)?;
-    Ok((socket, file))
-}
-
-/// Removes the file of a socket on which nobody listens any more. Anything else that lies there is an error.
-fn clear(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        // Whatever is wrong with the way there, binding will tell.
-        Err(_) => return Ok(()),
-        Ok(found) if !found.file_type().is_socket() => {
-            let words = "something that is not a socket lies there; remove it or choose another path";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, words));
-        }
-        Ok(_) => {}
-    }
-    let visitor = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A full queue is an answer as well; we shall not stand in it.
-    visitor.set_nonblocking(true)?;
-    match visitor.connect(&SockAddr::unix(path)?) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Ok(()) => Err(io::ErrorKind::AddrInUse.into()),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::AddrInUse.into()),
-        Err(error) => {
-            let words =
-                format!("there is a socket, and whether anybody listens on it cannot be found out: {error}");
-            Err(io::Error::new(error.kind(), words))
-        }
-    }
-}
-
-/// The file of a unix socket of ours. Dropping it removes the file, unless somebody else has put another in its place.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn found(path: &Path) -> io::Result<Self> {
-        let found = fs::symlink_metadata(path)?;
-        // Absolute, so that it is found again wherever the program goes.
-        Ok(Self { path: std::path::absolute(path)?, device: found.dev(), inode: found.ino() })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        let ours = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
-        if fs::symlink_metadata(&self.path).is_ok_and(ours) {
-            // A file that cannot be removed is a stale one, and those are replaced.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }

@@ -53,8 +53,8 @@ pub(super) fn results(turns: &[Turn], kept: &[Option<Kept>], width: usize) -> St
     name = name.saturating_sub(beyond - of_file).max(FEWEST);
     let heading =
         folder.map_or_else(String::new, |folder| format!("documents in {}/SCENARIO\n", folder.display()));
-    let lines: String = draw(name, file).lines().map(|line| format!("{}\n", head(line, width))).collect();
-    format!("{heading}{lines}")
+    let lines: Vec<_> = draw(name, file).lines().map(|line| head(line, width)).collect();
+    format!("{heading}{}\n", lines.join("\n"))
 }
 
 fn row(turn: &Turn, kept: &Kept) -> Vec<String> {
@@ -134,7 +134,7 @@ pub(super) fn plans(turns: &[Turn], kept: &[Option<Kept>]) -> String {
             turn.brief(),
             format!("{}/{}", turn.repeat.0, turn.repeat.1),
             turn.plan.key(),
-            turn.load().map_or_else(requests, |load| units::duration(load)),
+            turn.load().map_or_else(requests, units::duration),
             if pause.is_zero() { String::new() } else { units::duration(pause) },
             exists.clone().unwrap_or_default(),
         ]);

@@ -8,6 +8,7 @@ mod load;
 mod output;
 mod record;
 mod replay;
+mod reports;
 mod resume;
 mod selftest;
 #[cfg(feature = "serve")]

@@ -19,13 +19,14 @@ use super::live::Overall;
 use super::load::{interrupt_on_signals, surroundings, versions};
 use super::output;
 use super::record::{self, Recording, takes_stdout};
+use super::reports::Reports;
 use super::resume::Existing;
 use crate::clock::{RealTimer, Timer as _};
 use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::plan::{Asserted, Plan, Stop, Target, masked};
 use crate::quantity::Span;
-use crate::run::{self, Context};
+use crate::run::{self, Context, RunError};
 use crate::scenario::schema::Schema;
 use crate::scenario::{AssertOptions, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
 use crate::series::{self, Forecast, Turn, about};
@@ -36,7 +37,8 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     }
     // Everything is resolved and every folder is made before anything starts.
     let turns = turns(&command)?;
-    let RunCommand { output: shown, strictness, record, results, machine, resume, dry_run, .. } = command;
+    let RunCommand { output: shown, strictness, record, reports, .. } = command;
+    let RunCommand { results, machine, resume, dry_run, .. } = command;
     record::check(&shown, &record, turns.len())?;
     let label = machine::observe(machine.as_deref()).label;
     let root = results.join(&label);
@@ -48,6 +50,8 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     for turn in &turns {
         prepare(&root.join(&turn.plan.name))?;
     }
+    let named = turns.iter().map(|turn| (turn.plan.name.clone(), turn.variant.to_string()));
+    let reports = Reports::new(&reports, named)?;
     let interrupt = interrupt_on_signals()?;
     let program = super::this_program()?;
     let context = Context {
@@ -60,11 +64,18 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
     };
     let ways = Ways { output: &shown, record: &record, strictness };
     let mut series =
-        Series { ways, root, turns: &turns, kept, forecast: Forecast::default(), exit: Exit::Done };
+        Series { ways, root, turns: &turns, kept, forecast: Forecast::default(), reports, exit: Exit::Done };
     let outcome = series.run(&context);
-    series.finish()?;
-    outcome.map(|()| series.exit)
+    let finished = series.finish();
+    outcome?;
+    finished.map(|()| series.exit)
 }
+
+/// Why runs are not made after a signal.
+const INTERRUPTED: &str = "the series was interrupted before it";
+
+/// Why runs are not made after one that could not be.
+const FAILED: &str = "an earlier run could not be made";
 
 /// Every run of the series, in its order.
 fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
@@ -199,6 +210,7 @@ struct Series<'a> {
     /// For each run its document, when it has one.
     kept: Vec<Option<Kept>>,
     forecast: Forecast,
+    reports: Reports<'a>,
     exit: Exit,
 }
 
@@ -216,13 +228,15 @@ impl Series<'_> {
                     headline(turn),
                     kept.path.display()
                 ));
-                self.exit =
-                    self.exit.max(judged_again(&turn.plan, &mut kept.document, &self.ways.strictness));
+                let (exit, objection) = judged_again(&turn.plan, &mut kept.document, &self.ways.strictness);
+                self.exit = self.exit.max(exit);
+                self.reports.next(&kept.document, objection.as_deref());
                 continue;
             }
             // The signal may have come when the load was over; what was left out was left out all the same.
             if has_begun && !interrupt.sleep(turn.pause) {
                 self.exit = self.exit.max(interrupt.signal().map_or(Exit::Done, Exit::from));
+                self.reports.leave(INTERRUPTED);
                 return Ok(());
             }
             has_begun = true;
@@ -232,7 +246,8 @@ impl Series<'_> {
     }
 
     fn make(&mut self, index: usize, context: &Context<'_>) -> anyhow::Result<()> {
-        let (turn, count) = (&self.turns[index], self.turns.len());
+        let turns = self.turns;
+        let (turn, count) = (&turns[index], turns.len());
         let place = format!("{}/{count}", index + 1);
         let left = self.left(index).filter(|_| count > 1);
         let told = left.map(|left| format!("; about {} left", about(left))).unwrap_or_default();
@@ -254,7 +269,8 @@ impl Series<'_> {
             tags: context.tags.clone(),
             ..*context
         };
-        let mut run = run::run(&turn.plan, &context, &mut recording)?;
+        let made = run::run(&turn.plan, &context, &mut recording);
+        let mut run = made.inspect_err(|error| self.fail(error))?;
         run.overridden = turn.overridden.clone();
         let exit = recording.finish(&mut run);
         self.keep(index, run, exit)?;
@@ -278,14 +294,16 @@ impl Series<'_> {
         let document = Document::Run(Box::new(run));
         let (exit, objection) = strictness.judge(&document, exit);
         self.exit = self.exit.max(exit);
+        self.reports.next(&document, objection.as_deref());
         let written = store::write(&path, &document);
+        let reported = self.reports.write();
         match shown.shown() {
             Shown::Report(format) if !takes_stdout(shown, record) => {
                 output::show(&output::render(&document, format, shown.percentiles()))?;
             }
             Shown::Report(_) | Shown::Rows => output::tell_summary(&document, shown.percentiles()),
         }
-        written.context(Exit::Invalid)?;
+        written.and(reported).context(Exit::Invalid)?;
         output::tell(&format!("wrote {}", path.display()));
         if let Some(objection) = objection {
             output::object(&objection);
@@ -294,8 +312,22 @@ impl Series<'_> {
         Ok(())
     }
 
+    /// A run could not be made, and ends the series: that is in its reports too.
+    fn fail(&mut self, error: &RunError) {
+        if let RunError::Interrupted(_) = error {
+            self.reports.leave(INTERRUPTED);
+        } else {
+            self.reports.failed(&error.to_string());
+            self.reports.leave(FAILED);
+        }
+        if let Err(error) = self.reports.write() {
+            output::complain(&error.into());
+        }
+    }
+
     /// What became of all runs, in a line each, and what is missing.
     fn finish(&mut self) -> anyhow::Result<()> {
+        self.reports.write().context(Exit::Invalid)?;
         let documents = self.kept.iter().flatten().map(|kept| kept.document.clone());
         let documents: Vec<_> = documents.collect();
         let shown = self.ways.output.shown();
@@ -312,16 +344,16 @@ impl Series<'_> {
     }
 }
 
-/// What a run that is there already means for the shell, held against what is asserted now.
-fn judged_again(plan: &Plan, document: &mut Document, strictness: &Strictness) -> Exit {
-    let Document::Run(run) = document else { return Exit::Done };
+/// What a run that is there already means for the shell, held against what is asserted now. Also gives why.
+fn judged_again(plan: &Plan, document: &mut Document, strictness: &Strictness) -> (Exit, Option<String>) {
+    let Document::Run(run) = document else { return (Exit::Done, None) };
     run::judge_again(plan, run);
     let exit = Exit::of(run);
     let (exit, objection) = strictness.judge(document, exit);
-    if let Some(objection) = objection {
-        output::object(&objection);
+    if let Some(objection) = &objection {
+        output::object(objection);
     }
-    exit
+    (exit, objection)
 }
 
 /// A file that is not there yet: several runs may begin in the same second.

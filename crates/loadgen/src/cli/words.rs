@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use report::compare::Metric;
 use report::histogram::Percentile;
 
 /// More are not looked at by anybody.
@@ -77,6 +78,36 @@ impl FromStr for Tag {
     }
 }
 
+/// The change of a metric that counts: `p99=15%` or `p99=0.15`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tolerance {
+    pub(super) metric: Metric,
+    /// As a share.
+    pub(super) change: f64,
+}
+
+/// More than tenfold is no tolerance.
+const MOST_TOLERANCE: f64 = 10.0;
+
+impl FromStr for Tolerance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || "a tolerance has the form METRIC=SHARE, such as p99=15%".to_owned();
+        let (metric, change) = text.split_once('=').ok_or_else(form)?;
+        let metric = metric.parse::<Metric>().map_err(|error| error.to_string())?;
+        if metric.is_count() {
+            return Err(format!("{metric} has no tolerance: errors may rise by 0.1 percentage points"));
+        }
+        let change = match change.strip_suffix('%') {
+            Some(percent) => percent.parse::<f64>().map(|percent| percent / 100.0),
+            None => change.parse(),
+        };
+        let change = change.ok().filter(|&change| change > 0.0 && change <= MOST_TOLERANCE);
+        Ok(Self { metric, change: change.ok_or_else(form)? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +133,27 @@ mod tests {
         assert_eq!(tag("version=1.4=x"), Ok(("version".to_owned(), "1.4=x".to_owned())));
         for bad in ["", "version", "=1", "version=", "a=b\nc"] {
             assert!(tag(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_tolerance_is_a_share_of_a_metric() {
+        let tolerance =
+            |text: &str| text.parse::<Tolerance>().map(|it| format!("{} {:.3}", it.metric, it.change));
+        assert_eq!(tolerance("p99=15%"), Ok("p99 0.150".into()));
+        assert_eq!(tolerance("rps=0.05"), Ok("rps 0.050".into()));
+        for (bad, word) in [
+            ("p99", "METRIC=SHARE"),
+            ("p99=", "METRIC=SHARE"),
+            ("p99=-5%", "METRIC=SHARE"),
+            ("p99=0", "METRIC=SHARE"),
+            ("p99=nan", "METRIC=SHARE"),
+            ("p99=2000%", "METRIC=SHARE"),
+            ("bogus=5%", "`bogus`"),
+            ("errors=5%", "0.1 percentage points"),
+        ] {
+            let sentence = tolerance(bad).unwrap_err();
+            assert!(sentence.contains(word), "{bad}: {sentence}");
         }
     }
 }

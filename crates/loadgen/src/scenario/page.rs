@@ -123,14 +123,14 @@ impl Around<'_> {
 
 /// The value at this place.
 fn value_around<'a>(table: &'a DeTable<'a>, span: &Range<usize>, section: &str) -> Option<Around<'a>> {
-    table.iter().find_map(|(key, value)| match value.get_ref() {
+    table.iter().find_map(|(key, value)| {
         // The place of a table is its header; its keys may lie anywhere.
-        DeValue::Table(inner) => value_around(inner, span, &below(section, key.get_ref())),
-        _ => {
-            let own = value.span();
-            let encloses = own.start <= span.start && span.end <= own.end;
-            encloses.then(|| Around { section: section.to_owned(), key: key.get_ref(), value })
+        if let DeValue::Table(inner) = value.get_ref() {
+            return value_around(inner, span, &below(section, key.get_ref()));
         }
+        let own = value.span();
+        let encloses = own.start <= span.start && span.end <= own.end;
+        encloses.then(|| Around { section: section.to_owned(), key: key.get_ref(), value })
     })
 }
 

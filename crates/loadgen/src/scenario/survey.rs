@@ -27,13 +27,11 @@ impl Schema {
     fn table(&self, schema: &Value, table: &DeTable<'_>, section: &str) -> Result<(), Wrong> {
         for (key, value) in table {
             let name: &str = key.get_ref();
-            match allowed(schema, name) {
-                Some(schema) => self.value(schema, value, (name, section))?,
-                None => {
-                    let sentence = self.unknown(name, value.get_ref(), schema, section);
-                    return Err(Wrong { place: key.span(), sentence });
-                }
-            }
+            let Some(known) = allowed(schema, name) else {
+                let sentence = self.unknown(name, value.get_ref(), schema, section);
+                return Err(Wrong { place: key.span(), sentence });
+            };
+            self.value(known, value, (name, section))?;
         }
         Ok(())
     }

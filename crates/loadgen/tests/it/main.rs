@@ -1,6 +1,7 @@
 //! The program as a shell sees it: real processes, real sockets, no fixed ports, no lucky sleeps, no internet.
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
+mod ci;
 #[cfg(test)]
 mod command;
 #[cfg(test)]

@@ -76,6 +76,23 @@ fn every_request_of_a_number_is_one_row() {
 }
 
 #[test]
+fn a_target_that_misbehaves_on_purpose_is_called_one() {
+    let place = place_with("[target]\nfaults = \"status=503\"\n[load]\nrequests = 20\nconnections = 2\n");
+    // What is somebody else's in the environment does not reach the target.
+    let ended =
+        place.command(&["run", "test.toml", "--results", "results"]).env("TARGET_OF_ANOTHER", "x").output();
+    let ended = ended.unwrap();
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert!(
+        said.contains("\nthe target misbehaves on purpose: status=503, suffered by 20 requests\n"),
+        "{said}"
+    );
+    let run = place.document();
+    assert_eq!((&*run.config["target.faults"], run.verification.unwrap().rows), ("status=503", 0));
+    assert_clean(&place);
+}
+
+#[test]
 fn a_reader_that_has_gone_loses_no_document() {
     let place = place_with("[load]\nrequests = 20\nconnections = 2\n");
     let mut command = place.command(&["run", "test.toml", "--results", "results"]);

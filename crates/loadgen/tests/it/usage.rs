@@ -4,7 +4,7 @@ use report::cpus::Cpus;
 use report::document::{Run, Usage};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-use crate::helper::Place;
+use crate::helper::{Ended, Place};
 
 fn usages(run: &Run) -> Vec<&Usage> {
     run.instances.iter().map(|instance| instance.usage.as_deref().expect("it was watched")).collect()
@@ -106,4 +106,44 @@ fn cpus_that_are_not_there_are_refused_before_anything_starts() {
     assert_eq!(typed.code, 2, "{typed:?}");
     assert!(typed.stderr.contains("`2;3` is no set of CPUs: write their numbers"), "{typed:?}");
     assert_eq!(place.names(), ["test.toml"], "nothing was made");
+}
+
+/// Two instances for a second after half a second of warm-up, with these faults.
+fn faulty(faults: &str) -> (Ended, Run) {
+    let place = Place::with(
+        "test.toml",
+        &format!(
+            "[target]\ninstances = 2\n{faults}\n[load]\nduration = \"1s\"\nwarmup = \"500ms\"\nconnections = 8\n"
+        ),
+    );
+    let ended = place.run(&["run", "test.toml", "--results", "results"]);
+    let run = place.document();
+    (ended, run)
+}
+
+#[test]
+fn what_instances_say_they_did_is_held_against_the_account() {
+    let (ended, run) = faulty("");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let (verification, warmup) = (run.verification.as_ref().unwrap(), run.warmup.as_ref().unwrap());
+    let all = run.account.ok + warmup.ok;
+    assert_eq!((run.account.sent + warmup.sent, warmup.ok > 0), (all, true), "nothing failed");
+    assert_eq!((verification.rows, verification.committed), (all, Some(all)), "{verification:?}");
+    assert_eq!(
+        (verification.acknowledged, verification.sent),
+        (all, all),
+        "so there is no room between them"
+    );
+    let answered: u64 = run.instances.iter().map(|instance| instance.answered.unwrap()).sum();
+    assert_eq!(answered, all);
+    assert!(!ended.stdout.contains("the instances say they answered"), "{ended:?}");
+}
+
+#[test]
+fn answers_that_never_arrive_are_no_disagreement() {
+    let (ended, run) = faulty("faults = \"reset=5\"");
+    let verification = run.verification.as_ref().unwrap();
+    assert!(run.account.failed > 0 && verification.holds(), "{verification:?} {:?}", run.account);
+    assert_eq!(verification.committed, Some(verification.rows), "whatever became of the answers");
+    assert!(!ended.stdout.contains("the instances say they answered"), "{ended:?}");
 }

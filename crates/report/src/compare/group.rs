@@ -10,8 +10,6 @@ use crate::summary::Summary;
 use crate::verdict::Verdict;
 use crate::warning::{self, Warning};
 
-/// A row names so many differences from its neighbours, and counts the rest.
-const DIFFERENCES: usize = 3;
 /// What must be equal for runs to be repeats of each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GroupKey {
@@ -143,11 +141,6 @@ impl Group {
         }
         if other_machine {
             names.push(format!("fingerprint {}", short(&self.key.fingerprint)));
-        }
-        if names.len() > DIFFERENCES {
-            let more = names.len() - DIFFERENCES;
-            names.truncate(DIFFERENCES);
-            names.push(format!("{more} more"));
         }
         names
     }

@@ -7,6 +7,8 @@ use crate::table::{Align, Page, Table, markdown_cell, wrapped};
 use crate::units::{count, one_line, share};
 use crate::verdict::Verdict;
 
+/// A row names so many differences from its neighbours, and counts the rest.
+const DIFFERENCES: usize = 3;
 /// Further lines of a note begin so.
 const INDENT: &str = "    ";
 /// What may be left out of a narrow page, the first of it first: what is told elsewhere, then what is less asked for.
@@ -68,20 +70,20 @@ impl Comparison {
 
     /// Everything, for a terminal or a text file.
     pub fn text(&self, page: Page) -> String {
-        let mut parts: Vec<String> = Vec::new();
-        if let Some(common) = self.common_line() {
-            parts.push(lines(&common, page));
-        }
-        let figures = self.table().fitted(page);
-        parts.push(figures.text);
-        for (title, table) in self.further_tables() {
-            parts.push(format!("{}\n{}", lines(title, page), table.fitted(page).text));
+        let mut parts: Vec<String> = self.common_line().map(|line| lines(&line, page)).into_iter().collect();
+        let mut left_out: BTreeSet<String> = BTreeSet::new();
+        for (title, table) in self.tables() {
+            let fitted = table.fitted(page);
+            left_out.extend(fitted.left_out);
+            let title = if title.is_empty() { title } else { lines(&title, page) + "\n" };
+            parts.push(title + &fitted.text);
         }
         let mut notes = self.footnotes();
-        if !figures.left_out.is_empty() {
+        if !left_out.is_empty() {
+            let left_out: Vec<String> = left_out.into_iter().collect();
             notes.push(format!(
                 "no room for {}: --metrics chooses, a wider terminal or a file has all",
-                figures.left_out.join(", ")
+                left_out.join(", ")
             ));
         }
         if !notes.is_empty() {
@@ -92,13 +94,11 @@ impl Comparison {
 
     /// The same for a page or a pull request.
     pub fn markdown(&self) -> String {
-        let mut parts: Vec<String> = Vec::new();
-        if let Some(common) = self.common_line() {
-            parts.push(markdown_cell(&common) + "\n");
-        }
-        parts.push(self.table().markdown());
-        for (title, table) in self.further_tables() {
-            parts.push(format!("{title}\n\n{}", table.markdown()));
+        let common = self.common_line().map(|line| markdown_cell(&line) + "\n");
+        let mut parts: Vec<String> = common.into_iter().collect();
+        for (title, table) in self.tables() {
+            let title = if title.is_empty() { title } else { title + "\n\n" };
+            parts.push(title + &table.markdown());
         }
         let notes = self.footnotes();
         if !notes.is_empty() {
@@ -107,9 +107,18 @@ impl Comparison {
         parts.join("\n")
     }
 
-    fn further_tables(&self) -> Vec<(&'static str, Table)> {
-        let tails = self.tails().map(|table| ("Published tails, each against its own median:", table));
-        tails.into_iter().collect()
+    /// Every table with what stands above it, empty for the first.
+    fn tables(&self) -> Vec<(String, Table)> {
+        let mut tables = match &self.pivot {
+            Some(pivot) => self.turned(pivot),
+            None => vec![(String::new(), self.table())],
+        };
+        let further = [
+            ("Against the base:", self.against()),
+            ("Published tails, each against its own median:", self.tails()),
+        ];
+        tables.extend(further.into_iter().filter_map(|(title, table)| Some((title.to_owned(), table?))));
+        tables
     }
 
     fn common_line(&self) -> Option<String> {
@@ -152,6 +161,9 @@ impl Comparison {
                     .into(),
             );
         }
+        if self.against().is_some() {
+            notes.extend(self.notes_on_differences());
+        }
         notes.extend(self.notes.iter().map(|note| one_line(note)));
         notes
     }
@@ -169,10 +181,13 @@ impl Row {
     pub fn label(&self) -> String {
         let name = one_line(&self.scenario);
         if self.differences.is_empty() {
-            name
-        } else {
-            format!("{name} ({})", one_line(&self.differences.join(", ")))
+            return name;
         }
+        let mut named: Vec<String> = self.differences.iter().take(DIFFERENCES).cloned().collect();
+        if self.differences.len() > DIFFERENCES {
+            named.push(format!("{} more", self.differences.len() - DIFFERENCES));
+        }
+        format!("{name} ({})", one_line(&named.join(", ")))
     }
 
     /// Its machine, with the mark of published figures or of shared CPUs.

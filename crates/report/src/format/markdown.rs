@@ -2,7 +2,7 @@
 
 use crate::document::Document;
 use crate::format::{View, answers, bounded, tags};
-use crate::summary::Model;
+use crate::summary::{FAULTS_KEY, Model};
 use crate::table::{Align, Table, markdown_cell};
 use crate::units::{count, memory, nanos, one_line, rate, share, whole};
 use crate::warning::{Warning, verdict};
@@ -74,6 +74,10 @@ fn table(view: &View<'_>) -> Table {
         ] {
             row(format!("{name} (mean)"), spent.mean_ns.map(|ns| nanos(whole(ns))));
         }
+    }
+    if let Document::Run(run) = view.document {
+        let faults = run.config.get(FAULTS_KEY).filter(|faults| !faults.is_empty());
+        row("the target misbehaves on purpose".into(), faults.cloned());
     }
     if let Some(used) = &summary.usage {
         let of_all = format!("{:.2} CPUs of {}", used.cpus, used.machine_cpus);

@@ -3,8 +3,12 @@
 mod answers;
 mod hey;
 mod json;
+mod junit;
 mod markdown;
+mod pull_request;
 
+pub use self::junit::junit;
+pub use self::pull_request::pull_request;
 use crate::document::{Document, Run};
 use crate::histogram::Percentile;
 use crate::summary::{Latency, Quantile, Summary};

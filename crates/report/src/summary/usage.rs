@@ -62,12 +62,13 @@ impl TargetUse {
             run.instances.iter().filter_map(|one| Some((one, one.usage.as_deref()?))).collect();
         let watched_ns = watched.iter().map(|(_, usage)| usage.watched_ns).max().filter(|&ns| ns > 0)?;
         let usages = || watched.iter().map(|(_, usage)| *usage);
+        let most_of = |of: fn(&Usage) -> &Vec<u64>| most(&usages().map(of).collect::<Vec<_>>());
         let cpu_ms: u64 = usages().map(Usage::cpu_ms).sum();
         let requests = run.account.answered();
         let is_told = |of: fn(&Usage) -> &Vec<u64>| usages().all(|usage| !of(usage).is_empty());
         let written = is_told(|usage| &usage.written_kib)
             .then(|| usages().flat_map(|usage| &usage.written_kib).sum::<u64>() * KIB);
-        let files = is_told(|usage| &usage.files).then(|| most(usages().map(|usage| &usage.files)));
+        let files = is_told(|usage| &usage.files).then(|| most_of(|usage| &usage.files));
         let generator = run.generator.as_ref();
         let told: Option<u64> = run.instances.iter().map(|instance| instance.answered).sum();
         let instance = |(instance, usage): &(&Instance, &Usage)| {
@@ -77,14 +78,14 @@ impl TargetUse {
                 number: instance.number,
                 cpus: cpus(usage.cpu_ms(), watched_ns),
                 cpu_us_per_request: own.map(|own| usage.cpu_ms() as f64 * 1e3 / own),
-                rss_bytes: most(std::iter::once(&usage.rss_kib)) * KIB,
+                rss_bytes: most(&[&usage.rss_kib]) * KIB,
             }
         };
         Some(Self {
             cpus: cpus(cpu_ms, watched_ns),
             cpu_us_per_request: ratio(cpu_ms * 1000, requests),
-            rss_bytes: most(usages().map(|usage| &usage.rss_kib)) * KIB,
-            threads: most(usages().map(|usage| &usage.threads)),
+            rss_bytes: most_of(|usage| &usage.rss_kib) * KIB,
+            threads: most_of(|usage| &usage.threads),
             files,
             written_per_second: written.map(|bytes| bytes as f64 / (watched_ns as f64 / 1e9)),
             written_per_request: written.and_then(|bytes| ratio(bytes, requests)),
@@ -104,8 +105,8 @@ fn cpus(cpu_ms: u64, watched_ns: u64) -> f64 {
 }
 
 /// The largest sum of the columns at one moment.
-fn most<'a>(columns: impl Iterator<Item = &'a Vec<u64>> + Clone) -> u64 {
-    let points = columns.clone().map(Vec::len).max().unwrap_or(0);
-    let at = |point| columns.clone().map(|column| column.get(point).copied().unwrap_or(0)).sum();
+fn most(columns: &[&Vec<u64>]) -> u64 {
+    let points = columns.iter().map(|column| column.len()).max().unwrap_or(0);
+    let at = |point| columns.iter().map(|column| column.get(point).copied().unwrap_or(0)).sum();
     (0..points).map(at).max().unwrap_or(0)
 }

@@ -96,6 +96,19 @@ fn what_the_target_used_is_one_line() {
 }
 
 #[test]
+fn connections_are_told_beside_what_chance_gives() {
+    let mut uneven = run("good");
+    let said = |run: &Run| that_begins(&notes(run, Style::default()), "4 instances; ").unwrap();
+    assert!(said(&uneven).ends_with("; connections of each: 25 (by chance 25 +- 4.3)"), "{}", said(&uneven));
+    (uneven.instances[0].accepted, uneven.instances[1].accepted) = (Some(30), Some(20));
+    assert!(said(&uneven).ends_with("; connections of each: 20 to 30 (by chance 25 +- 4.3)"));
+    uneven.config.insert("target.sockets".into(), "unix".into());
+    assert!(said(&uneven).ends_with("; connections of each: 20 to 30"), "they were dealt out in turn");
+    uneven.instances[3].accepted = None;
+    assert!(!said(&uneven).contains("connections"), "one did not tell");
+}
+
+#[test]
 fn the_time_is_broken_down_where_it_went_elsewhere_than_to_the_server() {
     let mut run = typed();
     assert_eq!(that_begins(&notes(&run, Style::default()), "where"), None);

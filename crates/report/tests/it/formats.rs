@@ -36,6 +36,32 @@ fn every_format_shows_every_fixture_as_before() {
 }
 
 #[test]
+fn a_target_that_misbehaves_on_purpose_is_called_one() {
+    let misbehaving = |faults: &str, faulted| {
+        let mut run = run("told");
+        run.config.insert("target.faults".into(), faults.into());
+        run.instances.iter_mut().filter_map(|instance| instance.told.as_mut()).for_each(|told| {
+            told.faulted = faulted;
+        });
+        let document = Document::Run(Box::new(run));
+        ["hey", "markdown"].map(|format| render(format, &document))
+    };
+    let [text, table] = misbehaving("status=503:1&close=2", 5);
+    assert!(
+        text.contains("\nthe target misbehaves on purpose: status=503:1&close=2, suffered by 20 requests\n"),
+        "{text}"
+    );
+    assert!(table.contains("| the target misbehaves on purpose"), "{table}");
+    let [text, _] = misbehaving("", 5);
+    assert!(
+        text.contains("\nthe target misbehaves on purpose: as requests asked for, suffered by 20 requests\n"),
+        "{text}"
+    );
+    let [text, table] = misbehaving("", 0);
+    assert!(!text.contains("on purpose") && !table.contains("on purpose"), "{text}{table}");
+}
+
+#[test]
 fn formats_have_names_of_their_own_and_a_line_of_help() {
     let mut names: Vec<_> = format::ALL.iter().map(|format| format.name).collect();
     names.sort_unstable();

@@ -85,6 +85,9 @@ fn nothing_is_said_of_shares_that_nobody_knows() {
     silent.instances[1].accepted = None;
     assert_eq!(uneven(&silent), None);
     assert_eq!(uneven(&shared(&[(0, 0), (0, 0)])), None);
+    let mut dealt_out = shared(&parts);
+    dealt_out.config.insert("target.sockets".into(), "unix".into());
+    assert_eq!(uneven(&dealt_out), None, "nothing is hashed");
 }
 
 fn disagrees(run: &Run) -> bool {

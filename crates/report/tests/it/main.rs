@@ -9,6 +9,7 @@ mod formats;
 mod hlog;
 mod hygiene;
 mod reference;
+mod runs;
 mod sample;
 mod store;
 mod summary;

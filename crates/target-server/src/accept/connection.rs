@@ -20,7 +20,7 @@ use super::patience::{Due, Patience};
 use super::wire::Wire;
 use super::{Service, Stage};
 use crate::listener::{Peer, Stream};
-use crate::stats::Closed;
+use crate::stats::{Closed, Refused};
 
 /// Bytes that hyper may read ahead on a connection, unless a head may be larger. This is its own default.
 const READ_AHEAD: usize = 8192 + 4096 * 100;
@@ -42,6 +42,8 @@ pub(super) struct Manners {
 enum End {
     /// hyper is done with it: the last answer is given, the client has left or the connection broke.
     Over(Closed),
+    /// hyper is done with it, because what came was no request.
+    Refused(Refused),
     /// A handler hung up.
     HungUp,
     /// The client kept us waiting.
@@ -86,7 +88,10 @@ impl Manners {
             // Held to the end of this: until then the drain waits.
             let _present = stage.clone();
             let end = converse(&http, &desk, &line, patience, stage).await;
-            desk.stats.closed(why(end));
+            match end {
+                End::Refused(why) => desk.stats.refused(why),
+                _ => desk.stats.closed(why(end)),
+            }
             // Whoever still holds the line holds no socket.
             let stream = line.socket().take();
             if let Some(stream) = stream {
@@ -116,7 +121,7 @@ async fn converse(
         let closing = *stage.borrow_and_update() == Stage::Closing;
         tokio::select! {
             biased;
-            outcome = connection.as_mut() => return End::Over(of_hyper(outcome)),
+            outcome = connection.as_mut() => return of_hyper(outcome),
             () = line.wants_end() => {
                 return if line.is_left() { End::Over(Closed::Error) } else { End::HungUp };
             }
@@ -132,12 +137,25 @@ async fn converse(
     }
 }
 
-fn of_hyper(outcome: hyper::Result<()>) -> Closed {
+fn of_hyper(outcome: hyper::Result<()>) -> End {
     match outcome {
-        Ok(()) => Closed::Done,
-        Err(error) if error.is_parse() => Closed::Refused,
+        Ok(()) => End::Over(Closed::Done),
+        Err(error) if error.is_parse() => End::Refused(reason(&error)),
         // A broken connection is the client's affair: hyper has answered where it could.
-        Err(_) => Closed::Error,
+        Err(_) => End::Over(Closed::Error),
+    }
+}
+
+fn reason(error: &hyper::Error) -> Refused {
+    if error.is_parse_version_h2() {
+        Refused::Http2
+    } else if !error.is_parse_too_large() {
+        Refused::Malformed
+    } else if error.to_string().contains("URI") {
+        // Only its words tell this from a head that is too large.
+        Refused::TargetTooLong
+    } else {
+        Refused::HeadTooLarge
     }
 }
 
@@ -154,6 +172,7 @@ async fn idle(line: &Line) {
 fn why(end: End) -> Closed {
     match end {
         End::Over(why) => why,
+        End::Refused(_) => Closed::Refused,
         End::HungUp => Closed::Fault,
         End::Stopped => Closed::Done,
         End::Late(Due::Head) => Closed::HeaderTimeout,
@@ -172,7 +191,7 @@ async fn part(end: End, desk: &Desk, line: &Line, stream: Stream) {
             let words = Words { status: StatusCode::REQUEST_TIMEOUT, sentence, retry_after: None };
             farewell::say(words, &desk.dress, stream).await;
         }
-        End::Over(Closed::Refused) => farewell::linger(stream, true).await,
+        End::Refused(_) => farewell::linger(stream, true).await,
         End::Over(Closed::Done) | End::HungUp => farewell::linger(stream, line.body_left()).await,
         End::Over(_) | End::Stopped | End::Late(_) => {}
     }

@@ -1,37 +1,13 @@
 //! Everything that is counted, in the text form of Prometheus.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use super::{Admin, Waiting};
 use crate::stats::account::Account;
-use crate::stats::{Buckets, Timing};
+use crate::stats::{BOUNDS, Buckets, Timing};
 use crate::store::{Figures, Store};
 
-/// Upper bounds of the buckets of all times: three to a decade, from the time of a fast transaction to a client's patience.
-const BOUNDS: [Duration; 19] = [
-    Duration::from_micros(10),
-    Duration::from_micros(25),
-    Duration::from_micros(50),
-    Duration::from_micros(100),
-    Duration::from_micros(250),
-    Duration::from_micros(500),
-    Duration::from_millis(1),
-    Duration::from_micros(2500),
-    Duration::from_millis(5),
-    Duration::from_millis(10),
-    Duration::from_millis(25),
-    Duration::from_millis(50),
-    Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_millis(2500),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
-
-/// The same for rows in a transaction: the ends of the ranges in which the store counts them.
+/// Upper bounds of the buckets of rows in a transaction: the ends of the ranges in which the store counts them.
 const BATCH_BOUNDS: [u64; 12] = [1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 2047, 4095];
 
 /// A text that grows, family by family.
@@ -110,6 +86,11 @@ pub(super) fn text(admin: &Admin, is_ready: bool, queues: &[Waiting]) -> String 
 fn process(text: &mut Text, admin: &Admin, is_ready: bool, account: &Account) {
     let help = "Whether it takes requests and can record them: 0 while it starts, drains or cannot commit.";
     text.gauge("target_ready", help, u8::from(is_ready));
+    let help = "What goes wrong, by the name of its event in the log: 1 from then on until that of its end.";
+    text.family("target_trouble", "gauge", help);
+    for (name, is_so) in admin.stats.troubles.now() {
+        text.line(format_args!("target_trouble{{kind=\"{name}\"}} {}\n", u8::from(is_so)));
+    }
     text.gauge("target_start_time_seconds", "When the process started, since 1970.", account.started);
     let help = "From when on counters count, since 1970: the start or the last POST /-/reset.";
     text.gauge("target_counted_since_seconds", help, account.since);
@@ -136,6 +117,14 @@ fn connections(text: &mut Text, account: &Account, queues: &[Waiting]) {
             text.line(format_args!("target_accept_queue_connections{{socket=\"{place}\"}} {waiting}\n"));
         }
     }
+    let help = "How many can wait there at once; absent where somebody else set it.";
+    text.family("target_accept_queue_limit_connections", "gauge", help);
+    for queue in queues {
+        if let Some(limit) = queue.limit {
+            let place = escaped(&queue.place);
+            text.line(format_args!("target_accept_queue_limit_connections{{socket=\"{place}\"}} {limit}\n"));
+        }
+    }
 }
 
 fn requests(text: &mut Text, account: &Account) {
@@ -150,6 +139,9 @@ fn requests(text: &mut Text, account: &Account) {
     text.counters("target_requests_unanswered_total", help, "reason", by_reason);
     let help = "What was refused before it was a request.";
     text.counter("target_requests_refused_total", help, told.refused);
+    let by_reason = told.refused_by_reason.iter().map(|(reason, count)| (*reason, *count));
+    let help = "The same by reason.";
+    text.counters("target_requests_refused_by_reason_total", help, "reason", by_reason);
     text.counter("target_rows_committed_total", "Rows committed by this instance.", account.rows);
 }
 

@@ -74,6 +74,8 @@ struct Everything<'a> {
     ready: bool,
     /// Why not. Null when it is.
     not_ready: Option<String>,
+    /// What goes wrong at the moment, as the log calls it.
+    troubles: Vec<&'static str>,
     #[serde(flatten)]
     account: Account,
     faults_in_force: String,
@@ -214,6 +216,7 @@ impl Admin {
             state: self.phases.now().name(),
             ready: not_ready.is_none(),
             not_ready,
+            troubles: self.stats.troubles.now().filter_map(|(name, is_so)| is_so.then_some(name)).collect(),
             account: self.stats.account(),
             faults_in_force: self.mischief.faults().to_string(),
             store: self.store.get().map(Store::figures),

@@ -5,7 +5,7 @@ use rustix::process::{Resource, getrlimit};
 use super::{ServeError, is_instance};
 use crate::config::Config;
 use crate::config::store::{Store, Writers};
-use crate::{store, watch};
+use crate::{listener, store, watch};
 
 /// Open files of a process that serves nobody yet: its output, its sockets, its clock, its signals.
 const FILES: u64 = 24;
@@ -59,6 +59,13 @@ pub(super) fn check(config: &Config) -> Result<(), ServeError> {
     // An instance that is started again later must not fail because somebody is writing the file just then.
     if let Some(file) = config.admin.reload_from.as_ref().filter(|_| !is_instance()) {
         watch::read(file).map_err(|reason| CheckError::ReloadFrom { reason })?;
+    }
+    if passed == 0 {
+        let operator =
+            config.admin.endpoint.iter().map(|place| place.of_instance(1, config.listen.instances.get()));
+        for place in config.listen.endpoints.iter().cloned().map(Ok).chain(operator) {
+            listener::check_path(&place?)?;
+        }
     }
     files(config)?;
     if let Some(database) = config.store.database() {

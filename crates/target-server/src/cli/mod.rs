@@ -23,8 +23,9 @@ use crate::printer::Printer;
 use crate::store::{StoreError, inspect};
 use crate::words::counted;
 
-/// Tells an instance the settings of the whole server, as JSON: to be told again, never to be meant.
-const SETTINGS: &str = "TARGET_PARENT_SETTINGS";
+/// Tells an instance the settings of the whole server, as JSON: to be told again, never to be meant. It is no setting itself, and
+/// so does not begin like one.
+const SETTINGS: &str = "SERVE_PARENT_SETTINGS";
 
 /// Said on stderr in the end.
 const UNREAD: &str = "the last lines are missing on stdout: nobody reads it";

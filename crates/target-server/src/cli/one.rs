@@ -87,7 +87,10 @@ async fn live(config: &Config, instance: &Instance) -> Result<End, ServeError> {
     let Places { http, admin: operator } = places(config)?;
     let endpoints: Vec<_> = http.iter().map(Bound::endpoint).cloned().collect();
     let operator_at: Vec<_> = operator.iter().map(Bound::endpoint).cloned().collect();
-    let sockets = http.iter().map(|place| Socket::new(place.endpoint().to_string(), place));
+    // What our parent passes is made as it was typed for us, too.
+    let known = |place: &Bound| !place.is_passed() || variable(INSTANCE).is_some();
+    let backlog = |place: &Bound| known(place).then_some(config.listen.sockets.backlog);
+    let sockets = http.iter().map(|place| Socket::new(place.endpoint().to_string(), place, backlog(place)));
     let admin = Arc::new(Admin {
         instance: instance.name.clone(),
         settings: settings(config),

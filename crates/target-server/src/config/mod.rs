@@ -366,10 +366,6 @@ mod tests {
         for (line, said) in [
             ("--store none --threads 3", "--threads has no meaning with --store none; leave one of them out"),
             (
-                "--store none --database x",
-                "--database has no meaning with --store none; leave one of them out",
-            ),
-            (
                 "--profile fast --threads 3",
                 "--threads has no meaning with --store group; leave one of them out",
             ),

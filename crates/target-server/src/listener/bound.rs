@@ -4,10 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::Socket;
+use supervise::bind::{self, SocketFile};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::unix::{self, SocketFile};
-use super::{Listener, bind};
+use super::Listener;
 use crate::config::endpoint::Endpoint;
 use crate::config::listen::Sockets;
 
@@ -32,15 +32,20 @@ impl Bound {
         &self.endpoint
     }
 
+    /// Whether it was passed by somebody, who has decided how long its queue is.
+    pub fn is_passed(&self) -> bool {
+        matches!(self.socket, Taken::Passed(_))
+    }
+
     pub(super) fn take(endpoint: &Endpoint, sockets: Sockets) -> io::Result<Self> {
         let (endpoint, socket) = match endpoint {
             Endpoint::Tcp(address) => {
-                let socket = bind(*address, true)?;
+                let socket = bind::tcp(*address, true)?;
                 let address = socket.local_addr()?.as_socket().unwrap_or(*address);
                 (Endpoint::Tcp(address), Taken::Tcp(socket, sockets))
             }
             Endpoint::Unix(path) => {
-                let (socket, file) = unix::bind(path, sockets.unix_mode.0)?;
+                let (socket, file) = bind::unix(path, sockets.unix_mode.0)?;
                 (endpoint.clone(), Taken::Unix(socket, file, sockets))
             }
         };
@@ -54,7 +59,9 @@ impl Bound {
     /// Whether nobody else has come to listen here since it was taken: until we listen, the kernel lets them.
     pub(super) fn check(&self) -> io::Result<()> {
         match (&self.socket, &self.endpoint) {
-            (Taken::Tcp(_, sockets), Endpoint::Tcp(address)) => bind(*address, sockets.reuse_port).map(drop),
+            (Taken::Tcp(_, sockets), Endpoint::Tcp(address)) => {
+                bind::tcp(*address, sockets.reuse_port).map(drop)
+            }
             (Taken::Unix(_, file, _), _) if !file.is_there() => Err(io::ErrorKind::AddrInUse.into()),
             _ => Ok(()),
         }
@@ -64,6 +71,7 @@ impl Bound {
         match self.socket {
             Taken::Tcp(socket, sockets) => {
                 socket.listen(sockets.backlog.into())?;
+                socket.set_nonblocking(true)?;
                 TcpListener::from_std(socket.into()).map(Listener::Tcp)
             }
             Taken::Unix(socket, file, sockets) => {

@@ -3,7 +3,6 @@
 mod bound;
 mod passed;
 mod stream;
-mod unix;
 
 use std::fmt;
 use std::io;
@@ -11,12 +10,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use supervise::bind::{self, SocketFile};
 use tokio::net::{TcpListener, UnixListener};
 
 pub use self::bound::Bound;
 pub use self::stream::Stream;
-pub use self::unix::SocketFile;
 use crate::config::endpoint::Endpoint;
 use crate::config::listen::Sockets;
 
@@ -219,11 +217,20 @@ pub(crate) fn check(endpoints: &[Endpoint], sockets: Sockets) -> Result<(), List
         let free = match endpoint {
             // With SO_REUSEPORT we would silently take a share of another server's connections. Without it, the kernel
             // tells.
-            Endpoint::Tcp(address) => bind(*address, sockets.reuse_port).map(drop),
-            Endpoint::Unix(path) => unix::check(path),
+            Endpoint::Tcp(address) => bind::tcp(*address, sockets.reuse_port).map(drop),
+            Endpoint::Unix(path) => bind::unix_is_free(path),
         };
         free.map_err(|source| refused(endpoint, source))
     })
+}
+
+/// Whether there could be a socket there, whoever listens at the moment.
+///
+/// # Errors
+/// When the path of a unix socket cannot be one.
+pub(crate) fn check_path(endpoint: &Endpoint) -> Result<(), ListenError> {
+    let Endpoint::Unix(path) = endpoint else { return Ok(()) };
+    bind::unix_could_be(path).map_err(|source| refused(endpoint, source))
 }
 
 fn refused(endpoint: &Endpoint, source: io::Error) -> ListenError {
@@ -232,16 +239,6 @@ fn refused(endpoint: &Endpoint, source: io::Error) -> ListenError {
         io::ErrorKind::AddrInUse => ListenError::InUse(endpoint),
         _ => ListenError::Refused { endpoint, source },
     }
-}
-
-fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Old connections in TIME_WAIT do not stop a new start.
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.bind(&address.into())?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
 }
 
 #[cfg(test)]

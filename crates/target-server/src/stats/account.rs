@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Closed, Distribution, Stats, Unanswered, load, sum};
+use super::{BOUNDS, Closed, Distribution, Refused, Stats, Timing, Unanswered, load, sum};
 use crate::clock;
 use crate::faults::Kind;
 
@@ -31,6 +31,8 @@ pub struct Account {
     pub faults: Suffered,
     /// How long things took, by their kinds.
     pub times: Times,
+    /// The same as cumulative histograms, those of the metrics.
+    pub histograms: Histograms,
 }
 
 /// `accepted + open_at_start = open + closed`.
@@ -73,6 +75,8 @@ pub struct Requests {
     pub unanswered_by_reason: BTreeMap<&'static str, u64>,
     /// What was refused before it was a request (400, 414, 431), and is none of those above.
     pub refused: u64,
+    /// The same by reason.
+    pub refused_by_reason: BTreeMap<&'static str, u64>,
 }
 
 /// What was done on purpose.
@@ -102,6 +106,24 @@ pub struct Times {
     pub commit: Distribution,
 }
 
+/// For each bound of `at_most_ns` how many values are at most as long; the last one, which is `null`, has none, and counts
+/// them all.
+#[derive(Clone, Debug, Serialize)]
+pub struct Histograms {
+    /// The bounds in nanoseconds, ascending.
+    pub at_most_ns: Vec<Option<u64>>,
+    /// As [`Times::service`].
+    pub service: Vec<u64>,
+    /// As [`Times::service_faulted`].
+    pub service_faulted: Vec<u64>,
+    /// As [`Times::queue`].
+    pub queue: Vec<u64>,
+    /// As [`Times::lock`].
+    pub lock: Vec<u64>,
+    /// As [`Times::commit`].
+    pub commit: Vec<u64>,
+}
+
 impl Stats {
     /// The account as it is now.
     pub fn account(&self) -> Account {
@@ -129,6 +151,23 @@ impl Stats {
                 lock: self.lock.distribution(),
                 commit: self.commit.distribution(),
             },
+            histograms: self.histograms(),
+        }
+    }
+
+    fn histograms(&self) -> Histograms {
+        let counts = |timing: &Timing| {
+            let buckets = timing.buckets(&BOUNDS);
+            buckets.at_most.into_iter().chain([buckets.count]).collect()
+        };
+        let bounds = BOUNDS.iter().map(|bound| u64::try_from(bound.as_nanos()).ok());
+        Histograms {
+            at_most_ns: bounds.chain([None]).collect(),
+            service: counts(&self.service),
+            service_faulted: counts(&self.service_faulted),
+            queue: counts(&self.queue),
+            lock: counts(&self.lock),
+            commit: counts(&self.commit),
         }
     }
 
@@ -148,6 +187,7 @@ impl Stats {
     fn requests(&self, in_flight_at_start: u64) -> Requests {
         let by_status = (0..).zip(&*self.answered).map(|(status, counter)| (status, load(counter)));
         let by_reason = Unanswered::ALL.iter().map(|why| (why.name(), load(&self.unanswered[*why as usize])));
+        let refused = Refused::ALL.iter().map(|why| (why.name(), load(&self.refused[*why as usize])));
         Requests {
             begun: load(&self.begun),
             in_flight_at_start,
@@ -157,7 +197,8 @@ impl Stats {
             by_status: by_status.filter(|(_, count)| *count > 0).collect(),
             unanswered: sum(&self.unanswered),
             unanswered_by_reason: by_reason.collect(),
-            refused: load(&self.closed[Closed::Refused as usize]),
+            refused: sum(&self.refused),
+            refused_by_reason: refused.collect(),
         }
     }
 }

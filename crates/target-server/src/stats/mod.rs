@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use counts::Counts;
-pub use timing::{Buckets, Distribution, Timing};
+pub use timing::{BOUNDS, Buckets, Distribution, Timing};
 pub use trouble::{Cause, Trouble, Troubles};
 pub(crate) use underway::Underway;
 
@@ -41,6 +41,7 @@ pub struct Stats {
     open: AtomicU64,
     open_most: AtomicU64,
     closed: [AtomicU64; Closed::ALL.len()],
+    refused: [AtomicU64; Refused::ALL.len()],
     begun: AtomicU64,
     in_flight: AtomicU64,
     in_flight_most: AtomicU64,
@@ -150,6 +151,34 @@ impl Unanswered {
     }
 }
 
+/// Why what came was no request. hyper says so, and answers all but the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It breaks the grammar (400).
+    Malformed,
+    /// Its target is too long (414).
+    TargetTooLong,
+    /// Its head is too large, or has too many lines (431).
+    HeadTooLarge,
+    /// It is HTTP/2, which is not answered.
+    Http2,
+}
+
+impl Refused {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Self; 4] = [Self::Malformed, Self::TargetTooLong, Self::HeadTooLarge, Self::Http2];
+
+    /// As it is told.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TargetTooLong => "target_too_long",
+            Self::HeadTooLarge => "head_too_large",
+            Self::Http2 => "http2",
+        }
+    }
+}
+
 fn add(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -183,6 +212,7 @@ impl Stats {
             open: AtomicU64::default(),
             open_most: AtomicU64::default(),
             closed: Default::default(),
+            refused: Default::default(),
             begun: AtomicU64::default(),
             in_flight: AtomicU64::default(),
             in_flight_most: AtomicU64::default(),
@@ -211,6 +241,12 @@ impl Stats {
     pub(crate) fn closed(&self, why: Closed) {
         self.open.fetch_sub(1, Ordering::Relaxed);
         add(&self.closed[why as usize]);
+    }
+
+    /// A connection is closed because what came on it was no request.
+    pub(crate) fn refused(&self, why: Refused) {
+        self.closed(Closed::Refused);
+        add(&self.refused[why as usize]);
     }
 
     pub(crate) fn accept_error(&self) {
@@ -255,7 +291,7 @@ impl Stats {
         drop(before);
         let in_short = [Closed::Refused, Closed::Limit];
         let closed = Closed::ALL.iter().filter(|why| !in_short.contains(why));
-        let others = closed.map(|why| &self.closed[*why as usize]).chain(&self.faults);
+        let others = closed.map(|why| &self.closed[*why as usize]).chain(&self.faults).chain(&self.refused);
         let others = others.chain([&self.begun, &self.faulted_answered]);
         others.for_each(|counter| counter.store(0, Ordering::Relaxed));
         let timings = [&self.service, &self.service_faulted, &self.queue, &self.lock, &self.commit];

@@ -12,6 +12,29 @@ const DIGITS: u8 = 3;
 /// The largest value that is told apart; what lasts longer counts as this.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 
+/// Upper bounds of the buckets in which all times are told: three to a decade, from the time of a fast transaction to a client's patience.
+pub const BOUNDS: [Duration; 19] = [
+    Duration::from_micros(10),
+    Duration::from_micros(25),
+    Duration::from_micros(50),
+    Duration::from_micros(100),
+    Duration::from_micros(250),
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_micros(2500),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_millis(2500),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+
 /// Times of one kind.
 #[derive(Debug, Default)]
 pub struct Timing(Mutex<Times>);

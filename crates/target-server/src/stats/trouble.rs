@@ -264,6 +264,12 @@ impl Troubles {
         })
     }
 
+    /// What there is, by the names of the events that begin it, and whether it goes wrong at the moment.
+    pub(crate) fn now(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let is_open: Vec<bool> = self.episodes().iter().map(Option::is_some).collect();
+        Trouble::ALL.iter().map(|trouble| trouble.words().begins).zip(is_open)
+    }
+
     /// Ends what has been well for long enough. To be called now and then.
     pub(crate) fn look(&self) {
         let now = clock::now();

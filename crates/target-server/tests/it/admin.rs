@@ -11,7 +11,7 @@ use crate::prometheus::Metrics;
 
 const TCP: [&str; 2] = ["--admin", "127.0.0.1:0"];
 
-fn start(flags: &[&str]) -> Server {
+pub(crate) fn start(flags: &[&str]) -> Server {
     Server::start(&[&TCP, flags].concat())
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn stats(server: &Server) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
-fn metrics(server: &Server) -> Metrics {
+pub(crate) fn metrics(server: &Server) -> Metrics {
     let answer = admin(server).ask(&get("/-/metrics"));
     assert_eq!(answer.status, 200);
     assert!(answer.headers.contains(&"content-type: text/plain; version=0.0.4; charset=utf-8".into()));
@@ -200,7 +200,7 @@ fn among_requests_the_paths_are_reserved_only_where_that_is_wanted() {
 
 #[test]
 fn it_answers_at_the_limit_and_tells_who_waits() {
-    let server = start(&["--store", "none", "--max-connections", "1"]);
+    let server = start(&["--store", "none", "--max-connections", "1", "--backlog", "7"]);
     let mut first = server.connect();
     assert_eq!(first.ask(&get("/")).status, 200);
     let _waiting = [server.connect(), server.connect()];
@@ -208,6 +208,9 @@ fn it_answers_at_the_limit_and_tells_who_waits() {
     let waiting =
         until("some wait", || stats(&server)["accept_queues"][0]["waiting"].as_u64().filter(|n| *n > 0));
     assert!(waiting <= 2, "{waiting}");
+    assert_eq!(stats(&server)["accept_queues"][0]["limit"], 7);
+    let limit = format!("socket=\"{}\"", server.address);
+    assert_eq!(metrics(&server).value("target_accept_queue_limit_connections", &limit), Some(7.0));
     assert_eq!(admin(&server).ask(&get("/-/readyz")).status, 200);
     assert_eq!(stats(&server)["connections"]["open"], 1);
 }

@@ -90,6 +90,19 @@ fn a_path_that_no_socket_can_have() {
 }
 
 #[test]
+fn a_path_where_no_socket_can_be() {
+    for flag in ["--listen", "--admin"] {
+        let said = refused(&[flag, "unix:missing/x", "--store", "none"], &[]);
+        assert_eq!(said, "cannot listen on unix:missing/x: its folder does not exist; create it first");
+        let said = refused(&[flag, "unix:/dev/null", "--store", "none"], &[]);
+        assert!(
+            said.starts_with("cannot listen on unix:/dev/null: something that is not a socket lies there"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_file_to_reload_from_that_says_nothing_useful() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("settings");

@@ -279,7 +279,9 @@ fn a_unix_socket_in_use_and_a_file_in_the_way_are_refused() {
     assert!(listen(&full).contains("address already in use"));
     let text = server.folder.path().join("text");
     std::fs::write(&text, "precious").unwrap();
-    assert!(listen(&text).contains("a file that is no socket is in the way"));
+    assert!(
+        listen(&text).contains("something that is not a socket lies there; remove it or choose another path")
+    );
     assert_eq!(std::fs::read_to_string(&text).unwrap(), "precious");
 }
 

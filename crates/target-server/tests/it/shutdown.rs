@@ -130,6 +130,15 @@ fn the_drain_has_an_end() {
     assert_eq!(told, [Some(0), Some(1), Some(1)]);
 }
 
+#[test]
+fn what_instances_cut_off_is_in_the_totals() {
+    let mut server = Server::start(&["--instances", "2", "--drain-timeout", "50ms"]);
+    let _lock = hold(&server);
+    let _clients = [held(&server), held(&server), held(&server)];
+    let ended = server.stop();
+    assert_eq!((ended.code, &ended.counts["cut_off"]), (Some(1), &3.into()), "{ended:?}");
+}
+
 /// A client whose request is under way for as long as somebody holds the database.
 fn held(server: &Server) -> Client {
     let mut client = server.connect();

@@ -188,6 +188,27 @@ fn a_database_deleted_under_the_server_is_a_500_that_says_so() {
     }
 }
 
+/// Whoever was answered 2xx has a row; of a 500 nobody knows.
+#[test]
+fn a_log_deleted_under_the_server_leaves_rows_between_the_answers_and_the_requests() {
+    for flags in STORES {
+        let mut server = Server::start(flags);
+        let mut client = server.connect();
+        let mut well = 0;
+        for n in 0..6 {
+            well += u64::from(client.ask(&get("/")).status == 200);
+            if n == 2 {
+                std::fs::remove_file(server.database().with_extension("db-wal")).unwrap();
+            }
+        }
+        drop(client);
+        assert_eq!(well, 3, "the others were answered 500");
+        let ended = server.stop();
+        let rows = server.rows();
+        assert!((well..=6).contains(&rows) && ended.counts["rows"] == well, "{rows} rows, {ended:?}");
+    }
+}
+
 #[test]
 fn a_full_queue_is_a_503_that_asks_to_come_again() {
     let mut server = Server::start(&["--threads", "1", "--queue-max", "2"]);

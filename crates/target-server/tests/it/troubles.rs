@@ -54,7 +54,13 @@ fn a_database_that_is_gone_is_told_and_so_is_its_return() {
     assert_eq!((status, said), (503, format!("{sentence}\n")));
     let stats: Value = serde_json::from_str(&client.ask(&get("/-/stats")).body).unwrap();
     assert_eq!((&stats["ready"], &stats["not_ready"]), (&false.into(), &sentence.clone().into()));
-    assert!(client.ask(&get("/-/metrics")).body.contains("\ntarget_ready 0\n"));
+    assert_eq!(stats["troubles"], serde_json::json!(["database-gone"]));
+    let metrics = client.ask(&get("/-/metrics")).body;
+    for line in
+        ["target_ready 0", "target_trouble{kind=\"database-gone\"} 1", "target_trouble{kind=\"disk-full\"} 0"]
+    {
+        assert!(metrics.lines().any(|told| told == line), "{line}");
+    }
     for _ in 0..7 {
         assert_eq!(client.ask(&get("/")).status, 500);
     }
@@ -68,6 +74,7 @@ fn a_database_that_is_gone_is_told_and_so_is_its_return() {
     assert_eq!(client.ask(&get("/")).status, 200);
     let stats: Value = serde_json::from_str(&client.ask(&get("/-/stats")).body).unwrap();
     assert_eq!((&stats["ready"], &stats["not_ready"]), (&true.into(), &Value::Null));
+    assert_eq!(stats["troubles"], serde_json::json!([]));
     drop(client);
     server.stop();
     let told = told(&server, "database-gone");
@@ -81,6 +88,8 @@ fn what_still_goes_wrong_at_the_end_is_told_then() {
     let mut client = server.connect();
     assert_eq!(client.ask(&get("/")).status, 200);
     std::fs::remove_file(server.database()).unwrap();
+    // Nobody needs to ask for anything.
+    assert_eq!(next(&mut server, "database-gone")["level"], "error");
     assert_eq!(client.ask(&get("/")).status, 500);
     drop(client);
     server.stop();

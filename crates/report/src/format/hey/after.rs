@@ -5,7 +5,7 @@ use crate::document::{Document, Latencies, Run};
 use crate::format::{View, answers, bounded, tags};
 use crate::histogram::Percentile;
 use crate::share;
-use crate::summary::{RATE_KEY, STAGES_KEY, Spent, TargetUse};
+use crate::summary::{FAULTS_KEY, RATE_KEY, STAGES_KEY, Spent, TargetUse};
 use crate::units::{count, counted, memory, nanos, one_line, whole};
 use crate::verdict::Verdict;
 use crate::warning::{self, Warning};
@@ -33,6 +33,7 @@ pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
             let facts = [
                 engine(run),
                 open_model(view),
+                misbehaves(view, run),
                 time_went(view, run),
                 in_target(view),
                 target_used(view),
@@ -148,6 +149,19 @@ fn time_went(view: &View<'_>, run: &Run) -> Option<String> {
     let parts: Vec<_> = parts.map(|(name, ns)| format!("{:.0}% {name}", ns / mean * 100.0)).collect();
     let mean = nanos(whole(mean));
     Some(format!("where the time went, of {mean} on average: {}", parts.join(", ")))
+}
+
+/// That the target was told to misbehave, or requests asked for it: then slow and failed answers are no surprise.
+fn misbehaves(view: &View<'_>, run: &Run) -> Option<String> {
+    let faults = run.config.get(FAULTS_KEY).filter(|faults| !faults.is_empty());
+    let suffered = view.summary.target.map(|times| times.faulted);
+    let how = match (faults, suffered) {
+        (None, None | Some(0)) => return None,
+        (Some(faults), _) => one_line(faults),
+        (None, Some(_)) => "as requests asked for".to_owned(),
+    };
+    let counted = suffered.map(|faulted| format!(", suffered by {}", counted(faulted, "request")));
+    Some(format!("the target misbehaves on purpose: {how}{}", counted.unwrap_or_default()))
 }
 
 /// Where the time went inside the target, as its instances tell.
@@ -292,8 +306,12 @@ fn taken(run: &Run, instances: u64) -> Option<String> {
     let (fewest, most) = (taken.iter().min()?, taken.iter().max()?);
     let all: u64 = taken.iter().sum();
     (instances > 1 && all > 0).then(|| {
-        let chance = share::by_chance(instances, all);
+        let chance = if share::is_hashed(run) {
+            format!(" (by chance {})", share::by_chance(instances, all))
+        } else {
+            String::new()
+        };
         let range = if fewest == most { String::new() } else { format!(" to {}", count(*most)) };
-        format!("connections of each: {}{range} (by chance {chance})", count(*fewest))
+        format!("connections of each: {}{range}{chance}", count(*fewest))
     })
 }

@@ -1,0 +1,164 @@
+//! Which row is the base of which, and how do differences look?
+
+use super::judge::{Difference, Judgement, Pair};
+use super::list::percent;
+use super::pivot::Pivot;
+use super::{Comparison, Metric, Row};
+use crate::table::{Align, Table, Tone};
+use crate::units::one_line;
+
+/// The column of judgements.
+const VERDICT: &str = "verdict";
+
+impl Comparison {
+    /// What can be said of each measured row against its base: one entry for each metric.
+    ///
+    /// The base is the row of the baseline with the same scenario, where there is a baseline; else, in a table of rows and columns,
+    /// the first measured cell of its line; else the first measured row of its scenario.
+    pub fn differences(&self) -> Vec<Difference> {
+        let measured = |(_, row): &(usize, &Row)| row.source.is_none();
+        let rows: Vec<(usize, &Row)> = self.rows.iter().enumerate().filter(measured).collect();
+        let mut differences = Vec::new();
+        for &(place, row) in rows.iter().filter(|(_, row)| !row.is_baseline) {
+            if let Some(base) = self.base_of(place, row, &rows) {
+                let pair = Pair { base, row: (place, row), tolerance: &|metric| self.tolerance(metric) };
+                differences.extend(pair.differences(&self.metrics));
+            }
+        }
+        differences
+    }
+
+    /// The change of a metric that counts.
+    pub fn tolerance(&self, metric: Metric) -> f64 {
+        self.tolerances.get(&metric).copied().unwrap_or_else(|| metric.tolerance())
+    }
+
+    fn base_of<'a>(&self, place: usize, row: &Row, rows: &[(usize, &'a Row)]) -> Option<(usize, &'a Row)> {
+        let whole = rows.iter().copied().filter(|(_, other)| other.is_whole);
+        if rows.iter().any(|(_, row)| row.is_baseline) {
+            let same_name = whole.filter(|(_, other)| other.is_baseline && other.scenario == row.scenario);
+            // The nearest relative: the same machine counts more than any number of keys.
+            return same_name.min_by_key(|(_, other)| {
+                (other.fingerprint != row.fingerprint, config_distance(other, row))
+            });
+        }
+        let first = match &self.pivot {
+            Some(pivot) => {
+                let line = pivot.line_of(row);
+                let mut same: Vec<(usize, &'a Row)> =
+                    whole.filter(|(_, other)| pivot.line_of(other) == line).collect();
+                same.sort_by(|left, right| Pivot::order(&pivot.column_of(left.1), &pivot.column_of(right.1)));
+                same.into_iter().next()
+            }
+            None => whole.into_iter().find(|(_, other)| other.scenario == row.scenario),
+        };
+        first.filter(|&(base, _)| base != place)
+    }
+
+    /// The differences as a table. `None` where no row has a base.
+    pub fn against(&self) -> Option<Table> {
+        use Align::{Left, Right};
+        let titles = [
+            ("row", Left),
+            ("against", Left),
+            ("metric", Left),
+            ("ratio", Right),
+            ("95% interval", Right),
+            (VERDICT, Left),
+            ("detectable", Right),
+            ("runs needed", Right),
+        ];
+        let mut table = Table::new(titles);
+        table.spare(&["runs needed", "against"]);
+        for difference in self.differences() {
+            table.push(self.cells_of(&difference));
+            let tone = match difference.judgement {
+                Some(Judgement::Regressed) => Some(Tone::Bad),
+                Some(Judgement::Worse) => Some(Tone::Doubtful),
+                Some(Judgement::Improved) => Some(Tone::Good),
+                Some(Judgement::Equivalent | Judgement::Inconclusive) | None => None,
+            };
+            if let Some(tone) = tone {
+                table.tint_last(VERDICT, tone);
+            }
+        }
+        (!table.is_empty()).then_some(table)
+    }
+
+    fn cells_of(&self, difference: &Difference) -> Vec<String> {
+        let Difference { metric, ratio, effect, errors, judgement, why, .. } = difference;
+        let (row, base) = (&self.rows[difference.row], &self.rows[difference.base]);
+        let dash = || "-".to_owned();
+        let points = |share: f64| format!("{:+.2}", share * 100.0);
+        let verdict = judgement.map_or_else(|| "not judged".to_owned(), |judgement| judgement.to_string());
+        let mut interval = effect.map_or_else(dash, |effect| span(effect.interval(0.95)));
+        if let Some(errors) = errors {
+            interval = format!("{}..{} points", points(errors.low), points(errors.high));
+        }
+        vec![
+            full_label(row),
+            relative_label(base, row),
+            metric.title(),
+            ratio.map_or_else(dash, |ratio| format!("x{ratio:.3}")),
+            interval,
+            match why {
+                Some(why) => format!("{verdict} ({why})"),
+                None => verdict,
+            },
+            effect.map_or_else(dash, |effect| percent(effect.detectable())),
+            effect.map_or_else(dash, |effect| format!("{:.0}", effect.runs_needed(self.tolerance(*metric)))),
+        ]
+    }
+
+    /// What a reader must know of the table of differences.
+    pub(super) fn notes_on_differences(&self) -> Vec<String> {
+        let used = |metric: &&Metric| !metric.is_count();
+        let tolerances: Vec<String> = self
+            .metrics
+            .iter()
+            .filter(used)
+            .map(|&metric| format!("{metric} {}", percent(self.tolerance(metric))))
+            .collect();
+        vec![
+            format!(
+                "a change counts as regressed from: {}; errors by 0.1 percentage points, and then nothing else is judged",
+                tolerances.join(", ")
+            ),
+            "verdicts are by t on logarithms of runs (paired where they were interleaved), after Holm over the metrics of a pair"
+                .into(),
+            "detectable: the smallest change that so many runs with this spread show four times in five; runs needed: of each, \
+             to show the tolerated one; inconclusive is not \"no change\""
+                .into(),
+        ]
+    }
+}
+
+/// In how many keys two rows differ.
+fn config_distance(left: &Row, right: &Row) -> usize {
+    super::config::differing(&left.config, &right.config).len()
+}
+
+pub(super) fn span(interval: crate::stats::Interval) -> String {
+    format!("{:.3}..{:.3}", interval.low, interval.high)
+}
+
+/// A row by name and machine.
+pub(super) fn full_label(row: &Row) -> String {
+    format!("{} on {}", row.label(), one_line(&row.machine))
+}
+
+/// The base in as few words as tell it from its row.
+fn relative_label(base: &Row, row: &Row) -> String {
+    let own: Vec<&str> =
+        base.differences.iter().filter(|it| !row.differences.contains(it)).map(String::as_str).collect();
+    let mut parts = Vec::new();
+    if base.scenario != row.scenario || base.machine == row.machine && own.is_empty() {
+        parts.push(base.label());
+    } else if !own.is_empty() {
+        parts.push(one_line(&own.join(", ")));
+    }
+    if base.machine != row.machine {
+        parts.push(format!("on {}", one_line(&base.machine)));
+    }
+    parts.join(" ")
+}

@@ -1,0 +1,166 @@
+//! Which key makes the lines of a table, and which its columns?
+
+use std::cmp::Ordering;
+
+use super::against::span;
+use super::judge::Difference;
+use super::natural::natural;
+use super::{Comparison, Metric, Row};
+use crate::table::{Align, Table};
+use crate::units::one_line;
+
+/// Keys that every row has, beside those of its configuration.
+const OWN_KEYS: [&str; 3] = ["scenario", "machine", "cpus"];
+/// An error names at most so many keys.
+const KEYS_NAMED: usize = 12;
+
+/// What makes lines and columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pivot {
+    /// The key of the lines.
+    pub rows: String,
+    /// The keys of the columns, at least one.
+    pub columns: Vec<String>,
+}
+
+/// A key that no row knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no run has the key `{key}`; in some they differ: {}", known.join(", "))]
+pub struct UnknownKey {
+    key: String,
+    known: Vec<String>,
+}
+
+/// A column of a table: published figures have one of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    source: Option<usize>,
+    title: String,
+}
+
+impl Pivot {
+    /// Below what its line is the same.
+    pub(super) fn line_of(&self, row: &Row) -> String {
+        let value = value(row, &self.rows).unwrap_or_else(|| "-".into());
+        let is_key = |difference: &&String| {
+            let key = difference.split_once('=').map_or(difference.as_str(), |(key, _)| key);
+            let key = key.strip_prefix("no ").unwrap_or(key);
+            self.keys().any(|own| own == key || own.strip_prefix("version.") == Some(key))
+        };
+        let mut rest: Vec<&str> =
+            row.differences.iter().filter(|it| !is_key(it)).map(String::as_str).collect();
+        if !self.keys().any(|key| key == "scenario") {
+            rest.insert(0, &row.scenario);
+        }
+        if !self.keys().any(|key| key == "machine" || key == "cpus") && row.source.is_none() {
+            rest.push(&row.machine);
+        }
+        if rest.is_empty() { one_line(&value) } else { one_line(&format!("{value} ({})", rest.join(", "))) }
+    }
+
+    pub(super) fn column_of(&self, row: &Row) -> Column {
+        let values: Vec<String> = self.columns.iter().filter_map(|key| value(row, key)).collect();
+        let title = match row.source {
+            Some(source) if values.is_empty() => format!("{} ({source})", row.machine),
+            Some(source) => format!("{} ({source})", values.join(", ")),
+            None if values.is_empty() => "-".into(),
+            None => values.join(", "),
+        };
+        Column { source: row.source, title: one_line(&title) }
+    }
+
+    pub(super) fn order(left: &Column, right: &Column) -> Ordering {
+        let is_measured = |column: &Column| column.source.is_none();
+        is_measured(left).cmp(&is_measured(right)).then_with(|| natural(&left.title, &right.title))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().chain([&self.rows]).map(String::as_str)
+    }
+}
+
+impl Comparison {
+    /// Makes tables of lines and columns instead of a list.
+    ///
+    /// # Errors
+    /// When no row knows a key.
+    pub fn turn(&mut self, pivot: Pivot) -> Result<(), UnknownKey> {
+        for key in pivot.keys() {
+            if !self.rows.iter().any(|row| value(row, key).is_some()) {
+                return Err(UnknownKey { key: key.to_owned(), known: self.differing_keys() });
+            }
+        }
+        self.pivot = Some(pivot);
+        Ok(())
+    }
+
+    fn differing_keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = OWN_KEYS.map(ToOwned::to_owned).into();
+        let common = self.common();
+        let configured = self.rows.iter().flat_map(|row| row.config.keys());
+        for key in configured.filter(|key| !common.contains_key(key.as_str())) {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        keys.truncate(KEYS_NAMED);
+        keys
+    }
+
+    /// A table for each metric, with its name. Each cell is a row of the comparison: its median, and its ratio to its base.
+    pub(super) fn turned(&self, pivot: &Pivot) -> Vec<(String, Table)> {
+        let mut lines: Vec<String> = self.rows.iter().map(|row| pivot.line_of(row)).collect();
+        lines.sort_by(|left, right| natural(left, right));
+        lines.dedup();
+        let mut columns: Vec<Column> = self.rows.iter().map(|row| pivot.column_of(row)).collect();
+        columns.sort_by(Pivot::order);
+        columns.dedup();
+        let differences = self.differences();
+        self.metrics
+            .iter()
+            .map(|&metric| {
+                let titles = columns.iter().map(|column| (column.title.clone(), Align::Right));
+                let mut table = Table::new([(pivot.rows.clone(), Align::Left)].into_iter().chain(titles));
+                for line in &lines {
+                    let cell = |column: &Column| self.at(pivot, (line, column), metric, &differences);
+                    table.push([line.clone()].into_iter().chain(columns.iter().map(cell)).collect());
+                }
+                (format!("{}:", metric.title()), table)
+            })
+            .collect()
+    }
+
+    fn at(
+        &self,
+        pivot: &Pivot,
+        (line, column): (&str, &Column),
+        metric: Metric,
+        differences: &[Difference],
+    ) -> String {
+        let here = |row: &Row| pivot.line_of(row) == line && pivot.column_of(row) == *column;
+        let rows = self.rows.iter().enumerate().filter(|(_, row)| here(row));
+        let cells = rows.map(|(place, row)| {
+            let mark = if row.shares_cpus { " *" } else { "" };
+            let found = differences.iter().find(|it| it.row == place && it.metric == metric);
+            let ratio = found.and_then(|difference| {
+                let ratio = format!(" x{:.2}", difference.ratio?);
+                Some(match difference.effect {
+                    Some(effect) => format!("{ratio} [{}]", span(effect.interval(0.95))),
+                    None => ratio,
+                })
+            });
+            format!("{}{mark}{}", row.cell(metric), ratio.unwrap_or_default())
+        });
+        cells.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// What a row says of a key.
+fn value(row: &Row, key: &str) -> Option<String> {
+    match key {
+        "scenario" => Some(row.scenario.clone()),
+        "machine" => Some(row.machine.clone()),
+        "cpus" => row.cpus.map(|cpus| cpus.to_string()),
+        _ => row.config.get(key).cloned(),
+    }
+}
