@@ -239,6 +239,11 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     Ok(run)
 }
 
+/// Holds a run that was made earlier against what is asserted of it now.
+pub fn judge_again(plan: &Plan, run: &mut Run) {
+    run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, run)).collect();
+}
+
 /// What the run added to the database of the target, and what its instances say they committed. `None`: there is none.
 fn verified(
     plan: &Plan,
@@ -506,6 +511,7 @@ impl Totals<'_> {
             started_at: started.rfc3339,
             ended: Ended::Completed,
             config: self.plan.pairs(),
+            overridden: std::collections::BTreeMap::new(),
             plan_key: self.plan.key(),
             machine: machine::observe(context.machine),
             versions: context.versions.clone(),

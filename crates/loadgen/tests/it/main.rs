@@ -30,9 +30,13 @@ mod refusals;
 #[cfg(test)]
 mod robust;
 #[cfg(test)]
+mod scenario_files;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod sent;
+#[cfg(test)]
+mod series;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
