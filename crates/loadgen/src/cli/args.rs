@@ -151,11 +151,11 @@ pub(super) struct RecordOptions {
 /// What is written of all runs of a command, for a continuous integration.
 #[derive(Debug, Args)]
 pub(super) struct ReportFiles {
-    /// Write what was held against every run as a JUnit report: a suite for each scenario, a test for each assertion and check
+    /// Write what was held against every run as a `JUnit` report: a suite for each scenario, a test for each assertion and check
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
 
-    /// Write a table of all runs in Markdown, what failed first: for a pull request, such as $GITHUB_STEP_SUMMARY
+    /// Write a table of all runs in Markdown, what failed first: for a pull request, such as `$GITHUB_STEP_SUMMARY`
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
 }
