@@ -13,6 +13,7 @@ mod metric;
 mod natural;
 mod pivot;
 mod row;
+mod scaling;
 
 use std::collections::{BTreeMap, BTreeSet};
 

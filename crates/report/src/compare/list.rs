@@ -178,6 +178,7 @@ impl Comparison {
         if self.against().is_some() {
             notes.extend(self.notes_on_differences());
         }
+        notes.extend(self.scaling());
         notes.extend(self.notes.iter().map(|note| one_line(note)));
         notes
     }

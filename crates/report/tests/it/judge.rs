@@ -302,3 +302,29 @@ fn verdicts_are_coloured_where_that_is_welcome() {
     let text = |colour| comparison.text(Page { width: None, colour });
     assert!(text(true).contains("\u{1b}[31mregressed") && !text(false).contains('\u{1b}'), "{}", text(true));
 }
+
+#[test]
+fn scaling_is_a_law_where_there_are_runs_enough() {
+    let series = |sizes: &[u32], factors: &[f64]| {
+        let mut documents = Vec::new();
+        for &size in sizes {
+            let instances = f64::from(size);
+            let thousands =
+                2.0 * instances / (1.0 + 0.05 * (instances - 1.0) + 0.02 * instances * (instances - 1.0));
+            let mut runs = arm("pool", Order::Base, thousands, factors);
+            for run in &mut runs {
+                run.plan_key = format!("{size}");
+                run.id += &format!("-{size}");
+                run.config.insert("target.instances".into(), size.to_string());
+            }
+            documents.extend(stored(runs));
+        }
+        Comparison::of(documents).scaling()
+    };
+    let [law] = series(&[1, 2, 4, 8], &QUIET).try_into().unwrap();
+    assert!(law.starts_with("x on test-2cpu-4gb, over the number of instances: one carries 2,0"), "{law}");
+    assert!(law.contains("at 7 instances"), "{law}");
+    let [refused] = series(&[1, 2, 4, 8], &[1.0, 1.01]).try_into().unwrap();
+    assert!(refused.contains("3 runs of each size"), "{refused}");
+    assert_eq!(series(&[1, 2, 4], &QUIET), Vec::<String>::new());
+}
