@@ -144,7 +144,9 @@ fn what_must_not_be_judged_is_not() {
         let mut base = arm("a", Order::Base, 3.0, &QUIET);
         let mut candidate = arm("b", Order::After, 2.0, &QUIET);
         if name == "all the same" {
-            base.iter_mut().for_each(|run| run.window.measured_ns = 10 * SECOND);
+            for run in &mut base {
+                run.window.measured_ns = 10 * SECOND;
+            }
         }
         candidate.iter_mut().for_each(change);
         let differences = compared(base, candidate);
@@ -221,7 +223,9 @@ fn the_base_is_the_first_of_a_scenario_or_the_baseline() {
     assert_eq!(rps(&first).judgement, Some(Judgement::Regressed));
 
     let mut other = arm("c", Order::InTurn, 3.0, &QUIET);
-    other.iter_mut().for_each(|run| run.name = "y".into());
+    for run in &mut other {
+        run.name = "y".into();
+    }
     let comparison = Comparison::with(
         stored(arm("b", Order::After, 2.7, &QUIET)),
         [documents(), stored(other)].concat(),
@@ -314,7 +318,7 @@ fn scaling_is_a_law_where_there_are_runs_enough() {
             let mut runs = arm("pool", Order::Base, thousands, factors);
             for run in &mut runs {
                 run.plan_key = format!("{size}");
-                run.id += &format!("-{size}");
+                run.id = format!("{}-{size}", run.id);
                 run.config.insert("target.instances".into(), size.to_string());
             }
             documents.extend(stored(runs));
