@@ -90,7 +90,7 @@ impl Page {
     }
 }
 
-/// A key as a sentence names it: "`duration` of [load]".
+/// A key as a sentence names it: `duration` of `[load]`.
 pub(super) fn named(key: &str, section: &str) -> String {
     if section.is_empty() { format!("`{key}`") } else { format!("`{key}` of [{section}]") }
 }
