@@ -90,18 +90,24 @@ fn outcome(document: &Document, summary: &Summary, is_whole: bool) -> &'static s
     }
 }
 
-/// Which runs of the series were not made, or cut short, and how to go on. Empty where all have come to their end.
-pub(super) fn missing(turns: &[Turn], kept: &[Option<Kept>]) -> String {
+/// Which runs of the series were not made, or cut short, and how to go on; of the one that could not be made, why. Empty where
+/// all have come to their end.
+pub(super) fn missing(turns: &[Turn], kept: &[Option<Kept>], failed: Option<&(usize, String)>) -> String {
     let missing: Vec<_> = turns
         .iter()
         .zip(kept)
-        .filter(|(_, kept)| kept.as_ref().is_none_or(|kept| !kept.is_whole))
-        .map(|(turn, _)| turn)
+        .enumerate()
+        .filter(|(_, (_, kept))| kept.as_ref().is_none_or(|kept| !kept.is_whole))
+        .map(|(place, (turn, _))| (place, turn))
         .collect();
     if missing.is_empty() {
         return String::new();
     }
-    let name = |turn: &&Turn| format!("  {}, repeat {} of {}\n", turn.brief(), turn.repeat.0, turn.repeat.1);
+    let name = |(place, turn): &(usize, &Turn)| {
+        let why = failed.filter(|(failed, _)| failed == place);
+        let why = why.map(|(_, why)| format!(": {}", units::one_line(why))).unwrap_or_default();
+        format!("  {}, repeat {} of {}{why}\n", turn.brief(), turn.repeat.0, turn.repeat.1)
+    };
     let more = missing.len().saturating_sub(MISSING);
     let more = if more > 0 { format!("  and {more} more\n") } else { String::new() };
     format!(
