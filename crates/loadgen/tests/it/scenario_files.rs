@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::helper::Place;
 
 /// Files that are no scenarios, and what is said of them behind `loadgen: s.toml:`. The schema refuses them too.
-const BROKEN: [(&str, &str); 44] = [
+const BROKEN: [(&str, &str); 45] = [
     ("[target.front]\nconfig = \"\"", "1: [target.front] needs a `command`"),
     (
         "[target.front]\ncommand = [\"x\"]\nconfg = \"\"",
@@ -26,6 +26,7 @@ const BROKEN: [(&str, &str); 44] = [
     ("\ndescripton = \"x\"", "2: `descripton` is no key of a scenario; did you mean `description`?"),
     ("connections = 5", "1: `connections` is no key of a scenario; it belongs to [load]"),
     ("[load]\ninstances = 5", "2: `instances` is no key of [load]; it belongs to [target]"),
+    ("[load]\nurl = \"http://h/\"", "2: `url` is no key of [load]; it belongs to [target]"),
     ("[load]\nZebra = 5", "2: `Zebra` is no key of [load]; `loadgen scenarios schema` knows all keys"),
     ("[load.foo]", "1: `foo` is no key of [load]; `loadgen scenarios schema` knows all keys"),
     ("load = 5", "1: `load` takes a table of keys, and this is 5"),
