@@ -82,8 +82,8 @@ impl Schema {
                 && other != "matrix"
                 && keys(&self.root()["properties"][other]).any(|known| known == key)
         });
-        // Written out in full, it is no slip of the finger.
-        if let Some(other) = elsewhere {
+        // Written out in full, it is no slip of the finger. Those of a matrix tell their section themselves.
+        if let Some(other) = elsewhere.filter(|_| section != "matrix") {
             return format!("{no_key}; it belongs to [{other}]");
         }
         if let Some(near) = nearest(key, keys(schema)) {

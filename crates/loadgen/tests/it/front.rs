@@ -203,7 +203,13 @@ fn with_haproxy(words: &[&str]) -> Option<(Place, Run)> {
 fn haproxy_starves_nobody_where_the_server_alone_does() {
     // One instance takes 98 clients, and these are 120.
     let words = ["behind-haproxy", "-z", "3s", "-c", "120", "-t", "2s", "--instances", "1"];
-    let Some((_, run)) = with_haproxy(&words) else { return };
+    let Some((place, run)) = with_haproxy(&words) else { return };
+    let found = report::store::find(&[place.folder.path().join("results")]).unwrap();
+    let report = place.run(&["report", found.documents[0].to_str().unwrap()]).stdout;
+    assert!(
+        report.contains("target.front.config (the document has both), target.instances 1 (4)"),
+        "{report}"
+    );
     assert_eq!(run.account.errors(), 0);
     assert_eq!(run.verification.unwrap().rows, run.account.ok);
     assert_eq!(run.connections.never_answered, 0);
