@@ -214,6 +214,8 @@ pub struct Remains {
     pub database: Option<Database>,
     /// What stood in front of it.
     pub front: Option<document::Front>,
+    /// What its instances said that went wrong with them, in sentences.
+    pub complaints: Vec<String>,
 }
 
 impl Remains {
@@ -377,13 +379,18 @@ impl Running {
                 (number, Last { cpu_ns: machine::process_cpu(pid), told: told(&group, number) })
             })
             .collect();
+        // When they end, they may make room.
+        let full = no_room(scratch.path());
         let exits = group.stop();
         let instances = exits
             .iter()
             .map(|exit| instance(exit, last.remove(&exit.instance).unwrap_or_default(), terms.is_foreign))
             .collect();
         let database = terms.database.map(|path| Database { path, _folder: scratch });
-        Remains { instances, database, front }
+        let said: Vec<String> =
+            if terms.is_foreign { Vec::new() } else { exits.iter().flat_map(complaints).collect() };
+        let complaints = full.into_iter().chain(said).collect();
+        Remains { instances, database, front, complaints }
     }
 }
 
@@ -391,6 +398,35 @@ fn died(who: &str, exit: &Exit) -> String {
     let last = exit.stderr.lines().rev().find(|line| !line.trim().is_empty());
     let words = last.map(|line| format!("; it said: {}", one_line(line.trim()))).unwrap_or_default();
     format!("{who} died during the run: {}{words}", exit.status)
+}
+
+/// Says so where the scratch folder's file system is full: what instances say of it may be lost for the same reason.
+fn no_room(scratch: &Path) -> Option<String> {
+    /// With less than that left, transactions fail.
+    const LITTLE: u64 = 256 * 1024;
+    let data = rustix::fs::statvfs(scratch).ok()?;
+    let left = data.f_bavail.saturating_mul(data.f_frsize);
+    let folder = scratch.parent().unwrap_or(scratch).display();
+    (left < LITTLE).then(|| {
+        format!("no room is left in {folder}, where the target's database and output were: set TMPDIR to a folder with room")
+    })
+}
+
+/// An event that an instance of ours tells.
+#[derive(Debug, Deserialize)]
+struct Said {
+    level: String,
+    message: String,
+}
+
+/// What went wrong with an instance of ours, as it told.
+fn complaints(exit: &Exit) -> Vec<String> {
+    /// More than these of one instance say no more.
+    const MOST: usize = 3;
+    let events = exit.stdout.lines().filter_map(|line| serde_json::from_str::<Said>(line).ok());
+    let errors = events.filter(|event| event.level == "error");
+    let told = errors.map(|event| format!("instance {} said: {}", exit.instance, one_line(&event.message)));
+    told.take(MOST).collect()
 }
 
 /// What is known of an instance before it is stopped.

@@ -30,6 +30,7 @@ pub mod run;
 pub mod scenario;
 pub mod schedule;
 pub mod selftest;
+pub mod series;
 pub mod source;
 pub mod tally;
 pub mod truth;

@@ -12,12 +12,14 @@ use std::str::FromStr;
 pub use self::target::{FrontOptions, ReadyWhen, SettingValue, Sockets, TargetOptions};
 use clap::{Args, ValueEnum};
 use report::cpus::Cpus;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::address::{ConnectTo, ProxyUrl, Resolve};
 use crate::arrival::Arrival;
 use crate::check::Check;
 use crate::quantity::{Rate, Span, Stages, Timeout};
+use crate::scenario::schema::CpuList;
 
 /// A whole number from 1 on, refused in words that mean something to a person.
 fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
@@ -27,7 +29,7 @@ fn at_least_one<N: FromStr>(text: &str) -> Result<N, &'static str> {
 }
 
 /// How requests travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
     /// The fastest engine that can carry the request
@@ -45,7 +47,7 @@ pub enum EngineChoice {
 }
 
 /// The load: what is sent, how often, over how many connections.
-#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct LoadOptions {
@@ -231,6 +233,7 @@ pub struct LoadOptions {
 
     /// CPUs that the generator runs on, such as 1 or 2-3,6 [default: all that it may use]
     #[arg(long, value_name = "CPUS")]
+    #[schemars(with = "Option<CpuList>")]
     pub cpu_set: Option<Cpus>,
 
     /// Worker threads [default: one per 16 connections, at most one per CPU]

@@ -216,6 +216,7 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     observer.unsent(&due.unsent);
     let ended = ended(&outcome, context.interrupt, &target);
     let remains = target.stop().having_used(std::mem::take(&mut outcome.usage));
+    notes.extend(remains.complaints.iter().cloned());
     let totals = Totals { plan, source: &source, outcome: &outcome, due };
     let (account, warmup) = (totals.account(), outcome.collector.tally.warmup);
     let verification = before.and_then(|before| {
@@ -227,16 +228,20 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     });
     let verification = verification.unwrap_or_else(|error| {
         notes.push(error.to_string());
-        None
+        verify::lost(&error, &account, warmup)
     });
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
     run.conditions = Some(conditions);
-    (run.negotiated, run.same_machine) = (found.negotiated, found.same_machine);
+    (run.negotiated, run.same_machine, run.front) = (found.negotiated, found.same_machine, remains.front);
     run.versions.extend(versions);
-    run.front = remains.front;
     run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, &run)).collect();
     Ok(run)
+}
+
+/// Holds a run that was made earlier against what is asserted of it now.
+pub fn judge_again(plan: &Plan, run: &mut Run) {
+    run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, run)).collect();
 }
 
 /// What the run added to the database of the target, and what its instances say they committed. `None`: there is none.
@@ -248,9 +253,10 @@ fn verified(
 ) -> Result<Option<(Contents, Option<u64>)>, VerifyError> {
     let Some(database) = &remains.database else { return Ok(None) };
     let contents = verify::look_into(program, database.path())?.since(before);
-    // Of a database that others write too, the instances know their own rows only; and probes made some of them.
+    // Of a database that others write too, the instances know their own rows only. In a new one the rows before are theirs.
     let is_own = matches!(plan.target, Target::Embedded(_));
-    Ok(Some((contents, verify::committed(&remains.instances).filter(|_| is_own))))
+    let committed = verify::committed(&remains.instances).filter(|_| is_own);
+    Ok(Some((contents, committed.map(|rows| rows.saturating_sub(before)))))
 }
 
 /// Holds the run against what was asserted of it. Of one that was cut short nothing was.
@@ -505,6 +511,7 @@ impl Totals<'_> {
             started_at: started.rfc3339,
             ended: Ended::Completed,
             config: self.plan.pairs(),
+            overridden: std::collections::BTreeMap::new(),
             plan_key: self.plan.key(),
             machine: machine::observe(context.machine),
             versions: context.versions.clone(),

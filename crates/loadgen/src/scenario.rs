@@ -3,20 +3,27 @@
 pub mod library;
 mod matrix;
 mod order;
+mod page;
+pub mod schema;
+mod survey;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use report::assertion::Assertion;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::matrix::{MatrixError, Variant};
+pub use self::matrix::Variant;
 pub use self::order::Order;
+pub use self::page::{Fault, Page};
+use self::schema::Schema;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::Span;
 
 /// A scenario as it is written.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Under which its results are filed. The file's name without its ending, where it is not given.
@@ -39,11 +46,12 @@ pub struct Scenario {
     pub assert: AssertOptions,
     /// Keys of this file with lists of values: each combination is a scenario of its own. The first key varies slowest.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     pub matrix: toml::Table,
 }
 
 /// How a scenario is repeated.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunOptions {
     /// How many times, each with a fresh target and a document of its own.
@@ -55,15 +63,17 @@ pub struct RunOptions {
 }
 
 /// What must hold of each run of a scenario.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssertOptions {
     /// However long it is.
     #[serde(default)]
+    #[schemars(schema_with = "schema::assertions")]
     pub always: Vec<Assertion>,
     /// With the load and the target as the file has them, such as `timeouts == 12`. Not judged, and said so, where something
     /// else was typed.
     #[serde(default)]
+    #[schemars(schema_with = "schema::assertions")]
     pub as_written: Vec<Assertion>,
 }
 
@@ -81,56 +91,49 @@ pub enum ScenarioError {
     /// Neither a file nor one of the library.
     #[error("there is no scenario `{0}`: name a file, or one of those that `loadgen scenarios` lists")]
     Unknown(String),
-    /// The file is not a scenario; the message shows the place.
-    #[error("{} is not a scenario: {error}", path.display())]
-    Parse {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        error: toml::de::Error,
-    },
-    /// The matrix does not fit the file.
-    #[error("{}: {error}", path.display())]
-    Matrix {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        error: MatrixError,
-    },
-    /// The name would not do as a folder.
-    #[error(
-        "{}: `{name}` is no name for results: use letters, digits, dots, dashes and underscores",
-        path.display()
-    )]
-    Name {
-        /// Which file.
-        path: PathBuf,
-        /// What it is called.
-        name: String,
-    },
+    /// The file is not a scenario, or asks for what cannot be.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A scenario file: one scenario for each combination of its matrix, and what is special about it.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// The file.
+    pub page: Page,
+    /// At least one.
+    pub scenarios: Vec<(Scenario, Variant)>,
 }
 
 impl Scenario {
-    /// Reads a scenario file, or one of the library by its name: one scenario for each combination of its matrix, and what is special about it.
+    /// Reads a scenario file, or one of the library by its name.
     ///
     /// # Errors
     /// When it cannot be read, or does not say what a scenario may say.
-    pub fn read(path: &Path) -> Result<Vec<(Self, Variant)>, ScenarioError> {
-        let path_buf = || path.to_path_buf();
-        let text = text(path)?;
+    pub fn read(path: &Path, schema: &Schema) -> Result<Read, ScenarioError> {
+        let page = Page::new(path, text(path)?);
+        let scenarios = Self::on(&page, schema)?;
+        Ok(Read { page, scenarios })
+    }
+
+    fn on(page: &Page, schema: &Schema) -> Result<Vec<(Self, Variant)>, Fault> {
+        let file = page.table()?;
+        schema.survey(&file).map_err(|wrong| page.fault(Some(wrong.place), wrong.sentence))?;
         let mut scenario: Self =
-            toml::from_str(&text).map_err(|error| ScenarioError::Parse { path: path_buf(), error })?;
+            toml::from_str(page.text()).map_err(|error| page.unreadable(&file, &error))?;
         if scenario.name.is_empty() {
-            scenario.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            scenario.name = page.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
         if !is_folder_name(&scenario.name) {
-            return Err(ScenarioError::Name { path: path_buf(), name: scenario.name });
+            return Err(page.together(&format!(
+                "`{}` is no name for results: use letters, digits, dots, dashes and underscores",
+                scenario.name
+            )));
         }
         if scenario.matrix.is_empty() {
             return Ok(vec![(scenario, Variant::default())]);
         }
-        let variants = matrix::variants(&text, &scenario);
-        variants.map_err(|error| ScenarioError::Matrix { path: path_buf(), error })
+        matrix::variants(page, &file, &scenario)
     }
 }
 
@@ -158,24 +161,11 @@ pub fn is_folder_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Scenario, String> {
-        toml::from_str(text).map_err(|error| error.to_string())
-    }
-
     #[test]
     fn everything_has_a_default() {
-        assert!(parse("").is_ok());
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_place() {
-        let error = parse("[load]\nduration = \"10s\"\nconections = 5\n").unwrap_err();
-        assert!(error.contains("line 3") && error.contains("conections"), "{error}");
-        assert!(parse("[targets]\n").is_err());
-        assert!(parse("[load]\nconnections = 0\n").is_err());
-        let error = parse("[load]\ncheck = [\"status is 200\"]\n").unwrap_err();
-        assert!(error.contains("line 2") && error.contains("`is 200` is no condition"), "{error}");
-        assert!(parse("[load]\nduration = \"10\"\n").unwrap_err().contains("did you mean `10s`?"));
+        let page = Page::new(Path::new("s.toml"), String::new());
+        let all = Scenario::on(&page, &Schema::new(None)).unwrap();
+        assert_eq!((all.len(), all[0].0.name.as_str()), (1, "s"));
     }
 
     #[test]

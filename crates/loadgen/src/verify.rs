@@ -82,6 +82,12 @@ pub fn verification(
     }
 }
 
+/// What is held against the account where the database cannot be looked into: no row of what was acknowledged. `None`: nothing was.
+pub fn lost(error: &VerifyError, account: &Account, warmup: (u64, u64)) -> Option<Verification> {
+    let contents = Contents { rows: 0, integrity: error.to_string() };
+    Some(verification(contents, account, warmup, 0)).filter(|found| found.acknowledged > 0)
+}
+
 /// Rows that all instances together say they committed. `None` where one of them does not say.
 pub fn committed(instances: &[Instance]) -> Option<u64> {
     instances.iter().map(|instance| instance.rows).sum::<Option<u64>>().filter(|_| !instances.is_empty())

@@ -13,6 +13,7 @@ mod metric;
 mod natural;
 mod pivot;
 mod row;
+mod scaling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,8 @@ use self::group::{Group, GroupKey};
 pub use self::judge::{Difference, Judgement};
 pub use self::machine::MachineFacts;
 pub use self::metric::{Better, Metric, UnknownMetric, Value};
-pub use self::pivot::{Pivot, UnknownKey};
+use self::pivot::Pivot;
+pub use self::pivot::UnknownKey;
 pub use self::row::{Median, Repeat, Row};
 use crate::document::{Document, Figures, Run};
 use crate::histogram::Percentile;
@@ -80,14 +82,16 @@ impl Comparison {
         let further: Vec<Percentile> = metrics.iter().filter_map(|metric| metric.percentile()).collect();
         let groups = comparison.sort_in(baseline, documents, &further);
         for group in &groups {
-            comparison.notes.extend(group.notes());
-            comparison.rows.push(group.row(&groups));
+            let row = group.row(&groups);
+            comparison.notes.extend(group.notes(&row.label()));
+            comparison.rows.push(row);
         }
         if comparison.rows.iter().any(|row| row.source.is_none() && row.runs.len() == 1) {
             comparison
                 .notes
                 .push("n=1: one run cannot tell a difference from noise; repeat it to compare".into());
         }
+        comparison.notes.extend(comparison.lonely());
         comparison.rows.sort_by(Row::order);
         comparison.number_sources();
         comparison
@@ -159,6 +163,19 @@ impl Comparison {
         });
     }
 
+    /// Measured scenarios that the baseline does not have, where there is one.
+    fn lonely(&self) -> Option<String> {
+        let of = |is_baseline: bool| {
+            let measured =
+                self.rows.iter().filter(move |row| row.source.is_none() && row.is_baseline == is_baseline);
+            measured.map(|row| row.scenario.as_str()).collect::<BTreeSet<&str>>()
+        };
+        let (baseline, others) = (of(true), of(false));
+        let lonely: Vec<&str> = others.difference(&baseline).copied().collect();
+        (!baseline.is_empty() && !lonely.is_empty())
+            .then(|| format!("the baseline has no run of {}: held against nothing", lonely.join(", ")))
+    }
+
     /// Footnotes stand in the order in which a reader meets their numbers.
     fn number_sources(&mut self) {
         let mut order: Vec<usize> = Vec::new();
@@ -181,7 +198,9 @@ impl Comparison {
         let Some(first) = measured.next() else { return BTreeMap::new() };
         let others: Vec<&Row> = measured.collect();
         let is_common = |(key, value): &(&String, &String)| {
-            !others.is_empty() && others.iter().all(|other| other.config.get(*key) == Some(*value))
+            !others.is_empty()
+                && !value.is_empty()
+                && others.iter().all(|other| other.config.get(*key) == Some(*value))
         };
         first.config.iter().filter(is_common).map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }

@@ -80,7 +80,8 @@ pub(crate) fn of(run: &Run) -> Vec<Condition> {
 
 /// CPUs that neither the generator nor the target kept busy, in thousandths. `None` where one of them was not watched.
 fn others_milli(run: &Run) -> Option<u64> {
-    let generator = run.generator.as_ref().filter(|generator| generator.watched_ns > 0)?;
+    // What is in front of the instances is not watched.
+    let generator = run.generator.as_ref().filter(|own| own.watched_ns > 0 && run.front.is_none())?;
     let target_ns: u64 = if run.instances.is_empty() {
         // One that was not started here is not watched, and counts for nothing only where it runs elsewhere.
         (!verdict::shares_machine(run)).then_some(0)?

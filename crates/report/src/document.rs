@@ -88,6 +88,10 @@ pub struct Run {
     pub ended: Ended,
     /// The whole plan as flat typed keys (`load.connections` = `100`), secrets as `***`.
     pub config: BTreeMap<String, String>,
+    /// What the scenario's file alone would have made of it, where the command line said something else: by the keys of
+    /// `config`. Absent when nothing was overridden.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overridden: BTreeMap<String, Overridden>,
     /// Hash of `config` without seed and number of workers, ports and names of files: repeats of one plan share it.
     pub plan_key: String,
     /// Where the generator ran.
@@ -157,6 +161,17 @@ pub struct Run {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+/// A value of the plan that is not the one that the scenario's file alone would have given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden {
+    /// By the file alone. Absent where its plan had no such key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// In this run, as in `config`. Absent where its plan has no such key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
 }
 
 /// How a run came to its end.

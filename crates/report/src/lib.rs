@@ -3,7 +3,7 @@
 //! [`document`] has the stored types, [`histogram`] the distributions in them and [`store`] their files; [`hlog`] writes
 //! distributions for other tools.
 //! [`summary`] derives the numbers, [`warning`] says what to distrust, [`verdict`] whether the generator was in the way,
-//! [`mod@format`] shows one run and [`compare`] sets many side by side.
+//! [`mod@format`] shows one run and [`compare`] sets many side by side; [`stats`] tells it what may be chance.
 
 pub mod assertion;
 pub mod compare;

@@ -52,9 +52,10 @@ struct Part {
 /// The key of who listens for a command's instances.
 const SOCKETS_KEY: &str = "target.sockets";
 
-/// Whether the kernel chooses an instance for each connection. At sockets of their own they are dealt out in turn.
+/// Whether the kernel chooses an instance for each connection. At sockets of their own they are dealt out in turn, and a front
+/// deals them out in its own way.
 pub(crate) fn is_hashed(run: &Run) -> bool {
-    run.config.get(SOCKETS_KEY).is_none_or(|sockets| sockets != "unix")
+    run.front.is_none() && run.config.get(SOCKETS_KEY).is_none_or(|sockets| sockets != "unix")
 }
 
 /// The instance that is furthest from its share, where that is more than chance, or one without any connection.

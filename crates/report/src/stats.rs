@@ -8,6 +8,7 @@ mod effect;
 pub mod exact;
 mod middle;
 mod shares;
+pub mod usl;
 
 pub use self::effect::{Design, Effect, holm};
 pub use self::middle::{geometric_mean, hodges_lehmann, median, median_interval};

@@ -322,7 +322,7 @@ pub(crate) fn shared_cpus(run: &Run) -> Option<Cpus> {
 
 /// Whether the generator and the target may have been in each other's way: they ran on one machine, and nothing says that each
 /// had CPUs of its own.
-fn shares_cpus(run: &Run) -> bool {
+pub(crate) fn shares_cpus(run: &Run) -> bool {
     let are_known = generator_cpus(run).is_some() && target_cpus(run).is_some();
     shares_machine(run) && !(are_known && shared_cpus(run).is_none())
 }

@@ -507,6 +507,8 @@ fn verification(run: &Run) -> Option<Warning> {
 fn disagreement(run: &Run) -> Option<Warning> {
     let is_embedded = run.config.get("target.kind").is_some_and(|kind| kind == "embedded");
     let is_seen = run.config.get("load.engine").is_none_or(|engine| engine != "reqwest");
+    // Through a front they were probed, and it may send again.
+    let is_seen = is_seen && run.front.is_none();
     let told = run.instances.iter().map(|instance| instance.answered).sum::<Option<u64>>()?;
     let (sent, ok) = run.warmup.as_ref().map_or((0, 0), |warmup| (warmup.sent, warmup.ok));
     let (sent, ok) = (run.account.sent + sent + run.redirects, run.account.ok + ok);

@@ -151,11 +151,11 @@ pub(super) struct RecordOptions {
 /// What is written of all runs of a command, for a continuous integration.
 #[derive(Debug, Args)]
 pub(super) struct ReportFiles {
-    /// Write what was held against every run as a JUnit report: a suite for each scenario, a test for each assertion and check
+    /// Write what was held against every run as a `JUnit` report: a suite for each scenario, a test for each assertion and check
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
 
-    /// Write a table of all runs in Markdown, what failed first: for a pull request, such as $GITHUB_STEP_SUMMARY
+    /// Write a table of all runs in Markdown, what failed first: for a pull request, such as `$GITHUB_STEP_SUMMARY`
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
 }
@@ -226,6 +226,16 @@ pub(super) struct RunCommand {
     #[arg(long, value_name = "TIME")]
     pub(super) cooldown: Option<Span>,
 
+    /// Print the runs in their order and how long they will take, and start nothing; with --resume those that are left.
+    /// `loadgen plan` prints all of a plan
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Leave out runs that have documents already: of a plan with k completed runs in its scenario's folder of this machine
+    /// (same name, same plan key, however old) the first k repeats. They count for the list and the exit code
+    #[arg(long)]
+    pub(super) resume: bool,
+
     #[command(flatten)]
     pub(super) output: OutputOptions,
 
@@ -268,6 +278,8 @@ pub(super) enum ScenariosWhat {
         /// Its name
         name: String,
     },
+    /// Print the JSON Schema of scenario files, by which editors complete them
+    Schema,
 }
 
 const COMPARE_WORDS: &str = "\

@@ -2,12 +2,14 @@
 
 mod args;
 mod exit;
+mod list;
 mod live;
 mod load;
 mod output;
 mod record;
 mod replay;
 mod reports;
+mod resume;
 mod selftest;
 #[cfg(feature = "serve")]
 mod serve;
@@ -96,6 +98,15 @@ fn this_program() -> anyhow::Result<crate::launch::Program> {
     #[cfg(not(feature = "serve"))]
     let variables = Vec::new();
     Ok(crate::launch::Program { path, leading: vec![OsString::from("serve")], variables, search: search() })
+}
+
+/// What a scenario file may say.
+fn schema() -> crate::scenario::schema::Schema {
+    #[cfg(feature = "serve")]
+    let server = Some(serve::server());
+    #[cfg(not(feature = "serve"))]
+    let server = None;
+    crate::scenario::schema::Schema::new(server)
 }
 
 /// Where a shell looks for programs, and where servers are on a system that keeps them from the PATH of ordinary users.

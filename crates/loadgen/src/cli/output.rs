@@ -28,8 +28,13 @@ pub(super) fn object(objection: &str) {
     tell(&format!("loadgen: --strict: {objection}"));
 }
 
-/// Tells why nothing came of it: the error and its causes in one sentence. Some errors already name their cause.
+/// Tells why nothing came of it.
 pub(super) fn complain(error: &anyhow::Error) {
+    tell(&format!("loadgen: {}", sentence(error)));
+}
+
+/// An error and its causes in one sentence. Some errors already name their cause.
+pub(super) fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if sentence.is_empty() {
@@ -38,7 +43,7 @@ pub(super) fn complain(error: &anyhow::Error) {
             sentence = format!("{sentence}: {cause}");
         }
     }
-    tell(&format!("loadgen: {sentence}"));
+    sentence
 }
 
 /// Renders a document in a format, with these percentiles or those of the house.
@@ -60,6 +65,13 @@ pub(super) fn tell_summary(document: &Document, percentiles: &[Percentile]) {
     for line in &lines {
         tell(line);
     }
+}
+
+/// Characters in a line of stderr, where it is a terminal.
+pub(super) fn stderr_width() -> Option<usize> {
+    let stderr = io::stderr();
+    let columns = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| usize::from(size.ws_col));
+    (stderr.is_terminal() && columns > 0).then_some(columns)
 }
 
 fn viewed<T>(document: &Document, percentiles: &[Percentile], look: impl FnOnce(&View<'_>) -> T) -> T {

@@ -13,7 +13,7 @@ use report::units::count;
 
 use super::args::{OutputOptions, RecordOptions, Shown};
 use super::exit::Exit;
-use super::live::Live;
+use super::live::{Live, Overall};
 use super::output;
 use crate::collector::Collector;
 use crate::fleet::Attention;
@@ -98,6 +98,11 @@ impl Recording {
         };
         let takes_stdout = takes_stdout(output, record);
         Ok(Self { live: Live::default(), writer, has_rows, takes_stdout, log, lost })
+    }
+
+    /// The same as one of a series.
+    pub(super) fn within(self, overall: Option<Overall>) -> Self {
+        Self { live: Live::within(overall), ..self }
     }
 
     /// Where workers tell their rows, if anybody wants them.

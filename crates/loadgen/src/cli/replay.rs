@@ -1,5 +1,6 @@
 //! `loadgen run`: scenarios, one after the other, each with a fresh target and a document of its own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
@@ -7,92 +8,67 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use report::compare::Comparison;
-use report::document::{Document, Run};
+use report::document::{Document, Ended, Overridden, Run};
 use report::store;
 use report::units::counted;
 
 use super::args::{OutputOptions, RecordOptions, RunCommand, Shown, Strictness};
 use super::exit::Exit;
+use super::list::{self, Kept};
+use super::live::Overall;
 use super::load::{interrupt_on_signals, surroundings, versions};
 use super::output;
 use super::record::{self, Recording, takes_stdout};
 use super::reports::Reports;
+use super::resume::Existing;
+use crate::clock::{RealTimer, Timer as _};
 use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::plan::{Asserted, Plan, Stop, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context, RunError};
-use crate::scenario::{AssertOptions, RunOptions, Scenario, Variant, is_folder_name};
+use crate::scenario::schema::Schema;
+use crate::scenario::{AssertOptions, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
+use crate::series::{self, Forecast, Turn, about};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
-    let RunCommand { scenarios, repeats, order, cooldown, output: shown, strictness, .. } = command;
-    let RunCommand { record, reports, results, machine, load, target, .. } = command;
-    let seed = load.seed.unwrap_or(surroundings().seed);
-    if machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
+    if command.machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
         bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
     }
     // Everything is resolved and every folder is made before anything starts.
-    let mut plans: Vec<Turn> = Vec::new();
-    for path in &scenarios {
-        let resolved = resolve(path, &target, &load)?;
-        let rounds = repeats.or(resolved.run.repeats.map(NonZeroU32::get)).unwrap_or(1);
-        let order = order.or(resolved.run.order).unwrap_or_default();
-        let pause = cooldown.or(resolved.run.cooldown).map_or(Duration::ZERO, |span| span.0);
-        for variant in order.of(resolved.plans.len(), rounds as usize, seed) {
-            let (plan, variant) = &resolved.plans[variant];
-            let plan = plan.clone().asserting(strictness.assertions.iter().cloned());
-            plans.push(Turn { plan, variant: variant.to_string(), pause });
-        }
-    }
-    record::check(&shown, &record, plans.len())?;
+    let turns = turns(&command)?;
+    let RunCommand { output: shown, strictness, record, reports, .. } = command;
+    let RunCommand { results, machine, resume, dry_run, .. } = command;
+    record::check(&shown, &record, turns.len())?;
     let label = machine::observe(machine.as_deref()).label;
-    for Turn { plan, .. } in &plans {
-        prepare(&results.join(&label).join(&plan.name))?;
+    let root = results.join(&label);
+    let kept = if resume { Existing::find(&root, &label, &turns)? } else { Existing::default() }.of(&turns);
+    if dry_run {
+        output::show(&list::plans(&turns, &kept))?;
+        return Ok(Exit::Done);
     }
-    let turns = plans.iter().map(|turn| (turn.plan.name.clone(), turn.variant.clone()));
-    let reports = Reports::new(&reports, turns)?;
+    for turn in &turns {
+        prepare(&root.join(&turn.plan.name))?;
+    }
+    let named = turns.iter().map(|turn| (turn.plan.name.clone(), turn.variant.to_string()));
+    let reports = Reports::new(&reports, named)?;
     let interrupt = interrupt_on_signals()?;
     let program = super::this_program()?;
-    let mut series = Series {
-        output: &shown,
-        record: &record,
-        strictness,
-        reports,
-        root: results.join(&label),
-        documents: Vec::new(),
-        exit: Exit::Done,
+    let context = Context {
+        program: &program,
+        machine: machine.as_deref(),
+        interrupt: &interrupt,
+        versions: versions(),
+        tags: record.tags(),
+        rows: None,
     };
-    let count = plans.len();
-    for (index, Turn { plan, variant, pause }) in plans.iter().enumerate() {
-        if index > 0 && !interrupt.sleep(*pause) {
-            series.exit = series.exit.max(interrupt.signal().map_or(Exit::Done, Exit::from));
-            series.reports.leave(INTERRUPTED);
-            break;
-        }
-        let mut recording = Recording::open(&shown, &record, plan)?;
-        output::tell(&format!("{}/{count} {}", index + 1, headline(plan, variant)));
-        let context = Context {
-            program: &program,
-            machine: machine.as_deref(),
-            interrupt: &interrupt,
-            versions: versions(),
-            tags: record.tags(),
-            rows: recording.rows(),
-        };
-        let made = run::run(plan, &context, &mut recording);
-        let mut run = made.inspect_err(|error| series.fail(error))?;
-        let exit = recording.finish(&mut run);
-        series.keep(run, exit)?;
-        if let Some(signal) = interrupt.signal() {
-            // The signal may have come when the load was over; what was left out was left out all the same.
-            if index + 1 < count {
-                series.exit = series.exit.max(Exit::from(signal));
-            }
-            series.reports.leave(INTERRUPTED);
-            break;
-        }
-    }
-    series.finish()
+    let ways = Ways { output: &shown, record: &record, strictness };
+    let mut series =
+        Series { ways, root, turns: &turns, kept, forecast: Forecast::default(), reports, exit: Exit::Done };
+    let outcome = series.run(&context);
+    let finished = series.finish();
+    outcome?;
+    finished.map(|()| series.exit)
 }
 
 /// Why runs are not made after a signal.
@@ -101,31 +77,71 @@ const INTERRUPTED: &str = "the series was interrupted before it";
 /// Why runs are not made after one that could not be.
 const FAILED: &str = "an earlier run could not be made";
 
-/// One run of a series.
-struct Turn {
-    plan: Plan,
-    /// What is special about it; empty where there is no matrix.
-    variant: String,
-    /// How long nothing is done before.
-    pause: Duration,
+/// Every run of the series, in its order.
+fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
+    let RunCommand { scenarios, repeats, order, cooldown, strictness, load, target, .. } = command;
+    let seed = load.seed.unwrap_or(surroundings().seed);
+    let schema = super::schema();
+    let mut turns: Vec<Turn> = Vec::new();
+    for path in scenarios {
+        let resolved = resolve(path, &schema, target, load)?;
+        let rounds = repeats.or(resolved.run.repeats.map(NonZeroU32::get)).unwrap_or(1);
+        let order = order.or(resolved.run.order).unwrap_or_default();
+        let pause = cooldown.or(resolved.run.cooldown).map_or(Duration::ZERO, |span| span.0);
+        let mut made = vec![0; resolved.plans.len()];
+        for number in order.of(resolved.plans.len(), rounds as usize, seed) {
+            made[number] += 1;
+            let (plan, variant, overridden) = &resolved.plans[number];
+            // What it reads from files is read before the first run.
+            run::dialer(&plan.load).with_context(|| path.display().to_string())?;
+            turns.push(Turn {
+                plan: plan.clone().asserting(strictness.assertions.iter().cloned()),
+                variant: variant.clone(),
+                repeat: (made[number], rounds),
+                pause,
+                overridden: overridden.clone(),
+            });
+        }
+    }
+    Ok(turns)
 }
 
 /// A scenario file under what was typed.
 pub(super) struct Resolved {
     /// A plan for each combination of its matrix, or the one there is.
-    pub(super) plans: Vec<(Plan, Variant)>,
+    pub(super) plans: Vec<(Plan, Variant, BTreeMap<String, Overridden>)>,
     run: RunOptions,
 }
 
 /// Reads a scenario and resolves it under what was typed.
-pub(super) fn resolve(path: &Path, target: &TargetOptions, load: &LoadOptions) -> anyhow::Result<Resolved> {
-    let scenarios = Scenario::read(path)?;
+pub(super) fn resolve(
+    path: &Path,
+    schema: &Schema,
+    target: &TargetOptions,
+    load: &LoadOptions,
+) -> anyhow::Result<Resolved> {
+    let Read { page, scenarios } = Scenario::read(path, schema)?;
     let run = scenarios.first().map(|(scenario, _)| scenario.run.clone()).unwrap_or_default();
+    let is_typed = *target != TargetOptions::default() || *load != LoadOptions::default();
     let plans = scenarios.into_iter().map(|(scenario, variant)| {
-        let plan = plan(scenario, target.clone(), load.clone());
-        Ok((plan.with_context(|| format!("{}", path.display()))?, variant))
+        let used = plan(scenario.clone(), target.clone(), load.clone());
+        let used = used.map_err(|error| misfit(&error, &page, scenario.clone(), &variant))?;
+        let file = is_typed.then(|| plan(scenario, TargetOptions::default(), LoadOptions::default()));
+        // A file that makes no plan alone has nothing to be overridden.
+        let overridden = file.and_then(Result::ok).map(|file| series::overridden(&file, &used));
+        Ok((used, variant, overridden.unwrap_or_default()))
     });
     Ok(Resolved { plans: plans.collect::<anyhow::Result<_>>()?, run })
+}
+
+/// Why there is no plan: with its place in the file, where the file alone makes none either.
+fn misfit(error: &anyhow::Error, page: &Page, scenario: Scenario, variant: &Variant) -> anyhow::Error {
+    let special = if variant.is_empty() { String::new() } else { format!(" ([matrix] {variant})") };
+    let sentence = format!("{}{special}", output::sentence(error));
+    match plan(scenario, TargetOptions::default(), LoadOptions::default()) {
+        Err(own) if own.to_string() == error.to_string() => page.together(&sentence).into(),
+        _ => anyhow::anyhow!("{}: {sentence}", page.path.display()),
+    }
 }
 
 fn plan(scenario: Scenario, target: TargetOptions, load: LoadOptions) -> anyhow::Result<Plan> {
@@ -151,9 +167,9 @@ fn prepare(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One plan in one line.
-fn headline(plan: &Plan, variant: &str) -> String {
-    let load = &plan.load;
+/// One run in one line.
+fn headline(turn: &Turn) -> String {
+    let (plan, load) = (&turn.plan, &turn.plan.load);
     let stop = match load.stop {
         Stop::Requests(requests) => format!("{requests} requests"),
         Stop::Duration(duration) => Span(duration).to_string(),
@@ -167,47 +183,132 @@ fn headline(plan: &Plan, variant: &str) -> String {
             format!("{} of {}", instances(command.instances), program.unwrap_or_default())
         }
     };
-    let special = if variant.is_empty() { String::new() } else { format!("; {variant}") };
+    let special = if turn.variant.is_empty() { String::new() } else { format!("; {}", turn.variant) };
+    let repeat = match turn.repeat {
+        (_, 1) => String::new(),
+        (repeat, repeats) => format!("; repeat {repeat} of {repeats}"),
+    };
     format!(
-        "{}: {stop}, {}, {target}{special}",
+        "{}: {stop}, {}, {target}{special}{repeat}",
         plan.name,
         counted(load.connections.get() as u64, "connection")
     )
 }
 
-/// The runs of one command.
-struct Series<'a> {
+/// How the runs of one command are shown, recorded and judged.
+struct Ways<'a> {
     output: &'a OutputOptions,
     record: &'a RecordOptions,
     strictness: Strictness,
-    reports: Reports<'a>,
+}
+
+/// The runs of one command.
+struct Series<'a> {
+    ways: Ways<'a>,
     root: PathBuf,
-    documents: Vec<Document>,
+    turns: &'a [Turn],
+    /// For each run its document, when it has one.
+    kept: Vec<Option<Kept>>,
+    forecast: Forecast,
+    reports: Reports<'a>,
     exit: Exit,
 }
 
 impl Series<'_> {
+    /// Makes the runs that have no document yet, until the last or a signal.
+    fn run(&mut self, context: &Context<'_>) -> anyhow::Result<()> {
+        let (turns, interrupt) = (self.turns, context.interrupt);
+        let count = turns.len();
+        let mut has_begun = false;
+        for (index, turn) in turns.iter().enumerate() {
+            if let Some(kept) = &mut self.kept[index] {
+                output::tell(&format!(
+                    "{}/{count} {}: is there: {}",
+                    index + 1,
+                    headline(turn),
+                    kept.path.display()
+                ));
+                let (exit, objection) = judged_again(&turn.plan, &mut kept.document, &self.ways.strictness);
+                self.exit = self.exit.max(exit);
+                self.reports.next(&kept.document, objection.as_deref());
+                continue;
+            }
+            // The signal may have come when the load was over; what was left out was left out all the same.
+            if has_begun && !interrupt.sleep(turn.pause) {
+                self.exit = self.exit.max(interrupt.signal().map_or(Exit::Done, Exit::from));
+                self.reports.leave(INTERRUPTED);
+                return Ok(());
+            }
+            has_begun = true;
+            self.make(index, context)?;
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, index: usize, context: &Context<'_>) -> anyhow::Result<()> {
+        let turns = self.turns;
+        let (turn, count) = (&turns[index], turns.len());
+        let place = format!("{}/{count}", index + 1);
+        let left = self.left(index).filter(|_| count > 1);
+        let told = left.map(|left| format!("; about {} left", about(left))).unwrap_or_default();
+        output::tell(&format!("{place} {}{told}", headline(turn)));
+        let text = format!(
+            "run {} of {count}: {}, repeat {} of {}",
+            index + 1,
+            turn.brief(),
+            turn.repeat.0,
+            turn.repeat.1
+        );
+        let overall = (count > 1).then_some(Overall { text, left });
+        let start = RealTimer::start();
+        let recording = Recording::open(self.ways.output, self.ways.record, &turn.plan)?;
+        let mut recording = recording.within(overall);
+        let context = Context {
+            rows: recording.rows(),
+            versions: context.versions.clone(),
+            tags: context.tags.clone(),
+            ..*context
+        };
+        let made = run::run(&turn.plan, &context, &mut recording);
+        let mut run = made.inspect_err(|error| self.fail(error))?;
+        run.overridden = turn.overridden.clone();
+        let exit = recording.finish(&mut run);
+        self.keep(index, run, exit)?;
+        self.forecast.ran(turn, Duration::from_nanos(start.now()));
+        Ok(())
+    }
+
+    /// How long it takes from the beginning of this run on.
+    fn left(&self, index: usize) -> Option<Duration> {
+        let left = self.turns.iter().zip(&self.kept).skip(index).filter(|(_, kept)| kept.is_none());
+        let mut left: Vec<Turn> = left.map(|(turn, _)| turn.clone()).collect();
+        left.first_mut()?.pause = Duration::ZERO;
+        self.forecast.of(&left)
+    }
+
     /// Shows a run and writes its document; first writes, so that a closed stdout loses nothing.
-    fn keep(&mut self, run: Run, exit: Exit) -> anyhow::Result<()> {
+    fn keep(&mut self, index: usize, run: Run, exit: Exit) -> anyhow::Result<()> {
+        let Ways { output: shown, record, strictness } = &self.ways;
         let path = free_path(&self.root.join(&run.name), &run.id);
+        let is_whole = run.ended == Ended::Completed;
         let document = Document::Run(Box::new(run));
-        let (exit, objection) = self.strictness.judge(&document, exit);
+        let (exit, objection) = strictness.judge(&document, exit);
         self.exit = self.exit.max(exit);
         self.reports.next(&document, objection.as_deref());
         let written = store::write(&path, &document);
         let reported = self.reports.write();
-        match self.output.shown() {
-            Shown::Report(format) if !takes_stdout(self.output, self.record) => {
-                output::show(&output::render(&document, format, self.output.percentiles()))?;
+        match shown.shown() {
+            Shown::Report(format) if !takes_stdout(shown, record) => {
+                output::show(&output::render(&document, format, shown.percentiles()))?;
             }
-            Shown::Report(_) | Shown::Rows => output::tell_summary(&document, self.output.percentiles()),
+            Shown::Report(_) | Shown::Rows => output::tell_summary(&document, shown.percentiles()),
         }
         written.and(reported).context(Exit::Invalid)?;
         output::tell(&format!("wrote {}", path.display()));
         if let Some(objection) = objection {
             output::object(&objection);
         }
-        self.documents.push(document);
+        self.kept[index] = Some(Kept { path, document, is_whole });
         Ok(())
     }
 
@@ -224,14 +325,35 @@ impl Series<'_> {
         }
     }
 
-    fn finish(self) -> anyhow::Result<Exit> {
-        let Self { output: shown, documents, reports, exit, .. } = self;
-        reports.write().context(Exit::Invalid)?;
-        if documents.len() > 1 && matches!(shown.shown(), Shown::Report(format) if format.name == "hey") {
+    /// What became of all runs, in a line each, and what is missing.
+    fn finish(&mut self) -> anyhow::Result<()> {
+        self.reports.write().context(Exit::Invalid)?;
+        let documents = self.kept.iter().flatten().map(|kept| kept.document.clone());
+        let documents: Vec<_> = documents.collect();
+        let shown = self.ways.output.shown();
+        if documents.len() > 1 && matches!(shown, Shown::Report(format) if format.name == "hey") {
             output::show(&format!("\n{}", Comparison::of(documents).text(output::page())))?;
         }
-        Ok(exit)
+        if self.turns.len() > 1 {
+            let width = output::stderr_width().unwrap_or(usize::MAX);
+            let (results, missing) =
+                (list::results(self.turns, &self.kept, width), list::missing(self.turns, &self.kept));
+            output::tell(format!("\n{results}{missing}").trim_end());
+        }
+        Ok(())
     }
+}
+
+/// What a run that is there already means for the shell, held against what is asserted now. Also gives why.
+fn judged_again(plan: &Plan, document: &mut Document, strictness: &Strictness) -> (Exit, Option<String>) {
+    let Document::Run(run) = document else { return (Exit::Done, None) };
+    run::judge_again(plan, run);
+    let exit = Exit::of(run);
+    let (exit, objection) = strictness.judge(document, exit);
+    if let Some(objection) = &objection {
+        output::object(objection);
+    }
+    (exit, objection)
 }
 
 /// A file that is not there yet: several runs may begin in the same second.

@@ -13,10 +13,13 @@ use super::args::ReportFiles;
 /// Why a run of which nothing else is known was not made.
 const NOT_YET: &str = "it was not begun";
 
+/// One way to tell of runs.
+type Render = fn(&Runs) -> String;
+
 /// The files, and what is in them. They are written anew after every run, so that they hold what there is whatever happens.
 #[derive(Debug)]
 pub(super) struct Reports<'a> {
-    files: Vec<(&'a Path, fn(&Runs) -> String)>,
+    files: Vec<(&'a Path, Render)>,
     runs: Runs,
     /// How many runs have come to something.
     done: usize,
@@ -28,7 +31,7 @@ impl<'a> Reports<'a> {
         options: &'a ReportFiles,
         turns: impl Iterator<Item = (String, String)>,
     ) -> anyhow::Result<Self> {
-        let both: [(&str, &Option<PathBuf>, fn(&Runs) -> String); 2] = [
+        let both: [(&str, &Option<PathBuf>, Render); 2] = [
             ("--junit", &options.junit, format::junit),
             ("--markdown", &options.markdown, format::pull_request),
         ];

@@ -1,10 +1,11 @@
 //! `loadgen plan`, `report` and `compare`: nothing is measured here.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use report::compare::{Comparison, Metric, Pivot};
+use report::compare::{Comparison, Metric};
 use report::document::Document;
 use report::store;
 use report::table::{Align, Table};
@@ -23,21 +24,23 @@ use crate::scenario::{Scenario, ScenarioError, Variant, library};
 pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
     let PlanCommand { what, load, target } = command;
     let mut text = String::new();
+    let schema = super::schema();
     for what in &what {
         let path = Path::new(what);
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
         let is_named = library::find(what).is_some();
         let is_file = path.exists() || is_named || is_toml && !what.contains("://");
         let plans = if is_file {
-            replay::resolve(path, &target, &load)?.plans
+            replay::resolve(path, &schema, &target, &load)?.plans
         } else {
             anyhow::ensure!(
                 target == TargetOptions::default(),
                 "options of a target are for scenarios, which start one; {what} is a URL"
             );
-            vec![(Plan::of_url(what.as_str(), load.clone(), load::surroundings())?, Variant::default())]
+            let plan = Plan::of_url(what.as_str(), load.clone(), load::surroundings())?;
+            vec![(plan, Variant::default(), BTreeMap::new())]
         };
-        for (plan, variant) in &plans {
+        for (plan, variant, _) in &plans {
             tell(plan, variant, &mut text);
         }
     }
@@ -47,15 +50,24 @@ pub(super) fn plan(command: PlanCommand) -> anyhow::Result<Exit> {
 
 /// Lists the scenarios of the library, or prints one.
 pub(super) fn scenarios(command: &ScenariosCommand) -> anyhow::Result<Exit> {
-    if let Some(ScenariosWhat::Show { name }) = &command.what {
-        let text = library::find(name).ok_or_else(|| ScenarioError::Unknown(name.clone()))?;
-        output::show(text)?;
-        return Ok(Exit::Done);
+    let schema = super::schema();
+    match &command.what {
+        Some(ScenariosWhat::Show { name }) => {
+            let text = library::find(name).ok_or_else(|| ScenarioError::Unknown(name.clone()))?;
+            output::show(text)?;
+            return Ok(Exit::Done);
+        }
+        Some(ScenariosWhat::Schema) => {
+            output::show(&schema.to_json())?;
+            return Ok(Exit::Done);
+        }
+        None => {}
     }
     let mut table = Table::new([("scenario", Align::Left), ("what it is for", Align::Left)]);
     for (name, _) in library::LIBRARY {
-        let (scenario, _) = Scenario::read(Path::new(name))?.swap_remove(0);
-        table.push(vec![name.to_owned(), scenario.description]);
+        let read = Scenario::read(Path::new(name), &schema)?;
+        let description = read.scenarios.first().map(|(scenario, _)| scenario.description.clone());
+        table.push(vec![name.to_owned(), description.unwrap_or_default()]);
     }
     output::show(&table.text())?;
     Ok(Exit::Done)
@@ -98,7 +110,7 @@ pub(super) fn compare(command: &CompareCommand) -> anyhow::Result<Exit> {
     let mut comparison = Comparison::with(baseline, documents, metrics);
     comparison.tolerances = command.tolerance.iter().map(|it| (it.metric, it.change)).collect();
     if let Some(rows) = &command.rows {
-        comparison.turn(Pivot { rows: rows.clone(), columns: command.columns.clone() })?;
+        comparison.turn(rows, &command.columns)?;
     }
     let format = if command.markdown { CompareFormat::Markdown } else { command.output };
     output::show(&match format {

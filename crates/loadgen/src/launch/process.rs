@@ -149,14 +149,12 @@ pub(super) fn version(
     };
     let exit = exit.map_err(|error| process.not_started(error))?;
     let mut lines = exit.stdout.lines().chain(exit.stderr.lines()).map(str::trim);
-    match (exit.status, lines.find(|line| !line.is_empty())) {
-        (Status::Code(0), Some(line)) => Ok(line.to_owned()),
-        _ => {
-            let is_missing = exit.status == Status::Code(NOT_FOUND);
-            let package = process.package.filter(|_| is_missing).map(str::to_owned);
-            Err(LaunchError::Version { what: process.what, exit: Box::new(exit), package })
-        }
+    if let (Status::Code(0), Some(line)) = (exit.status, lines.find(|line| !line.is_empty())) {
+        return Ok(line.to_owned());
     }
+    let is_missing = exit.status == Status::Code(NOT_FOUND);
+    let package = process.package.filter(|_| is_missing).map(str::to_owned);
+    Err(LaunchError::Version { what: process.what, exit: Box::new(exit), package })
 }
 
 fn end(mut group: Group, patience: Duration, cancel: &AtomicBool) -> Result<Exit, StartError> {

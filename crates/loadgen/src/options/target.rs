@@ -6,13 +6,15 @@ use std::num::NonZeroU16;
 
 use clap::Args;
 use report::cpus::Cpus;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at_least_one;
 use crate::quantity::Span;
+use crate::scenario::schema::CpuList;
 
 /// Who listens for a command's instances.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sockets {
     /// Each listens itself, all at one port that is kept free for them (`{port}`, `{address}`): what most programs can do.
@@ -69,7 +71,7 @@ impl<'de> Deserialize<'de> for ReadyWhen {
 
 /// A reverse proxy in front of the instances, which listen at unix sockets then: started after them, stopped before them, and
 /// loaded in their place.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FrontOptions {
     /// Program and arguments, with placeholders.
@@ -100,7 +102,7 @@ pub struct FrontOptions {
 }
 
 /// The target that a scenario starts.
-#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize, JsonSchema)]
 #[command(next_help_heading = "Target")]
 pub struct TargetOptions {
     /// URL of a server that runs already; nothing is started then
@@ -113,10 +115,12 @@ pub struct TargetOptions {
 
     /// Server processes that share one port and one database [default: 1]
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU16>)]
+    #[schemars(range(min = 1, max = 256))]
     pub instances: Option<NonZeroU16>,
 
     /// CPUs that the started target runs on, such as 0 or 0-1 [default: all that loadgen may use]
     #[arg(long = "target-cpus", value_name = "CPUS")]
+    #[schemars(with = "Option<CpuList>")]
     pub cpus: Option<Cpus>,
 
     /// Another server than the embedded one: a program and its arguments, with placeholders. Looked up as a shell does: in
@@ -170,6 +174,7 @@ pub struct TargetOptions {
     /// The same in a file: the flags of `loadgen serve` by name, with underscores for dashes.
     #[arg(skip)]
     #[serde(flatten)]
+    #[schemars(skip)]
     pub settings: BTreeMap<String, SettingValue>,
 }
 

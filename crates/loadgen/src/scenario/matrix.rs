@@ -1,10 +1,13 @@
 //! One file, many plans: every combination of the values of some keys.
 
 use std::fmt;
+use std::ops::Range;
 
+use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::Scenario;
+use super::page::{Fault, Page};
 
 /// More combinations than this are a slip of the finger.
 const MOST: usize = 1000;
@@ -29,70 +32,70 @@ impl Variant {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
 
-/// Why a matrix cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum MatrixError {
-    #[error("[matrix] `{0}` needs a list of values, like [1, 4, 8]")]
-    NoList(String),
-    #[error(
-        "[matrix] `{0}` is no key of a table of this file, like \"target.instances\" or \"load.connections\""
-    )]
-    NoKey(String),
-    #[error("[matrix] makes {0} combinations; at most {MOST} are run")]
-    TooMany(usize),
-    #[error("[matrix] {variant}: {error}")]
-    Unfit { variant: String, error: String },
-}
-
-/// Tables whose keys may vary.
-const VARIED: [&str; 2] = ["target", "load"];
-
-/// A scenario for each combination. `text`: the file, which is known to be the scenario `whole`.
-pub(super) fn variants(text: &str, whole: &Scenario) -> Result<Vec<(Scenario, Variant)>, MatrixError> {
-    let axes = whole.matrix.iter().map(axis).collect::<Result<Vec<_>, _>>()?;
-    let number = axes.iter().map(|(_, values)| values.len()).try_fold(1_usize, usize::checked_mul);
-    let number = number.unwrap_or(usize::MAX);
-    if number > MOST {
-        return Err(MatrixError::TooMany(number));
+    /// In few words, with a space before each: ` instances=4 store=group`.
+    pub fn brief(&self) -> String {
+        /// Characters of a value, at most.
+        const LENGTH: usize = 20;
+        let one = |(key, value): &(String, Value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), report::units::one_line);
+            let text: String = text.chars().take(LENGTH).collect();
+            format!(" {}={text}", key.rsplit('.').next().unwrap_or(key))
+        };
+        self.0.iter().map(one).collect()
     }
+}
+
+/// A scenario for each combination. `file`: its keys with their places, which are those of the scenario `whole`.
+pub(super) fn variants(
+    page: &Page,
+    file: &DeTable<'_>,
+    whole: &Scenario,
+) -> Result<Vec<(Scenario, Variant)>, Fault> {
+    let too_many = |number| format!("[matrix] makes {number} combinations; at most {MOST} are run");
+    let mut lengths = whole.matrix.values().filter_map(Value::as_array).map(Vec::len);
+    let number = lengths.try_fold(1_usize, usize::checked_mul).unwrap_or(usize::MAX);
+    if number > MOST {
+        return Err(page.fault(places(file).next(), too_many(number)));
+    }
+    let text = || -> Result<Table, Fault> {
+        toml::from_str(page.text()).map_err(|error| page.unreadable(file, &error))
+    };
+    let mut plain = text()?;
+    plain.remove("matrix");
     let mut variants = vec![Variant::default()];
-    for (key, values) in axes {
+    for ((key, values), place) in whole.matrix.iter().zip(places(file)) {
+        let values = values.as_array().map(Vec::as_slice).unwrap_or_default();
+        for value in values {
+            // Each for itself, so that the one that cannot be read is told with its key.
+            let one = Variant(vec![(key.clone(), value.clone())]);
+            scenario(&plain, whole, &one).map_err(|error| {
+                page.fault(Some(place.clone()), format!("[matrix] {one}: {}", error.message()))
+            })?;
+        }
         let with = |variant: &Variant, value: &Value| {
-            let mut keys = variant.0.clone();
-            keys.push((key.clone(), value.clone()));
-            Variant(keys)
+            Variant(variant.0.iter().cloned().chain([(key.clone(), value.clone())]).collect())
         };
         variants =
             variants.iter().flat_map(|variant| values.iter().map(|value| with(variant, value))).collect();
     }
-    variants.into_iter().map(|variant| Ok((scenario(text, whole, &variant)?, variant))).collect()
+    let all = variants.into_iter().map(|variant| Ok((scenario(&plain, whole, &variant)?, variant)));
+    all.collect::<Result<_, toml::de::Error>>().map_err(|error| page.unreadable(file, &error))
 }
 
-fn axis((key, values): (&String, &Value)) -> Result<(String, Vec<Value>), MatrixError> {
-    let table = key.split_once('.').filter(|(table, name)| VARIED.contains(table) && !name.is_empty());
-    if table.is_none() {
-        return Err(MatrixError::NoKey(key.clone()));
-    }
-    match values {
-        Value::Array(values) if !values.is_empty() => Ok((key.clone(), values.clone())),
-        _ => Err(MatrixError::NoList(key.clone())),
-    }
+/// Where the keys of the matrix are, in the order of the file.
+fn places(file: &DeTable<'_>) -> impl Iterator<Item = Range<usize>> {
+    let matrix = file.iter().find(|(key, _)| key.get_ref() == "matrix");
+    let keys = matrix.and_then(|(_, matrix)| matrix.get_ref().as_table()).into_iter().flatten();
+    keys.map(|(key, _)| key.span()).collect::<Vec<_>>().into_iter()
 }
 
-fn scenario(text: &str, whole: &Scenario, variant: &Variant) -> Result<Scenario, MatrixError> {
-    let unfit = |error: toml::de::Error| MatrixError::Unfit {
-        variant: variant.to_string(),
-        error: error.message().to_owned(),
-    };
-    let mut file: Table = toml::from_str(text).map_err(unfit)?;
-    file.remove("matrix");
+fn scenario(plain: &Table, whole: &Scenario, variant: &Variant) -> Result<Scenario, toml::de::Error> {
+    let mut file = plain.clone();
     for (key, value) in &variant.0 {
         put(&mut file, key, value);
     }
-    let scenario: Scenario = file.try_into().map_err(unfit)?;
+    let scenario: Scenario = file.try_into()?;
     Ok(Scenario { name: whole.name.clone(), ..scenario })
 }
 
@@ -113,10 +116,14 @@ fn put(table: &mut Table, key: &str, value: &Value) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::schema::Schema;
     use super::*;
 
     fn all(text: &str) -> Result<Vec<(Scenario, Variant)>, String> {
-        variants(text, &toml::from_str(text).unwrap()).map_err(|error| error.to_string())
+        let page = Page::new(Path::new("s.toml"), text.to_owned());
+        Scenario::on(&page, &Schema::new(None)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -133,10 +140,31 @@ mod tests {
                 "target.instances = 4, target.store = \"none\"",
             ]
         );
+        assert_eq!(all[3].1.brief(), " instances=4 store=none");
         let last = &all[3].0;
         assert_eq!(last.target.instances.map(std::num::NonZero::get), Some(4));
         assert_eq!(last.target.settings()["store"], "none");
         assert!(last.load.duration.is_some() && last.matrix.is_empty());
+    }
+
+    #[test]
+    fn too_many_combinations_are_refused_at_the_first_key() {
+        let list = (1..=40).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+        let said =
+            all(&format!("\n[matrix]\n\"load.connections\" = [{list}]\n\"load.workers\" = [{list}]\n"));
+        let said = said.unwrap_err();
+        assert!(
+            said.starts_with("s.toml:3: [matrix] makes 1600 combinations; at most 1000 are run\n"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_told_with_its_key() {
+        let said =
+            all("[matrix]\n\"load.connections\" = [1]\n\"load.duration\" = [\"5s\", \"5\"]\n").unwrap_err();
+        let expected = "s.toml:3: [matrix] load.duration = \"5\": `5` has no unit: did you mean `5s`?";
+        assert_eq!(said.lines().next(), Some(expected));
     }
 
     #[test]
@@ -148,29 +176,5 @@ mod tests {
         let configs: Vec<_> = fronts.iter().map(|front| front.config.as_deref().unwrap()).collect();
         assert_eq!(configs, ["one", "two"]);
         assert_eq!(fronts[1].command, ["p"], "what lies beside it stays");
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        for (matrix, said) in [
-            (
-                "\"target.instances\" = 4",
-                "[matrix] `target.instances` needs a list of values, like [1, 4, 8]",
-            ),
-            (
-                "instances = [4]",
-                "[matrix] `instances` is no key of a table of this file, like \"target.instances\" or \"load.connections\"",
-            ),
-            (
-                "\"run.repeats\" = [4]",
-                "[matrix] `run.repeats` is no key of a table of this file, like \"target.instances\" or \"load.connections\"",
-            ),
-        ] {
-            assert_eq!(all(&format!("[matrix]\n{matrix}\n")), Err(said.to_owned()));
-        }
-        let wrong = all("[matrix]\n\"load.connections\" = [5, 0]\n").unwrap_err();
-        assert!(wrong.starts_with("[matrix] load.connections = 0: "), "{wrong}");
-        let wrong = all("[matrix]\n\"load.conections\" = [5]\n").unwrap_err();
-        assert!(wrong.contains("unknown field `conections`"), "{wrong}");
     }
 }

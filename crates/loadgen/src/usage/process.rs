@@ -165,6 +165,7 @@ fn allowed_of(text: &str) -> Option<Cpus> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{RealTimer, SECOND, Timer};
 
     fn reading(root: u32, processes: &[(u32, u64, u64)]) -> Reading {
         let process = |&(pid, began, ticks): &(u32, u64, u64)| {
@@ -239,9 +240,9 @@ mod tests {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
+        let timer = RealTimer::start();
         let mut seen = Reading::of(shell.id()).unwrap();
-        // Bounded by the patience of whoever runs the tests: a shell starts its child in milliseconds.
-        while seen.processes.len() < 2 {
+        while seen.processes.len() < 2 && timer.now() < 20 * SECOND {
             seen = Reading::of(shell.id()).unwrap();
         }
         assert!(seen.threads == 2 && seen.rss_pages > 0 && seen.files.unwrap() >= 6, "{seen:?}");

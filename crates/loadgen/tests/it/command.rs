@@ -338,7 +338,7 @@ fn what_cannot_be_meant_is_refused() {
         ),
         (
             "command = [\"s\", \"{port}\"]\nsockets = \"pipe\"",
-            "unknown variant `pipe`, expected one of `port`, `passed`, `unix`",
+            "`sockets` of [target] takes \"port\", \"passed\" or \"unix\", and not \"pipe\"",
         ),
         (
             "command = [\"s\", \"{socket}\"]\nsockets = \"unix\"\n[load]\nproxy = \"http://h:1\"",

@@ -169,7 +169,7 @@ fn what_cannot_be_meant_is_refused() {
             "behind a `front`, instances listen at unix sockets of their own: write `sockets = \"unix\"`",
         ),
         (format!("[target]\ninstances = 2\n{front}"), "the front is not told of instance 2"),
-        (format!("{front}comand = []\n"), "unknown field `comand`"),
+        (format!("{front}comand = []\n"), "`comand` is no key of [target.front]; did you mean `command`?"),
     ] {
         let ended = Place::with("s.toml", &text).run(&["run", "s.toml"]);
         assert_eq!(ended.code, 2, "{text}: {ended:?}");

@@ -101,6 +101,16 @@ impl Place {
         found.documents.iter().map(|path| run_of(report::store::open(path).unwrap())).collect()
     }
 
+    /// The same where the folder may be missing.
+    pub(crate) fn documents_if_any(&self) -> Vec<Run> {
+        if self.folder.path().join("results").exists() { self.documents() } else { Vec::new() }
+    }
+
+    /// Its TMPDIR.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.scratch.path().to_owned()
+    }
+
     /// Files and folders in it, without what they hold.
     pub(crate) fn names(&self) -> Vec<String> {
         names(self.folder.path())

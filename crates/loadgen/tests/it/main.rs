@@ -1,11 +1,13 @@
 //! The program as a shell sees it: real processes, real sockets, no fixed ports, no lucky sleeps, no internet.
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
+#[cfg(test)]
 mod ci;
 #[cfg(test)]
 mod command;
 #[cfg(test)]
 mod front;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod helper;
@@ -26,9 +28,15 @@ mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod robust;
+#[cfg(test)]
+mod scenario_files;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod sent;
+#[cfg(test)]
+mod series;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]

@@ -58,6 +58,7 @@ impl Comparison {
     /// The differences as a table. `None` where no row has a base.
     pub fn against(&self) -> Option<Table> {
         use Align::{Left, Right};
+        // The names of a pair stand beside the first of its metrics alone.
         let titles = [
             ("row", Left),
             ("against", Left),
@@ -70,8 +71,15 @@ impl Comparison {
         ];
         let mut table = Table::new(titles);
         table.spare(&["runs needed", "against"]);
+        let mut above: Option<(usize, usize)> = None;
         for difference in self.differences() {
-            table.push(self.cells_of(&difference));
+            let mut cells = self.cells_of(&difference);
+            let pair = Some((difference.row, difference.base));
+            if above == pair {
+                cells[..2].fill(String::new());
+            }
+            above = pair;
+            table.push(cells);
             let tone = match difference.judgement {
                 Some(Judgement::Regressed) => Some(Tone::Bad),
                 Some(Judgement::Worse) => Some(Tone::Doubtful),

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::{differing, makes_a_difference, without_ports};
-use super::row::{Repeat, Row, shares_cpus};
+use super::row::{Repeat, Row};
 use crate::document::{Document, Ended, Run};
 use crate::histogram::Percentile;
 use crate::summary::Summary;
-use crate::verdict::Verdict;
+use crate::verdict::{self, Verdict};
 use crate::warning::{self, Warning};
 
 /// What must be equal for runs to be repeats of each other.
@@ -72,7 +72,7 @@ impl Group {
         let config = configs.first().cloned().unwrap_or_default();
         let varying = configs.iter().flat_map(|other| differing(&config, other)).collect();
         let cpus = runs.first().map_or(0, |run| run.machine.cpus_allowed);
-        let shares_cpus = runs.iter().any(shares_cpus);
+        let shares_cpus = runs.iter().any(verdict::shares_cpus);
         let (mut repeats, mut warnings) = (Vec::new(), Vec::new());
         for run in runs {
             let document = Document::Run(Box::new(run));
@@ -123,7 +123,17 @@ impl Group {
                 other_plan = true;
                 let differing = differing(&self.config, &other.config);
                 let fixed = |key: &String| !self.varying.contains(key) && !other.varying.contains(key);
-                keys.extend(differing.into_iter().filter(|key| makes_a_difference(key) && fixed(key)));
+                let differing: Vec<String> =
+                    differing.into_iter().filter(|key| makes_a_difference(key) && fixed(key)).collect();
+                let is_in_both =
+                    |key: &String| self.config.contains_key(key) && other.config.contains_key(key);
+                // Settings that only one kind of target has go without saying where the kind is named.
+                let is_named = differing.iter().any(is_in_both);
+                keys.extend(
+                    differing
+                        .into_iter()
+                        .filter(|key| !is_named || is_in_both(key) || !key.starts_with("target.")),
+                );
             }
             if other.key.machine == self.key.machine {
                 keys.extend(differing(&self.key.versions, &other.key.versions));
@@ -146,7 +156,7 @@ impl Group {
     }
 
     /// Warnings that the cells do not show: what casts doubt on the row, or on the target.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(super) fn notes(&self, label: &str) -> Vec<String> {
         let worth = |warning: &&Warning| {
             warning.is_grave()
                 || warning.verdict() != Verdict::Ok
@@ -172,9 +182,9 @@ impl Group {
                 }
             }
         }
-        let (name, machine, all) = (&self.key.name, &self.key.machine, self.repeats.len());
+        let (machine, all) = (&self.key.machine, self.repeats.len());
         let note = |(warning, runs): (&Warning, usize)| {
-            format!("{name} on {machine}, {runs} of {all} runs: {}", warning.line())
+            format!("{label} on {machine}, {runs} of {all} runs: {}", warning.line())
         };
         kinds.into_iter().map(note).collect()
     }

@@ -162,12 +162,17 @@ impl Pair<'_> {
         let medians = stats::median(&after).zip(stats::median(&before)).map(|(after, before)| after / before);
         let ratio = effect.map(|effect| effect.ratio).or(medians);
         let mut difference = Difference { ratio, effect, ..self.refused(metric, "") };
-        difference.why = if before.len() < 2 || after.len() < 2 {
-            Some("one run cannot be told from noise".into())
-        } else if effect.is_none() {
-            Some("all runs gave the same value: no spread to judge by".into())
-        } else {
-            None
+        let is_same = before.iter().chain(&after).all(|value| value.total_cmp(&before[0]).is_eq());
+        (difference.judgement, difference.why) = match (&effect, is_same) {
+            _ if before.len() < 2 || after.len() < 2 => {
+                (Some(Judgement::Inconclusive), Some("one run cannot be told from noise".into()))
+            }
+            (Some(_), _) => (Some(Judgement::Inconclusive), None),
+            (None, true) => (Some(Judgement::Equivalent), Some("the same value in every run".into())),
+            (None, false) => (
+                Some(Judgement::Inconclusive),
+                Some("one value in all runs of each: no spread to judge by".into()),
+            ),
         };
         difference
     }

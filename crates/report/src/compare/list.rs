@@ -16,6 +16,9 @@ const SPARE: [&str; 5] = ["conns", "instances", "timeouts", "max", "mean"];
 /// The figures that say how far a tail lies from its own median.
 const TAILS: [&str; 3] = ["p90/p50", "p99/p50", "max/p50"];
 
+/// A number of a row that is no figure of its runs.
+type Number = fn(&Row) -> Option<u64>;
+
 impl Comparison {
     /// The table of figures alone.
     pub fn table(&self) -> Table {
@@ -39,10 +42,9 @@ impl Comparison {
     }
 
     /// What lies beside the metrics: numbers that are the same in all rows need no column.
-    fn shown_keys(&self) -> Vec<(&'static str, fn(&Row) -> Option<u64>)> {
-        let keys: [(&'static str, fn(&Row) -> Option<u64>); 2] =
-            [("instances", Row::instances), ("conns", Row::connections)];
-        let differs = |number: fn(&Row) -> Option<u64>| {
+    fn shown_keys(&self) -> Vec<(&'static str, Number)> {
+        let keys: [(&'static str, Number); 2] = [("instances", Row::instances), ("conns", Row::connections)];
+        let differs = |number: Number| {
             let first = self.rows.iter().find_map(number);
             self.rows.iter().any(|row| number(row).is_some() && number(row) != first)
         };
@@ -102,7 +104,9 @@ impl Comparison {
         }
         let notes = self.footnotes();
         if !notes.is_empty() {
-            parts.push(notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect());
+            let notes: Vec<String> =
+                notes.iter().map(|note| format!("- {}\n", markdown_cell(note))).collect();
+            parts.push(notes.concat());
         }
         parts.join("\n")
     }
@@ -161,9 +165,20 @@ impl Comparison {
                     .into(),
             );
         }
+        let measured = self.rows.iter().filter(|row| row.source.is_none()).map(|row| row.runs.len());
+        if let (true, Some(fewest), Some(most)) =
+            (self.pivot.is_some(), measured.clone().min(), measured.max())
+        {
+            notes.push(if fewest == most {
+                format!("runs in each measured cell: {most}")
+            } else {
+                format!("runs in each measured cell: {fewest} to {most}")
+            });
+        }
         if self.against().is_some() {
             notes.extend(self.notes_on_differences());
         }
+        notes.extend(self.scaling());
         notes.extend(self.notes.iter().map(|note| one_line(note)));
         notes
     }

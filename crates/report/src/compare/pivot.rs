@@ -16,11 +16,15 @@ const KEYS_NAMED: usize = 12;
 
 /// What makes lines and columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pivot {
+pub(super) struct Pivot {
     /// The key of the lines.
-    pub rows: String,
+    rows: String,
     /// The keys of the columns, at least one.
-    pub columns: Vec<String>,
+    columns: Vec<String>,
+    /// Whether lines tell their scenario, because there are several and no key tells it.
+    tells_scenario: bool,
+    /// The same for machines.
+    tells_machine: bool,
 }
 
 /// A key that no row knows.
@@ -49,10 +53,10 @@ impl Pivot {
         };
         let mut rest: Vec<&str> =
             row.differences.iter().filter(|it| !is_key(it)).map(String::as_str).collect();
-        if !self.keys().any(|key| key == "scenario") {
+        if self.tells_scenario {
             rest.insert(0, &row.scenario);
         }
-        if !self.keys().any(|key| key == "machine" || key == "cpus") && row.source.is_none() {
+        if self.tells_machine && row.source.is_none() {
             rest.push(&row.machine);
         }
         if rest.is_empty() { one_line(&value) } else { one_line(&format!("{value} ({})", rest.join(", "))) }
@@ -80,17 +84,26 @@ impl Pivot {
 }
 
 impl Comparison {
-    /// Makes tables of lines and columns instead of a list.
+    /// Makes tables of lines and columns instead of a list: one key for the lines, one or more for the columns.
     ///
     /// # Errors
     /// When no row knows a key.
-    pub fn turn(&mut self, pivot: Pivot) -> Result<(), UnknownKey> {
-        for key in pivot.keys() {
+    pub fn turn(&mut self, rows: &str, columns: &[String]) -> Result<(), UnknownKey> {
+        let keys: Vec<&str> = columns.iter().map(String::as_str).chain([rows]).collect();
+        for key in &keys {
             if !self.rows.iter().any(|row| value(row, key).is_some()) {
-                return Err(UnknownKey { key: key.to_owned(), known: self.differing_keys() });
+                return Err(UnknownKey { key: (*key).to_owned(), known: self.differing_keys() });
             }
         }
-        self.pivot = Some(pivot);
+        let several = |names: Vec<&String>| names.windows(2).any(|two| two[0] != two[1]);
+        let measured = self.rows.iter().filter(|row| row.source.is_none());
+        self.pivot = Some(Pivot {
+            rows: rows.to_owned(),
+            columns: columns.to_vec(),
+            tells_scenario: !keys.contains(&"scenario")
+                && several(self.rows.iter().map(|row| &row.scenario).collect()),
+            tells_machine: !keys.contains(&"machine") && several(measured.map(|row| &row.machine).collect()),
+        });
         Ok(())
     }
 

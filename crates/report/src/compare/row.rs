@@ -9,7 +9,7 @@ use crate::document::{Figures, Run};
 use crate::histogram::Percentile;
 use crate::stats::{self, Interval};
 use crate::summary::{Model, Summary};
-use crate::verdict::{self, Verdict};
+use crate::verdict::Verdict;
 
 /// Repeats of one plan on one machine, or one set of published figures.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub struct Repeat {
     pub started_at: String,
     /// CPUs that the generator was allowed to use.
     pub cpus: Option<u64>,
-    /// CPU time of the target's processes by requests sent, those of a warm-up included.
+    /// CPU time of the target's processes for a request, as far as it was watched, else over their whole lives.
     pub target_ns_per_request: Option<f64>,
     /// Its numbers.
     pub summary: Summary,
@@ -57,11 +57,14 @@ impl Repeat {
     pub(super) fn of_run(run: &Run, summary: Summary) -> Self {
         let requests = run.account.sent + run.warmup.as_ref().map_or(0, |warmup| warmup.sent);
         let cpu: Option<u64> = run.instances.iter().map(|instance| instance.cpu_ns).sum();
-        let cpu = cpu.filter(|_| requests > 0 && !run.instances.is_empty());
+        let cpu =
+            cpu.filter(|_| requests > 0 && !run.instances.is_empty()).map(|ns| ns as f64 / requests as f64);
+        // What was watched second by second is of the load alone, and of children too.
+        let watched = summary.usage.as_ref().and_then(|usage| usage.cpu_us_per_request).map(|us| us * 1e3);
         Self {
             started_at: run.started_at.clone(),
             cpus: Some(run.machine.cpus_allowed),
-            target_ns_per_request: cpu.map(|ns| ns as f64 / requests as f64),
+            target_ns_per_request: watched.or(cpu),
             summary,
         }
     }
@@ -70,11 +73,6 @@ impl Repeat {
         let cpus = figures.machine.cpus;
         Self { started_at: String::new(), cpus, target_ns_per_request: None, summary }
     }
-}
-
-/// Whether generator and target ran on the same CPUs.
-pub(super) fn shares_cpus(run: &Run) -> bool {
-    verdict::shares_machine(run)
 }
 
 /// The middle of several runs' values.

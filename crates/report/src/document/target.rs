@@ -123,7 +123,7 @@ pub struct Verification {
     pub acknowledged: u64,
     /// Requests that the generator sent, those of a warm-up included: at most so many rows may be there.
     pub sent: u64,
-    /// Rows that the instances say they committed, all together. Absent where one of them does not say, or where the database is
+    /// Rows that the instances say they committed, all together, without those from before the load. Absent where one of them does not say, or where the database is
     /// not theirs alone, and in documents older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<u64>,

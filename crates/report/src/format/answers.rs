@@ -71,7 +71,15 @@ pub(super) fn facts(run: &Run) -> impl Iterator<Item = String> {
         )
     });
     let values = run.header_values.as_ref().map(header_line);
-    warmup.into_iter().chain(values).chain(run.assertions.iter().map(assertion_line))
+    overridden(run).into_iter().chain(warmup).chain(values).chain(run.assertions.iter().map(assertion_line))
+}
+
+fn overridden(run: &Run) -> Option<String> {
+    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), one_line);
+    let keys = run.overridden.iter();
+    let keys = keys.map(|(key, of)| format!("{key} {} ({})", value(&of.used), value(&of.file)));
+    let keys: Vec<_> = keys.collect();
+    (!keys.is_empty()).then(|| format!("instead of what the scenario says: {}", keys.join(", ")))
 }
 
 fn assertion_line(record: &AssertionRecord) -> String {

@@ -1,4 +1,4 @@
-//! A series of runs as JUnit has its tests: what every continuous integration can show.
+//! A series of runs as `JUnit` has its tests: what every continuous integration can show.
 //!
 //! A scenario is a suite, a run a class in it, and everything that is held against a run a test. The shape is the one that Jenkins,
 //! GitLab and others have in common: <https://github.com/testmoapp/junitxml>.

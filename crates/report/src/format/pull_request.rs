@@ -52,7 +52,7 @@ fn paragraph(text: &mut String, lines: &[String]) {
         text.push('\n');
     }
     for line in lines {
-        text.push_str(&format!("- {}\n", markdown_cell(&one_line(line))));
+        text.extend(["- ", &markdown_cell(&one_line(line)), "\n"]);
     }
 }
 

@@ -6,6 +6,9 @@ use super::{ALPHA, Interval, exact};
 /// The chance to see a difference of the size that is called detectable.
 const POWER: f64 = 0.80;
 
+/// A standard error of logarithms that is smaller comes from rounding, not from runs that differ.
+const NO_SPREAD: f64 = 1e-9;
+
 /// How the runs were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Design {
@@ -88,7 +91,7 @@ impl Effect {
         (exact_p, least_exact_p): (Option<f64>, f64),
     ) -> Option<Self> {
         let Spread { error, freedom, deviation } = spread;
-        (error > 0.0 && freedom > 0.0).then(|| Self {
+        (error > NO_SPREAD && freedom > 0.0).then(|| Self {
             ratio: log_ratio.exp(),
             design,
             p: t_two_sided(log_ratio / error, freedom),
@@ -126,6 +129,7 @@ impl Effect {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Spread {
     error: f64,
     freedom: f64,
@@ -245,7 +249,7 @@ mod tests {
 
         let welch = Effect::of(&base, &candidate, Design::Unpaired).unwrap();
         // Variances 2.5 and 8.5 by 5: error sqrt(2.2), freedom 2.2^2 / ((0.5^2 + 1.7^2) / 4) = 6.1656.
-        near(welch.freedom, 4.84 / (3.14 / 4.0), 1e-9);
+        near(welch.freedom, 4.84 * 4.0 / (0.5_f64.powi(2) + 1.7_f64.powi(2)), 1e-9);
         near(welch.error, 0.022_f64.sqrt() / 10.0, 1e-12);
         near(welch.ratio, 0.03_f64.exp(), 1e-12);
     }
@@ -272,7 +276,9 @@ mod tests {
         {
             assert_eq!(Effect::of(base, candidate, Design::Unpaired), None);
         }
-        assert_eq!(Effect::of(&[1.0; 5], &[2.0; 5], Design::Unpaired), None, "no spread to judge by");
+        for (base, candidate) in [([1.0; 5], [2.0; 5]), ([3_000.0; 5], [2_500.000_1; 5])] {
+            assert_eq!(Effect::of(&base, &candidate, Design::Unpaired), None, "no spread to judge by");
+        }
         assert_eq!(Effect::of(&two, &[1.0, 2.0, 3.0], Design::Paired), None, "no pairs");
     }
 

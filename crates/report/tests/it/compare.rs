@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use report::compare::{Comparison, Metric};
+use report::compare::Comparison;
 use report::document::{Document, Ended, Run};
 use report::histogram::Percentile;
 use report::store;

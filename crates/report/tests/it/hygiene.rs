@@ -1,7 +1,7 @@
 //! Whether instances shared the load, agree with the generator, and had a machine fit for measuring.
 
 use report::condition::Condition;
-use report::document::{Conditions, Document, Generator, Run};
+use report::document::{Conditions, Document, Front, Generator, Run};
 use report::share::Cause;
 use report::summary::Summary;
 use report::warning::{self, Warning};
@@ -240,4 +240,24 @@ fn what_others_computed_is_what_neither_generator_nor_target_did() {
         }),
     );
     assert_eq!(conditions(&short), [], "so little is how a system is");
+}
+
+#[test]
+fn behind_a_front_only_what_is_known_is_said() {
+    let front = || Some(Front { ended: "stopped".into(), cpu_ns: None });
+    let mut uneven_run = shared(&[(90, 9_000), (10, 1_000)]);
+    uneven_run.front = front();
+    assert_eq!(uneven(&uneven_run), None, "it deals connections out in its own way");
+    let mut probed = run("good");
+    probed.config.insert("target.kind".into(), "embedded".into());
+    *probed.instances[0].answered.as_mut().unwrap() += 1;
+    assert!(disagrees(&probed));
+    probed.front = front();
+    assert!(!disagrees(&probed), "the probe before the load was one");
+    let mut busy = watched();
+    let generator = busy.generator.as_mut().unwrap();
+    (generator.watched_ns, generator.machine_cpu_ns) = (10 * SECOND, Some(20 * SECOND));
+    assert_eq!(conditions(&busy).len(), 1);
+    busy.front = front();
+    assert_eq!(conditions(&busy), [], "what it computed, nobody watched");
 }

@@ -8,6 +8,7 @@ mod compare;
 mod formats;
 mod hlog;
 mod hygiene;
+mod judge;
 mod reference;
 mod runs;
 mod sample;

@@ -1,4 +1,4 @@
-//! A series of runs as JUnit and for a pull request.
+//! A series of runs as `JUnit` and for a pull request.
 
 use report::document::{AssertionRecord, Ended, Run};
 use report::format::{junit, pull_request};
@@ -68,7 +68,7 @@ fn cases<'a, 'i>(suite: Node<'a, 'i>) -> Vec<Node<'a, 'i>> {
     elements(suite, "testcase").collect()
 }
 
-/// The shape that readers of JUnit have in common: which elements and attributes there may be, and that the counts are those of
+/// The shape that readers of `JUnit` have in common: which elements and attributes there may be, and that the counts are those of
 /// what is there.
 fn assert_shape(xml: &Xml<'_>) {
     let root = xml.root_element();

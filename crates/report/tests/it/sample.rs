@@ -94,6 +94,7 @@ fn empty(name: &str, seconds: u64) -> Run {
             ("target.instances", "1"),
             ("url", "http://127.0.0.1:8080/echo"),
         ]),
+        overridden: BTreeMap::new(),
         plan_key: format!("key-{name}-{seconds}"),
         machine: machine(),
         versions: texts(&[("loadgen", "0.1.0")]),

@@ -1,0 +1,184 @@
+//! Whatever happens to a run: no process is left, no half-written document, and what went wrong is said.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use report::document::Ended as How;
+use rustix::process::Signal;
+
+use crate::helper::{Place, send_signal};
+
+const SCENARIO: &str =
+    "[target]\ninstances = 2\n[load]\nduration = \"1s\"\nwarmup = \"300ms\"\nconnections = 4\n";
+
+fn replay(place: &Place) -> crate::helper::Running {
+    place.start(&["run", "test.toml", "--results", "results", "--machine", "here"])
+}
+
+/// Nothing is left but whole documents.
+fn assert_clean(place: &Place) {
+    assert_eq!(place.targets(), Vec::<u32>::new(), "a process was left");
+    assert_eq!(place.left_behind(), Vec::<String>::new(), "a file was left");
+    assert_whole(place);
+}
+
+/// What is under `results` are documents, and nothing that was to become one.
+fn assert_whole(place: &Place) {
+    let folder = place.folder.path().join("results/here/test");
+    for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        assert!(path.extension().is_some_and(|ending| ending == "json"), "{}", path.display());
+        report::store::open(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_database_deleted_in_mid_run_is_a_loss() {
+    let place = Place::with("test.toml", &SCENARIO.replace("\"1s\"", "\"2s\""));
+    let mut running = replay(&place);
+    running.until("the load", |_| (place.database_bytes() > 400_000).then_some(()));
+    let scratch = place.left_behind();
+    let [folder] = &scratch[..] else { panic!("{scratch:?}") };
+    for name in ["requests.db", "requests.db-wal", "requests.db-shm"] {
+        std::fs::remove_file(place.scratch().join(folder).join(name)).unwrap();
+    }
+    let ended = running.wait();
+    assert_eq!(ended.code, 1, "{ended:?}");
+    ended.assert_calm();
+    assert!(ended.stdout.contains("the target's database could not be checked: "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("there is no database"), "{}", ended.stdout);
+    let run = place.document();
+    assert_eq!(run.ended, How::Completed);
+    assert!(!run.verification.unwrap().holds());
+    assert_clean(&place);
+}
+
+/// The program in a mount namespace where `folder` is so small; `None` where that is not allowed.
+fn with_little_room(place: &Place, folder: &str, size: &str, words: &[&str]) -> Option<(i32, String)> {
+    let may = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "true"]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        println!("not tested: user namespaces are not allowed here");
+        return None;
+    }
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    let script = "mount -t tmpfs -o size=$0 none \"$1\" && shift && exec \"$@\"";
+    let mut command = place.command(&[]);
+    let environment: Vec<_> =
+        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, size, folder, program]);
+    command.args(words).current_dir(&place.folder).envs(environment);
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    Some((output.status.code().unwrap(), said))
+}
+
+#[test]
+fn a_scratch_folder_without_room_is_told() {
+    let place = Place::with("test.toml", SCENARIO);
+    let words = ["run", "test.toml", "--results", "results", "--machine", "here"];
+    let scratch = place.scratch();
+    let Some((code, said)) = with_little_room(&place, scratch.to_str().unwrap(), "1500k", &words) else {
+        return;
+    };
+    assert_eq!(code, 0, "what was answered well was kept: {said}");
+    assert!(
+        said.contains("\nnote: no room is left in ") && said.contains("set TMPDIR to a folder"),
+        "{said}"
+    );
+    let run = place.document();
+    assert!(run.account.http_error > 0 && run.verification.unwrap().holds(), "{:?}", run.account);
+    assert_clean(&place);
+}
+
+#[test]
+fn a_results_folder_without_room_leaves_no_half_document() {
+    let place = Place::with("test.toml", "[target]\nstore = \"none\"\n[load]\nrequests = 500\n");
+    std::fs::create_dir(place.folder.path().join("results")).unwrap();
+    let words = ["run", "test.toml", "--results", "results", "--machine", "here"];
+    let Some((code, said)) = with_little_room(&place, "results", "8k", &words) else { return };
+    assert_eq!(code, 4, "{said}");
+    let why = "cannot be written: no storage space; make room there, or choose another place";
+    assert!(said.contains(why) && said.contains("\n  [200]\t500 responses"), "{said}");
+    assert_clean(&place);
+}
+
+#[test]
+fn a_port_that_is_taken_is_a_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (program, port) = (env!("CARGO_BIN_EXE_loadgen"), taken.local_addr().unwrap().port());
+    let text = format!(
+        "[target]\ncommand = [{program:?}, \"serve\", \"--listen=127.0.0.1:{port}\", \"--database={{scratch}}/x.db\"]\nenv = {{ X = \"{{port}}\" }}\n"
+    );
+    let place = Place::with("test.toml", &text);
+    let ended = replay(&place).wait();
+    assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("cannot listen on 127.0.0.1:{port}: ")), "{ended:?}");
+    assert!(ended.stderr.to_lowercase().contains("address already in use"), "{ended:?}");
+    assert_clean(&place);
+}
+
+/// Sends the signal after each of these delays, several at a time, and looks at what is left.
+fn sweep(signal: Signal, step_ms: u64, last_ms: u64, look: impl Fn(&Place, u64, i32, &str) + Sync) {
+    const AT_ONCE: usize = 4;
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let delay = next.fetch_add(step_ms, Ordering::Relaxed);
+                    if delay > last_ms {
+                        break;
+                    }
+                    let place = Place::with("test.toml", SCENARIO);
+                    let running = replay(&place);
+                    std::thread::sleep(Duration::from_millis(delay));
+                    // Whoever has ended is not waited for yet, so the number is still its own.
+                    send_signal(running.pid(), signal);
+                    let ended = running.wait();
+                    look(&place, delay, ended.code, &ended.stderr);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn sigterm_at_any_moment_leaves_nothing_behind() {
+    sweep(Signal::TERM, 50, 2000, |place, delay, code, stderr| {
+        // At the very first the program has not begun to listen to signals.
+        let is_early = code == 143 && stderr.is_empty() && delay < 500;
+        assert!([0, 143].contains(&code), "{delay} ms: {code} {stderr}");
+        let documents = place.documents_if_any();
+        assert!(documents.len() <= 1, "{delay} ms");
+        if code == 0 {
+            assert_eq!(documents[0].ended, How::Completed, "{delay} ms: {stderr}");
+        } else if documents.is_empty() {
+            assert!(is_early || stderr.contains("nothing was measured"), "{delay} ms: {stderr}");
+        }
+        for run in &documents {
+            assert!(run.verification.as_ref().unwrap().holds(), "{delay} ms: {:?}", run.verification);
+        }
+        for sign in ["panicked", "Error {", "Os {"] {
+            assert!(!stderr.contains(sign), "{delay} ms: {stderr}");
+        }
+        assert_clean(place);
+    });
+}
+
+#[test]
+fn sigkill_at_any_moment_leaves_no_process_and_no_half_document() {
+    sweep(Signal::KILL, 200, 2000, |place, delay, _, _| {
+        crate::helper::until("their end", || place.targets().is_empty().then_some(()));
+        let folder = place.folder.path().join("results/here/test");
+        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            // What it was about to write has a name that nobody takes for a document.
+            if path.extension().is_some_and(|ending| ending == "json") {
+                report::store::open(&path).unwrap_or_else(|error| panic!("{delay} ms: {error}"));
+            }
+        }
+    });
+}
