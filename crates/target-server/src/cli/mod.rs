@@ -192,7 +192,7 @@ fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event
 const NOTEWORTHY: [(&str, &str, &str); 8] = [
     ("errors", "answer was an error", "answers were errors"),
     ("unanswered", "request was not answered", "requests were not answered"),
-    ("cut_off", "of them was cut off by the end", "of them were cut off by the end"),
+    ("cut_off", "request was cut off by the end", "requests were cut off by the end"),
     ("faulted", "request suffered a fault", "requests suffered a fault"),
     ("refused", "connection brought no request", "connections brought no request"),
     ("turned_away", "connection was turned away", "connections were turned away"),

@@ -50,6 +50,15 @@ struct Words {
     hit: [&'static str; 2],
 }
 
+/// What is never over but with the server.
+const STORE_CLOSED: Words = Words {
+    begins: "store-closed",
+    ends: "store-closed-ended",
+    level: Level::Error,
+    over: "",
+    hit: ["row was not recorded", "rows were not recorded"],
+};
+
 impl Trouble {
     const ALL: [Self; 10] = [
         Self::DatabaseGone,
@@ -129,14 +138,7 @@ impl Trouble {
                 "the limit of connections is no longer reached",
                 ["was turned away", "were turned away"],
             ),
-            Self::StoreClosed => (
-                "store-closed",
-                "store-closed-ended",
-                Level::Error,
-                // Never.
-                "",
-                ["row was not recorded", "rows were not recorded"],
-            ),
+            Self::StoreClosed => return STORE_CLOSED,
         };
         Words { begins, ends, level, over, hit }
     }
