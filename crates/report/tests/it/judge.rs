@@ -282,6 +282,34 @@ fn rows_and_columns_by_any_key() {
 }
 
 #[test]
+fn a_line_tells_its_scenario_where_a_cell_would_hold_two() {
+    let told = |names: [&str; 2], instances: [&str; 2]| {
+        let arms = names.into_iter().zip(instances).map(|(name, instances)| {
+            let mut runs = arm(name, Order::Base, 3.0, &QUIET);
+            for run in &mut runs {
+                run.name = name.into();
+                match instances {
+                    "" => run.config.remove("target.instances"),
+                    _ => run.config.insert("target.instances".into(), instances.into()),
+                };
+            }
+            stored(runs)
+        });
+        let mut comparison = Comparison::of(arms.flatten().collect());
+        comparison.turn("target.instances", &["machine".to_owned()]).unwrap();
+        let text = comparison.markdown();
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("| 3,000"))
+            .map(|line| line.trim_start_matches("| ").split(" |").next().unwrap_or_default().to_owned());
+        lines.collect::<Vec<String>>()
+    };
+    assert_eq!(told(["a", "b"], ["1", "4"]), ["1", "4"]);
+    assert_eq!(told(["a", "b"], ["4", "4"]), ["4 (a)", "4 (b)"]);
+    assert_eq!(told(["a", "b"], ["4", ""]), ["- (b)", "4"]);
+}
+
+#[test]
 fn other_programs_read_it() {
     let comparison = matrix();
     let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();
