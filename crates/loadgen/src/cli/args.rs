@@ -103,6 +103,11 @@ pub(super) struct LoadCommand {
     /// Name of the run in its document [default: load]
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
+
+    /// Do not keep the run's document; the newest 50 are in $XDG_STATE_HOME/loadgen or ~/.local/state/loadgen, for
+    /// `loadgen report last` and `loadgen compare`
+    #[arg(long)]
+    pub(super) no_save: bool,
 }
 
 /// What a run must be, to end with 0.
@@ -297,13 +302,14 @@ Keys: scenario, machine, cpus, and those that `loadgen plan` prints, such as tar
 Examples:
   loadgen compare results/
   loadgen compare --baseline before/ after/ --metrics rps,p99,errors
+  loadgen compare --baseline last~1 last
   loadgen compare results/ --rows target.instances --columns target.store,machine -o markdown";
 
 /// `loadgen compare`.
 #[derive(Debug, Args)]
 #[command(after_help = COMPARE_WORDS)]
 pub(super) struct CompareCommand {
-    /// Run documents, folders of them, or patterns
+    /// Run documents, folders of them, or patterns; `last` and `last~1` are the newest plain runs
     #[arg(required = true, value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
 
@@ -359,7 +365,7 @@ pub(super) enum CompareFormat {
 /// `loadgen report`.
 #[derive(Debug, Args)]
 pub(super) struct ReportCommand {
-    /// Run documents
+    /// Run documents; `last` is the newest plain run (`loadgen URL`), `last~1` the one before
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod exit;
+mod history;
 mod list;
 mod live;
 mod load;

@@ -15,7 +15,7 @@ use super::args::{
     CompareCommand, CompareFormat, PlanCommand, ReportCommand, ScenariosCommand, ScenariosWhat, Shown,
 };
 use super::exit::Exit;
-use super::{load, output, replay};
+use super::{history, load, output, replay};
 use crate::options::TargetOptions;
 use crate::plan::Plan;
 use crate::scenario::{Scenario, ScenarioError, Variant, library};
@@ -95,8 +95,8 @@ pub(super) fn report(command: &ReportCommand) -> anyhow::Result<Exit> {
     let Shown::Report(format) = command.output.shown() else {
         bail!("a document holds no rows: -o csv is for the run itself, while it goes on");
     };
-    for file in &command.files {
-        let document = store::open(file)?;
+    for file in history::resolve(&command.files)? {
+        let document = store::open(&file)?;
         output::show(&output::render(&document, format, command.output.percentiles()))?;
     }
     Ok(Exit::Done)
@@ -128,7 +128,7 @@ pub(super) fn compare(command: &CompareCommand) -> anyhow::Result<Exit> {
 
 /// The documents of paths, and how many files were skipped. Paths without a single document are an error.
 fn read_all(paths: &[PathBuf]) -> anyhow::Result<(Vec<Document>, u64)> {
-    let found = store::find(paths)?;
+    let found = store::find(&history::resolve(paths)?)?;
     if found.documents.is_empty() && !paths.is_empty() {
         let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
         bail!("no run documents in {}: `loadgen run` writes them", paths.join(", "));

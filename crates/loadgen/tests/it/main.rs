@@ -14,6 +14,8 @@ mod helper;
 #[cfg(test)]
 mod hey;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 #[expect(dead_code, reason = "the tests of the engines need more of it")]
