@@ -8,6 +8,8 @@ mod command;
 #[cfg(test)]
 mod front;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod helper;

@@ -7,20 +7,20 @@ use report::table::Page;
 
 use crate::sample::{MS, SECOND, of, run};
 
-const QUIET: [f64; 5] = [1.0, 1.003, 0.997, 1.002, 0.998];
-const LOUD: [f64; 5] = [1.0, 1.3, 0.75, 1.15, 0.85];
+pub(crate) const QUIET: [f64; 5] = [1.0, 1.003, 0.997, 1.002, 0.998];
+pub(crate) const LOUD: [f64; 5] = [1.0, 1.3, 0.75, 1.15, 0.85];
 const METRICS: [Metric; 2] = [Metric::Rps, Metric::Errors];
 
 /// When repeats are run: one after the other, or in turn with the other arm.
 #[derive(Clone, Copy)]
-enum Order {
+pub(crate) enum Order {
     Base,
     After,
     InTurn,
 }
 
 /// Runs of one arm, with a rate of so many thousand by each of the factors.
-fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
+pub(crate) fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
     let runs = factors.iter().enumerate().map(|(place, factor)| {
         let mut run = run("good");
         run.name = "x".into();
@@ -43,7 +43,7 @@ fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
     runs.collect()
 }
 
-fn stored(runs: Vec<Run>) -> Vec<Document> {
+pub(crate) fn stored(runs: Vec<Run>) -> Vec<Document> {
     runs.into_iter().map(|run| Document::Run(Box::new(run))).collect()
 }
 
