@@ -5,12 +5,14 @@
 mod against;
 mod config;
 mod export;
+mod gate;
 mod group;
 mod judge;
 mod list;
 mod machine;
 mod metric;
 mod natural;
+mod pairs;
 mod pivot;
 mod row;
 mod scaling;
@@ -18,6 +20,7 @@ mod scaling;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::export::COMPARISON_SCHEMA;
+pub use self::gate::{FailOn, Gate, Held, Passage};
 use self::group::{Group, GroupKey};
 pub use self::judge::{Difference, Judgement};
 pub use self::machine::MachineFacts;

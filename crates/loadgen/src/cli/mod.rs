@@ -1,7 +1,9 @@
 //! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
 
 mod args;
+mod compare;
 mod exit;
+mod history;
 mod list;
 mod live;
 mod load;
@@ -75,7 +77,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Plan(command)) => show::plan(*command),
         Some(Command::Scenarios(command)) => show::scenarios(&command),
         Some(Command::Report(command)) => show::report(&command),
-        Some(Command::Compare(command)) => show::compare(&command),
+        Some(Command::Compare(command)) => compare::run(&command),
         Some(Command::Selftest) => selftest::run(),
         Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]

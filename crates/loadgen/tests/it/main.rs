@@ -8,11 +8,15 @@ mod command;
 #[cfg(test)]
 mod front;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod hey;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

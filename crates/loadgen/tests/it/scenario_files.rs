@@ -244,7 +244,7 @@ fn what_is_no_scenario_is_refused_with_its_line_and_the_nearest_key() {
 fn what_was_typed_is_no_fault_of_the_file() {
     let place = Place::with("s.toml", "[target]\nthreads = 4\n");
     let ended = place.run(&["run", "s.toml", "--target", "threads=300"]);
-    let said = "loadgen: s.toml: the target cannot be started like this: invalid value '300' for '--threads <N>': 300 is not in 1..=256\n";
+    let said = "loadgen: s.toml: the target cannot be started like this: invalid value '300' for '--threads <N>': not a whole number from 1 to 256\n";
     assert_eq!((ended.code, ended.stderr.as_str()), (2, said));
 }
 

@@ -1,26 +1,26 @@
 //! Rows held against each other: what is claimed, and above all what is not.
 
 use report::compare::{Comparison, Difference, Judgement, Metric};
-use report::document::{Account, Document, Ended, Run, Series};
+use report::document::{Account, Arm, Block, Document, Ended, Run, Series};
 use report::store;
 use report::table::Page;
 
 use crate::sample::{MS, SECOND, of, run};
 
-const QUIET: [f64; 5] = [1.0, 1.003, 0.997, 1.002, 0.998];
-const LOUD: [f64; 5] = [1.0, 1.3, 0.75, 1.15, 0.85];
+pub(crate) const QUIET: [f64; 5] = [1.0, 1.003, 0.997, 1.002, 0.998];
+pub(crate) const LOUD: [f64; 5] = [1.0, 1.3, 0.75, 1.15, 0.85];
 const METRICS: [Metric; 2] = [Metric::Rps, Metric::Errors];
 
 /// When repeats are run: one after the other, or in turn with the other arm.
 #[derive(Clone, Copy)]
-enum Order {
+pub(crate) enum Order {
     Base,
     After,
     InTurn,
 }
 
 /// Runs of one arm, with a rate of so many thousand by each of the factors.
-fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
+pub(crate) fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
     let runs = factors.iter().enumerate().map(|(place, factor)| {
         let mut run = run("good");
         run.name = "x".into();
@@ -43,7 +43,7 @@ fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
     runs.collect()
 }
 
-fn stored(runs: Vec<Run>) -> Vec<Document> {
+pub(crate) fn stored(runs: Vec<Run>) -> Vec<Document> {
     runs.into_iter().map(|run| Document::Run(Box::new(run))).collect()
 }
 
@@ -238,6 +238,36 @@ fn the_base_is_the_first_of_a_scenario_or_the_baseline() {
     assert!(comparison.notes.iter().any(|note| note == "the baseline has no run of y: held against nothing"));
 }
 
+/// The same runs as those of blocks with these numbers.
+fn in_blocks(runs: Vec<Run>, arm: Arm, numbers: &[u64]) -> Vec<Run> {
+    let block = |number: u64| Some(Block { batch: "one".into(), number, arm });
+    runs.into_iter().zip(numbers).map(|(run, &number)| Run { block: block(number), ..run }).collect()
+}
+
+#[test]
+fn blocks_are_pairs_whatever_the_order_of_their_starts() {
+    let slower = LOUD.iter().zip(QUIET).map(|(loud, quiet)| loud * quiet * 0.9);
+    let backwards: Vec<f64> = slower.rev().collect();
+    let (base, candidate) = (arm("a", Order::Base, 3.0, &LOUD), arm("b", Order::After, 3.0, &backwards));
+    let unpaired = rps(&compared(base.clone(), candidate.clone())).clone();
+    assert_eq!(unpaired.judgement, Some(Judgement::Inconclusive), "without blocks noise hides it");
+    let base = in_blocks(base, Arm::A, &[1, 2, 3, 4, 5]);
+    let paired = compared(base.clone(), in_blocks(candidate.clone(), Arm::B, &[5, 4, 3, 2, 1]));
+    assert_eq!(rps(&paired).judgement, Some(Judgement::Regressed), "{paired:?}");
+    assert!((rps(&paired).ratio.unwrap() - 0.9).abs() < 0.01, "{paired:?}");
+
+    // The second block has lost its half, and the runs of another comparison are no halves of this one's.
+    let fewer = in_blocks(candidate.clone(), Arm::B, &[5, 4, 3, 9, 1]);
+    let paired = compared(base.clone(), fewer.clone());
+    assert_eq!(rps(&paired).judgement, Some(Judgement::Regressed), "{paired:?}");
+    let foreign = |mut run: Run| {
+        run.block.as_mut().unwrap().batch = "two".into();
+        run
+    };
+    let differences = compared(base, fewer.into_iter().map(foreign).collect());
+    assert_eq!(rps(&differences).judgement, Some(Judgement::Inconclusive), "{differences:?}");
+}
+
 /// Two stores on one and two instances, beside published figures.
 fn matrix() -> Comparison {
     let mut documents = Vec::new();
@@ -279,6 +309,34 @@ fn rows_and_columns_by_any_key() {
     turn("target.instances", &["target.store", "machine"]).unwrap();
     insta::assert_snapshot!("compare-pivot", comparison.text(Page { width: Some(120), colour: false }));
     insta::assert_snapshot!("compare-pivot-markdown", comparison.markdown());
+}
+
+#[test]
+fn a_line_tells_its_scenario_where_a_cell_would_hold_two() {
+    let told = |names: [&str; 2], instances: [&str; 2]| {
+        let arms = names.into_iter().zip(instances).map(|(name, instances)| {
+            let mut runs = arm(name, Order::Base, 3.0, &QUIET);
+            for run in &mut runs {
+                run.name = name.into();
+                match instances {
+                    "" => run.config.remove("target.instances"),
+                    _ => run.config.insert("target.instances".into(), instances.into()),
+                };
+            }
+            stored(runs)
+        });
+        let mut comparison = Comparison::of(arms.flatten().collect());
+        comparison.turn("target.instances", &["machine".to_owned()]).unwrap();
+        let text = comparison.markdown();
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("| 3,000"))
+            .map(|line| line.trim_start_matches("| ").split(" |").next().unwrap_or_default().to_owned());
+        lines.collect::<Vec<String>>()
+    };
+    assert_eq!(told(["a", "b"], ["1", "4"]), ["1", "4"]);
+    assert_eq!(told(["a", "b"], ["4", "4"]), ["4 (a)", "4 (b)"]);
+    assert_eq!(told(["a", "b"], ["4", ""]), ["- (b)", "4"]);
 }
 
 #[test]

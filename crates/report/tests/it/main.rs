@@ -6,6 +6,7 @@ mod after;
 mod assertion;
 mod compare;
 mod formats;
+mod gate;
 mod hlog;
 mod hygiene;
 mod judge;
