@@ -26,7 +26,7 @@ pub(super) struct Kept {
     pub(super) is_whole: bool,
 }
 
-/// What became of each run.
+/// What became of each run; empty where none has a document.
 pub(super) fn results(turns: &[Turn], kept: &[Option<Kept>], width: usize) -> String {
     let left = Align::Left;
     let titles = ["scenario", "run", "req/s", "p50", "p99", "errors", "verdict", "document"];
@@ -34,6 +34,9 @@ pub(super) fn results(turns: &[Turn], kept: &[Option<Kept>], width: usize) -> St
         |title: &str| if matches!(title, "scenario" | "verdict" | "document") { left } else { Align::Right };
     let rows = turns.iter().zip(kept).filter_map(|(turn, kept)| Some(row(turn, kept.as_ref()?)));
     let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
     let folder = kept.iter().flatten().find_map(|kept| kept.path.parent()?.parent());
     let draw = |name: usize, file: usize| {
         let mut table = Table::new(titles.map(|title| (title, align(title))));

@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(shown(line), expected);
         }
         for line in [
-            r#"conections = 100"#,
+            "conections = 100",
             r#"url = "http://host/a@b""#,
             r#"key = "client.pem""#,
             r#"headers = ["X-A: 1"]"#,
