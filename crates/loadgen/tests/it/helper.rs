@@ -29,7 +29,7 @@ pub(crate) struct Place {
     pub(crate) folder: TempDir,
     /// Its TMPDIR.
     scratch: TempDir,
-    /// Its XDG_STATE_HOME.
+    /// Its `XDG_STATE_HOME`.
     state: TempDir,
     /// Its stdout and stderr.
     output: TempDir,
