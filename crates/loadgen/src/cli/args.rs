@@ -1,6 +1,7 @@
 //! What can be typed. No input or output, no defaults, nothing resolved.
 
 mod compare;
+mod import;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use report::format::{self, Format};
 use report::histogram::Percentile;
 
 pub(super) use self::compare::{CompareCommand, CompareFormat, GateOptions};
+pub(super) use self::import::ImportCommand;
 use super::words::{Percentiles, Tag};
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::Span;
@@ -70,6 +72,8 @@ pub(super) enum Command {
     Compare(CompareCommand),
     /// Show a recorded run again, in any format
     Report(ReportCommand),
+    /// Make a document of what hey, ab, wrk or oha printed, to be compared
+    Import(ImportCommand),
     /// Show what a load test or a scenario would do, without doing it
     Plan(Box<PlanCommand>),
     /// Prove on this machine that the numbers are right, and say how exact they are here
@@ -106,7 +110,7 @@ pub(super) struct LoadCommand {
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
 
-    /// Do not keep the run's document; the newest 50 are in `$XDG_STATE_HOME/loadgen` or ~/.local/state/loadgen, for
+    /// Do not keep the run's document; the newest 50 are in ~/.local/state/loadgen (or as `XDG_STATE_HOME` says), for
     /// `loadgen report last` and `loadgen compare`
     #[arg(long)]
     pub(super) no_save: bool,

@@ -20,6 +20,11 @@ pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
     let metrics = if command.metrics.is_empty() { &Metric::DEFAULT } else { command.metrics.as_slice() };
     let mut comparison = Comparison::with(baseline, documents, metrics);
     comparison.tolerances = command.tolerance.iter().map(|it| (it.metric, it.change)).collect();
+    let prices: Vec<(String, f64)> =
+        command.price.iter().map(|price| (price.machine.clone(), price.per_month)).collect();
+    if let Err(label) = comparison.set_prices(&prices) {
+        bail!("--price {label}=...: no run is of that machine; there are {}", known(&comparison));
+    }
     if let Some(rows) = &command.rows {
         comparison.turn(rows, &command.columns)?;
     }
@@ -35,6 +40,11 @@ pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
         output::tell(&format!("skipped {}", counted(skipped, "other JSON file")));
     }
     hold(&comparison, &command.gate)
+}
+
+/// The labels of the machines.
+fn known(comparison: &Comparison) -> String {
+    comparison.machines.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// What the gate says, where there is one.

@@ -4,6 +4,7 @@ mod args;
 mod compare;
 mod exit;
 mod history;
+mod import;
 mod list;
 mod live;
 mod load;
@@ -78,6 +79,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Scenarios(command)) => show::scenarios(&command),
         Some(Command::Report(command)) => show::report(&command),
         Some(Command::Compare(command)) => compare::run(&command),
+        Some(Command::Import(command)) => import::run(command),
         Some(Command::Selftest) => selftest::run(),
         Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]

@@ -54,6 +54,10 @@ fn the_exit_code_is_the_gate() {
     let xml = std::fs::read_to_string(place.folder.path().join("out/gate.xml")).unwrap();
     assert!(xml.contains("<failure message=\"x0.8"), "{xml}");
     assert!(ended.stdout.contains("| regressed |"), "{ended:?}");
+    let elsewhere = place.run(&["compare", "base", "--metrics", "cost", "--price", "nowhere=4"]);
+    assert!(elsewhere.code == 2 && elsewhere.stderr.contains("there are test-2cpu-4gb"), "{elsewhere:?}");
+    let priced = place.run(&["compare", "base", "--metrics", "cost", "--price", "test-2cpu-4gb=2.63"]);
+    assert!(priced.code == 0 && priced.stdout.contains("2.63 a month"), "{priced:?}");
     let lone = place.run(&["compare", "base", "--fail-on", "regressed"]);
     assert!(lone.code == 2 && lone.stderr.contains("--baseline"), "{lone:?}");
 }

@@ -24,6 +24,8 @@ mod hostile;
 #[path = "../../src/engine/suite/identity.rs"]
 mod identity;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod outputs;

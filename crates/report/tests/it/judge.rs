@@ -340,6 +340,25 @@ fn a_line_tells_its_scenario_where_a_cell_would_hold_two() {
 }
 
 #[test]
+fn a_million_answers_cost_what_the_machine_costs_meanwhile() {
+    let mut comparison = matrix();
+    comparison.metrics = vec![Metric::Cost];
+    let costs = |comparison: &Comparison| {
+        let cost = |row: &report::compare::Row| row.median(Metric::Cost).map(|median| median.value);
+        comparison.rows.iter().map(cost).collect::<Vec<_>>()
+    };
+    let published = 4.0 / (365.25 / 12.0 * 86_400.0) / 3154.1115 * 1e6;
+    let before = costs(&comparison);
+    assert!((before[0].unwrap() - published).abs() < 1e-12, "about $4 a month: {before:?}");
+    assert!(before[1..].iter().all(Option::is_none), "{before:?}");
+    assert_eq!(comparison.set_prices(&[("nowhere".into(), 1.0)]), Err("nowhere"));
+    comparison.set_prices(&[("test-2cpu-4gb".into(), 2.63)]).unwrap();
+    let after = costs(&comparison)[1].unwrap();
+    assert!((after - 2.63 / 2_629_800.0 / 3_000.0 * 1e6).abs() < 1e-9, "{after}");
+    assert!(comparison.text(Page::default()).contains("cost per million"));
+}
+
+#[test]
 fn other_programs_read_it() {
     let comparison = matrix();
     let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();

@@ -9,6 +9,7 @@ mod formats;
 mod gate;
 mod hlog;
 mod hygiene;
+mod import;
 mod judge;
 mod reference;
 mod runs;

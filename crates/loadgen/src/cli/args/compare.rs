@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use report::compare::{FailOn, Metric};
 
-use crate::cli::words::Tolerance;
+use crate::cli::words::{Price, Tolerance};
 
 const COMPARE_WORDS: &str = "\
 Repeats (runs of one name, plan, program and machine) are one row: the median of each metric, with its spread.
@@ -19,7 +19,7 @@ Exit codes: 0; with --fail-on 1 when something is as named there, 4 when somethi
 run that is not whole, no scenario in common); 2 wrong use
 
 Metrics: rps, p50 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu,
-  cpu_us_per_request (of the target, where loadgen started it)
+  cpu_us_per_request (of the target, where loadgen started it), cost (of a million answers, by --price)
 Keys: scenario, machine, cpus, and those that `loadgen plan` prints, such as target.instances
 
 Examples:
@@ -48,6 +48,10 @@ pub(in crate::cli) struct CompareCommand {
     /// The change of a metric that counts, such as p99=15%; may be repeated [default: 5%, of tails 10%]
     #[arg(long, value_name = "METRIC=SHARE")]
     pub(in crate::cli) tolerance: Vec<Tolerance>,
+
+    /// What a machine costs a month, for the metric `cost` (per million answers); may be repeated [default: as documents say]
+    #[arg(long, value_name = "MACHINE=PRICE")]
+    pub(in crate::cli) price: Vec<Price>,
 
     /// Make a table of each metric, with a line for each value of this key
     #[arg(long, value_name = "KEY", requires = "columns")]
