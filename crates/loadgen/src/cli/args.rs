@@ -11,6 +11,7 @@ use report::compare::Metric;
 use report::format::{self, Format};
 use report::histogram::Percentile;
 
+use super::versus::VersusCommand;
 use super::words::{Percentiles, Tag, Tolerance};
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::Span;
@@ -66,6 +67,8 @@ pub(super) enum Command {
     Scenarios(ScenariosCommand),
     /// Show recorded runs side by side
     Compare(CompareCommand),
+    /// Hold two against each other: URLs, scenarios, settings or programs, in interleaved blocks
+    Versus(Box<VersusCommand>),
     /// Show a recorded run again, in any format
     Report(ReportCommand),
     /// Show what a load test or a scenario would do, without doing it

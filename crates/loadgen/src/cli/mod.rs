@@ -1,6 +1,7 @@
 //! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
 
 mod args;
+mod bench;
 mod exit;
 mod list;
 mod live;
@@ -16,6 +17,7 @@ mod serve;
 mod show;
 mod spelling;
 mod truth;
+mod versus;
 mod words;
 
 use std::ffi::OsString;
@@ -76,6 +78,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Scenarios(command)) => show::scenarios(&command),
         Some(Command::Report(command)) => show::report(&command),
         Some(Command::Compare(command)) => show::compare(&command),
+        Some(Command::Versus(command)) => versus::run(&command),
         Some(Command::Selftest) => selftest::run(),
         Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]
