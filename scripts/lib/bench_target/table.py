@@ -2,6 +2,8 @@
 
 import statistics
 
+from . import rows
+
 PART_COLUMNS = [
     ("requests/s", "rate", "{:.0f}"),
     ("p50, ms", "p50", "{:.2f}"),
@@ -70,7 +72,7 @@ class Results:
 
     def part(self, part, chosen):
         """The table of a part of the chosen rows; nothing where none is of it."""
-        columns = TAIL_COLUMNS if part == "tail" else PART_COLUMNS
+        columns = TAIL_COLUMNS if part in rows.RATES else PART_COLUMNS
         lines = [
             [row.name, str(row.instances), row.synchronous]
             + [spread(form, self.values(row, figure)) for _, figure, form in columns]

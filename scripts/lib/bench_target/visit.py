@@ -23,8 +23,8 @@ PERCENTILES = ["50", "99", "99.9", "99.99"]
 def load_words(row, settings):
     """The load of a row, as words for loadgen, but for the URL."""
     words = ["-c", rows.CONNECTIONS, "-m", "POST", "-d", rows.BODY, "--warmup", f"{settings.warmup:g}s"]
-    if row.part == "tail":
-        return [*words, "--rate", rows.TAIL_RATE, "-z", f"{settings.tail_seconds:g}s"]
+    if row.rate:
+        return [*words, "--rate", row.rate, "-z", f"{settings.tail_seconds:g}s"]
     return [*words, "-z", f"{settings.seconds:g}s"]
 
 
@@ -46,9 +46,9 @@ def visit(row, settings, seed):
 
 def load(row, server, settings, seed):
     """Loads the server; returns the run document, and the CPU seconds that it took per second."""
-    words = load_words(row, settings) + (["--seed", seed] if row.part == "tail" else [])
+    words = load_words(row, settings) + (["--seed", seed] if row.rate else [])
     command = [settings.program, *words, "--percentiles", ",".join(PERCENTILES), "-o", "json", server.url]
-    length = settings.tail_seconds if row.part == "tail" else settings.seconds
+    length = settings.tail_seconds if row.rate else settings.seconds
     said = server.folder / "document"
     with open(said, "wb") as out, open(server.folder / "generator", "wb") as err:
         begun = time.monotonic()
