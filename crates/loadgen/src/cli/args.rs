@@ -11,6 +11,7 @@ use report::compare::Metric;
 use report::format::{self, Format};
 use report::histogram::Percentile;
 
+use super::capacity::CapacityCommand;
 use super::versus::VersusCommand;
 use super::words::{Percentiles, Tag, Tolerance};
 use crate::options::{LoadOptions, TargetOptions};
@@ -69,6 +70,8 @@ pub(super) enum Command {
     Compare(CompareCommand),
     /// Hold two against each other: URLs, scenarios, settings or programs, in interleaved blocks
     Versus(Box<VersusCommand>),
+    /// Search the highest rate that meets an objective
+    Capacity(Box<CapacityCommand>),
     /// Show a recorded run again, in any format
     Report(ReportCommand),
     /// Show what a load test or a scenario would do, without doing it

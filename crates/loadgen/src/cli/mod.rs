@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod capacity;
 mod exit;
 mod list;
 mod live;
@@ -79,6 +80,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Report(command)) => show::report(&command),
         Some(Command::Compare(command)) => show::compare(&command),
         Some(Command::Versus(command)) => versus::run(&command),
+        Some(Command::Capacity(command)) => capacity::run(&command),
         Some(Command::Selftest) => selftest::run(),
         Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]
