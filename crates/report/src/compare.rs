@@ -5,6 +5,7 @@
 mod against;
 mod config;
 mod export;
+mod gate;
 mod group;
 mod judge;
 mod list;
@@ -19,6 +20,7 @@ mod scaling;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::export::COMPARISON_SCHEMA;
+pub use self::gate::{FailOn, Gate, Held, Passage};
 use self::group::{Group, GroupKey};
 pub use self::judge::{Difference, Judgement};
 pub use self::machine::MachineFacts;
@@ -162,6 +164,22 @@ impl Comparison {
             shares_cpus: false,
             is_baseline: false,
         });
+    }
+
+    /// Says what machines cost a month, by their labels: for [`Metric::Cost`]. It goes before what documents say.
+    ///
+    /// # Errors
+    /// The label that no row has.
+    pub fn set_prices<'a>(&mut self, prices: &'a [(String, f64)]) -> Result<(), &'a str> {
+        for (label, price) in prices {
+            if !self.rows.iter().any(|row| row.machine == *label) {
+                return Err(label);
+            }
+            let rows = self.rows.iter_mut().filter(|row| row.machine == *label);
+            rows.flat_map(|row| &mut row.runs).for_each(|run| run.price_per_month = Some(*price));
+            self.machines.entry(label.clone()).or_default().price_per_month = Some(price.to_string());
+        }
+        Ok(())
     }
 
     /// Measured scenarios that the baseline does not have, where there is one.

@@ -13,6 +13,7 @@ pub mod document;
 pub mod format;
 pub mod histogram;
 pub mod hlog;
+pub mod import;
 mod json;
 pub mod runs;
 pub mod share;

@@ -1,19 +1,23 @@
 //! What can be typed. No input or output, no defaults, nothing resolved.
 
+mod compare;
+mod import;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use report::assertion::Assertion;
-use report::compare::Metric;
 use report::format::{self, Format};
 use report::histogram::Percentile;
 
+pub(super) use self::compare::{CompareCommand, CompareFormat, GateOptions};
+pub(super) use self::import::ImportCommand;
 use super::capacity::CapacityCommand;
 use super::versus::VersusCommand;
-use super::words::{Percentiles, Tag, Tolerance};
+use super::words::{Percentiles, Tag};
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::Span;
 use crate::scenario::Order;
@@ -74,6 +78,8 @@ pub(super) enum Command {
     Capacity(Box<CapacityCommand>),
     /// Show a recorded run again, in any format
     Report(ReportCommand),
+    /// Make a document of what hey, ab, wrk or oha printed, to be compared
+    Import(ImportCommand),
     /// Show what a load test or a scenario would do, without doing it
     Plan(Box<PlanCommand>),
     /// Prove on this machine that the numbers are right, and say how exact they are here
@@ -109,6 +115,11 @@ pub(super) struct LoadCommand {
     /// Name of the run in its document [default: load]
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
+
+    /// Do not keep the run's document; the newest 50 are in ~/.local/state/loadgen (or as `XDG_STATE_HOME` says), for
+    /// `loadgen report last` and `loadgen compare`
+    #[arg(long)]
+    pub(super) no_save: bool,
 }
 
 /// What a run must be, to end with 0.
@@ -288,84 +299,10 @@ pub(super) enum ScenariosWhat {
     Schema,
 }
 
-const COMPARE_WORDS: &str = "\
-Repeats (runs of one name, plan, program and machine) are one row: the median of each metric, with its spread.
-Rows of one scenario are held against the first of them, or against the baseline: the ratio with its 95% interval, and
-  regressed     worse, by as much as the tolerance       improved    better
-  worse         worse, by less                           equivalent  shown to differ by less than the tolerance
-  inconclusive  nothing can be claimed: repeat the runs (--repeats 5), one after the other in turn
-Different machines and different loads stand side by side, and are not judged; published figures have no ratio at all.
-
-Metrics: rps, p50 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu,
-  cpu_us_per_request (of the target, where loadgen started it)
-Keys: scenario, machine, cpus, and those that `loadgen plan` prints, such as target.instances
-
-Examples:
-  loadgen compare results/
-  loadgen compare --baseline before/ after/ --metrics rps,p99,errors
-  loadgen compare results/ --rows target.instances --columns target.store,machine -o markdown";
-
-/// `loadgen compare`.
-#[derive(Debug, Args)]
-#[command(after_help = COMPARE_WORDS)]
-pub(super) struct CompareCommand {
-    /// Run documents, folders of them, or patterns
-    #[arg(required = true, value_name = "PATH")]
-    pub(super) paths: Vec<PathBuf>,
-
-    /// Documents that the others are held against, scenario by scenario; may be repeated
-    #[arg(long, value_name = "PATH")]
-    pub(super) baseline: Vec<PathBuf>,
-
-    /// Figures to be compared [default: rps,p50,p99,errors,timeouts]
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    pub(super) metrics: Vec<Metric>,
-
-    /// The change of a metric that counts, such as p99=15%; may be repeated [default: 5%, of tails 10%]
-    #[arg(long, value_name = "METRIC=SHARE")]
-    pub(super) tolerance: Vec<Tolerance>,
-
-    /// Make a table of each metric, with a line for each value of this key
-    #[arg(long, value_name = "KEY", requires = "columns")]
-    pub(super) rows: Option<String>,
-
-    /// With a column for each value of these keys
-    #[arg(long, value_name = "KEY,KEY", value_delimiter = ',', requires = "rows")]
-    pub(super) columns: Vec<String>,
-
-    /// How it is written
-    #[arg(
-        short = 'o',
-        long = "output",
-        alias = "o",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "text"
-    )]
-    pub(super) output: CompareFormat,
-
-    /// As -o markdown
-    #[arg(long, conflicts_with = "output")]
-    pub(super) markdown: bool,
-}
-
-/// How a comparison is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum CompareFormat {
-    /// Tables for a terminal: as wide as it is, or as COLUMNS says
-    Text,
-    /// Tables for a page or a pull request
-    Markdown,
-    /// A line for each row and metric
-    Csv,
-    /// Everything, with the values of every run
-    Json,
-}
-
 /// `loadgen report`.
 #[derive(Debug, Args)]
 pub(super) struct ReportCommand {
-    /// Run documents
+    /// Run documents; `last` is the newest plain run (`loadgen URL`), `last~1` the one before
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 

@@ -10,8 +10,8 @@ use signal_hook::iterator::Signals;
 
 use super::args::{Arguments, LoadCommand, Shown};
 use super::exit::Exit;
-use super::output;
 use super::record::{Recording, takes_stdout};
+use super::{history, output};
 use crate::debug::{self, Debugged};
 use crate::options::LoadOptions;
 use crate::plan::{Plan, PlanError, Settle, Surroundings};
@@ -20,7 +20,8 @@ use crate::scenario::is_folder_name;
 use crate::{clock, launch, machine};
 
 pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
-    let LoadCommand { urls, options, output: output_options, strictness, record, name, debug } = command;
+    let LoadCommand { urls, options, output: output_options, strictness, record, name, debug, no_save } =
+        command;
     let url = only(&urls, options.mix.is_some() || options.curl.is_some())?;
     let hints = hints(&options);
     let mut plan = Plan::of_url(url, options, surroundings())?;
@@ -58,13 +59,20 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
     let mut run = run::run(&plan, &context, &mut recording)?;
     let exit = recording.finish(&mut run);
     let document = Document::Run(Box::new(run));
+    // First, so that a closed stdout loses nothing.
+    let unkept = if no_save { Ok(()) } else { history::keep(&document) };
     match output_options.shown() {
         Shown::Report(format) if !takes_stdout(&output_options, &record) => {
             let text = output::render(&document, format, output_options.percentiles());
-            // There is no other record of a plain load test.
+            // What is kept for `last` may be none: this is the record of a plain load test.
             output::show(&text).context(Exit::Invalid)?;
         }
         Shown::Report(_) | Shown::Rows => output::tell_summary(&document, output_options.percentiles()),
+    }
+    if let Err(error) = unkept {
+        output::tell(&format!(
+            "loadgen: not kept for `loadgen report last` (--no-save never keeps): {error}"
+        ));
     }
     let (exit, objection) = strictness.judge(&document, exit);
     if let Some(objection) = objection {

@@ -3,7 +3,10 @@
 mod args;
 mod bench;
 mod capacity;
+mod compare;
 mod exit;
+mod history;
+mod import;
 mod list;
 mod live;
 mod load;
@@ -78,7 +81,8 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Plan(command)) => show::plan(*command),
         Some(Command::Scenarios(command)) => show::scenarios(&command),
         Some(Command::Report(command)) => show::report(&command),
-        Some(Command::Compare(command)) => show::compare(&command),
+        Some(Command::Compare(command)) => compare::run(&command),
+        Some(Command::Import(command)) => import::run(command),
         Some(Command::Versus(command)) => versus::run(&command),
         Some(Command::Capacity(command)) => capacity::run(&command),
         Some(Command::Selftest) => selftest::run(),

@@ -1,21 +1,16 @@
-//! `loadgen plan`, `report` and `compare`: nothing is measured here.
+//! `loadgen plan`, `scenarios` and `report`: nothing is measured here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::bail;
-use report::compare::{Comparison, Metric};
-use report::document::Document;
 use report::store;
 use report::table::{Align, Table};
-use report::units::counted;
 
-use super::args::{
-    CompareCommand, CompareFormat, PlanCommand, ReportCommand, ScenariosCommand, ScenariosWhat, Shown,
-};
+use super::args::{PlanCommand, ReportCommand, ScenariosCommand, ScenariosWhat, Shown};
 use super::exit::Exit;
-use super::{load, output, replay};
+use super::{history, load, output, replay};
 use crate::options::TargetOptions;
 use crate::plan::Plan;
 use crate::scenario::{Scenario, ScenarioError, Variant, library};
@@ -95,44 +90,9 @@ pub(super) fn report(command: &ReportCommand) -> anyhow::Result<Exit> {
     let Shown::Report(format) = command.output.shown() else {
         bail!("a document holds no rows: -o csv is for the run itself, while it goes on");
     };
-    for file in &command.files {
-        let document = store::open(file)?;
+    for file in history::resolve(&command.files)? {
+        let document = store::open(&file)?;
         output::show(&output::render(&document, format, command.output.percentiles()))?;
     }
     Ok(Exit::Done)
-}
-
-/// Sets stored documents side by side.
-pub(super) fn compare(command: &CompareCommand) -> anyhow::Result<Exit> {
-    let (documents, skipped) = read_all(&command.paths)?;
-    let (baseline, foreign) = read_all(&command.baseline)?;
-    let metrics = if command.metrics.is_empty() { &Metric::DEFAULT } else { command.metrics.as_slice() };
-    let mut comparison = Comparison::with(baseline, documents, metrics);
-    comparison.tolerances = command.tolerance.iter().map(|it| (it.metric, it.change)).collect();
-    if let Some(rows) = &command.rows {
-        comparison.turn(rows, &command.columns)?;
-    }
-    let format = if command.markdown { CompareFormat::Markdown } else { command.output };
-    output::show(&match format {
-        CompareFormat::Text => comparison.text(output::page()),
-        CompareFormat::Markdown => comparison.markdown(),
-        CompareFormat::Csv => comparison.csv(),
-        CompareFormat::Json => comparison.json(),
-    })?;
-    let skipped = skipped + foreign;
-    if skipped > 0 {
-        output::tell(&format!("skipped {}", counted(skipped, "other JSON file")));
-    }
-    Ok(Exit::Done)
-}
-
-/// The documents of paths, and how many files were skipped. Paths without a single document are an error.
-fn read_all(paths: &[PathBuf]) -> anyhow::Result<(Vec<Document>, u64)> {
-    let found = store::find(paths)?;
-    if found.documents.is_empty() && !paths.is_empty() {
-        let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-        bail!("no run documents in {}: `loadgen run` writes them", paths.join(", "));
-    }
-    let documents = found.documents.iter().map(|path| store::open(path)).collect::<Result<Vec<_>, _>>()?;
-    Ok((documents, found.skipped.len() as u64))
 }

@@ -108,6 +108,27 @@ impl FromStr for Tolerance {
     }
 }
 
+/// What a machine costs: `web-1=4.51`.
+#[derive(Debug, Clone)]
+pub(super) struct Price {
+    pub(super) machine: String,
+    pub(super) per_month: f64,
+}
+
+impl FromStr for Price {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || "a price has the form MACHINE=PRICE, for a month, such as web-1=4.51".to_owned();
+        let (machine, price) = text.rsplit_once('=').ok_or_else(form)?;
+        let price = price.parse::<f64>().ok().filter(|price| price.is_finite() && *price > 0.0);
+        match price {
+            Some(per_month) if !machine.is_empty() => Ok(Self { machine: machine.to_owned(), per_month }),
+            _ => Err(form()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +154,15 @@ mod tests {
         assert_eq!(tag("version=1.4=x"), Ok(("version".to_owned(), "1.4=x".to_owned())));
         for bad in ["", "version", "=1", "version=", "a=b\nc"] {
             assert!(tag(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_price_is_of_a_machine() {
+        let price = |text: &str| text.parse::<Price>().map(|it| (it.machine, it.per_month));
+        assert_eq!(price("web-1=4.51"), Ok(("web-1".into(), 4.51)));
+        for bad in ["", "web-1", "web-1=", "=4", "web-1=-4", "web-1=0", "web-1=nan", "web-1=$4"] {
+            assert!(price(bad).unwrap_err().contains("MACHINE=PRICE"), "{bad}");
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Place {
     pub(crate) folder: TempDir,
     /// Its TMPDIR.
     scratch: TempDir,
+    /// Its `XDG_STATE_HOME`.
+    state: TempDir,
     /// Its stdout and stderr.
     output: TempDir,
 }
@@ -51,8 +53,8 @@ pub(crate) struct Running {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let [folder, scratch, output] = [(); 3].map(|()| tempfile::tempdir().unwrap());
-        Self { folder, scratch, output }
+        let [folder, scratch, state, output] = [(); 4].map(|()| tempfile::tempdir().unwrap());
+        Self { folder, scratch, state, output }
     }
 
     /// A place with a file.
@@ -70,6 +72,8 @@ impl Place {
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
         command.args(words).current_dir(&self.folder).env("TMPDIR", self.scratch.path());
+        // Nothing is kept where a person's runs are.
+        command.env("XDG_STATE_HOME", self.state.path());
         // What a person's environment may hold must not change what is tested.
         command.env_remove("RUST_BACKTRACE").env_remove("LISTEN_FDS").stdin(Stdio::null());
         command
@@ -104,6 +108,11 @@ impl Place {
     /// The same where the folder may be missing.
     pub(crate) fn documents_if_any(&self) -> Vec<Run> {
         if self.folder.path().join("results").exists() { self.documents() } else { Vec::new() }
+    }
+
+    /// Where it keeps documents of plain runs.
+    pub(crate) fn history(&self) -> PathBuf {
+        self.state.path().join("loadgen")
     }
 
     /// Its TMPDIR.

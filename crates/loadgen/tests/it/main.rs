@@ -8,17 +8,23 @@ mod command;
 #[cfg(test)]
 mod front;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod hey;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 #[expect(dead_code, reason = "the tests of the engines need more of it")]
 #[path = "../../src/engine/suite/identity.rs"]
 mod identity;
+#[cfg(test)]
+mod import;
 #[cfg(test)]
 mod network;
 #[cfg(test)]

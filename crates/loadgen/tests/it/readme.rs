@@ -112,3 +112,14 @@ fn every_path_it_names_is_there() {
         assert!(found, "{path}");
     }
 }
+
+#[test]
+fn the_table_of_the_results_is_what_their_documents_say() {
+    let script = root().join("scripts/results-table");
+    let output = std::process::Command::new(script)
+        .args(["--check", env!("CARGO_BIN_EXE_loadgen")])
+        .env_remove("COLUMNS")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -45,7 +45,8 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 /// The program.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-    command.stdin(Stdio::null());
+    // Nothing is kept where a person's runs are.
+    command.stdin(Stdio::null()).env_remove("XDG_STATE_HOME").env_remove("HOME");
     command
 }
 

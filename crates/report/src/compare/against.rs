@@ -93,6 +93,28 @@ impl Comparison {
         (!table.is_empty()).then_some(table)
     }
 
+    /// A difference in one line: `x0.905, 95% interval 0.899..0.911: regressed; tolerated 5%`.
+    pub(super) fn said(&self, difference: &Difference) -> String {
+        let cells = self.cells_of(difference);
+        let mut parts = Vec::new();
+        if difference.ratio.is_some() {
+            parts.push(cells[3].clone());
+        }
+        if difference.effect.is_some() {
+            parts.push(format!("95% interval {}", cells[4]));
+        } else if difference.errors.is_some() {
+            parts.push(format!("90% interval {}", cells[4]));
+        }
+        let figures = parts.join(", ");
+        let tolerance = self.tolerance(difference.metric);
+        let tolerated = if difference.ratio.is_some() {
+            format!("; tolerated {}", percent(tolerance))
+        } else {
+            String::new()
+        };
+        if figures.is_empty() { cells[5].clone() } else { format!("{figures}: {}{tolerated}", cells[5]) }
+    }
+
     fn cells_of(&self, difference: &Difference) -> Vec<String> {
         let Difference { metric, ratio, effect, errors, judgement, why, .. } = difference;
         let (row, base) = (&self.rows[difference.row], &self.rows[difference.base]);

@@ -11,6 +11,8 @@ use crate::verdict::Verdict;
 
 /// An error rate may rise by so much, a tenth of a percentage point, before every other verdict is withheld.
 const ERRORS_MORE: f64 = 0.001;
+/// Why latencies of two rows are of different things.
+const OTHER_MODEL: &str = "closed beside open model";
 /// Keys of the load that may differ between two rows whose figures are still of the same load.
 const SAME_LOAD: [&str; 4] = ["load.url", "load.workers", "load.seed", "load.drain"];
 
@@ -84,9 +86,7 @@ impl Pair<'_> {
     pub(super) fn differences(&self, metrics: &[Metric]) -> Vec<Difference> {
         let (base, row) = (self.base.1, self.row.1);
         if base.model() != row.model() {
-            return vec![
-                self.refused(metrics.first().copied().unwrap_or(Metric::Rps), "closed beside open model"),
-            ];
+            return vec![self.refused(metrics.first().copied().unwrap_or(Metric::Rps), OTHER_MODEL)];
         }
         let unfit = self.unfit();
         let errors = self.errors(unfit.as_deref());
@@ -112,6 +112,12 @@ impl Pair<'_> {
         }
         differences.extend(errors);
         differences
+    }
+
+    /// Why nothing can be said of the two at all.
+    pub(super) fn incomparable(&self) -> Option<String> {
+        let is_other_model = self.base.1.model() != self.row.1.model();
+        if is_other_model { Some(OTHER_MODEL.into()) } else { self.unfit() }
     }
 
     /// Why the two are not to be judged by each other, whatever their figures say.

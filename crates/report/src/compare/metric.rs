@@ -9,7 +9,7 @@ use crate::summary::Summary;
 use crate::units::{count, nanos, rate, share};
 
 /// Names that are no percentile, each with what it means.
-const NAMED: [(&str, Metric); 9] = [
+const NAMED: [(&str, Metric); 10] = [
     ("rps", Metric::Rps),
     ("mean", Metric::Mean),
     ("max", Metric::Max),
@@ -19,7 +19,10 @@ const NAMED: [(&str, Metric); 9] = [
     ("timeouts", Metric::Timeouts),
     ("rps_per_cpu", Metric::RpsPerCpu),
     ("cpu_us_per_request", Metric::CpuPerRequest),
+    ("cost", Metric::Cost),
 ];
+/// Seconds of a month: a twelfth of 365.25 days.
+const MONTH_S: f64 = 365.25 / 12.0 * 86_400.0;
 
 /// One figure of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +49,8 @@ pub enum Metric {
     RpsPerCpu,
     /// CPU time of the target's processes by the requests they were sent, in nanoseconds.
     CpuPerRequest,
+    /// What a million answers cost at this rate, by the price of the machine.
+    Cost,
 }
 
 /// Which way is better?
@@ -113,6 +118,7 @@ impl Metric {
             Self::ErrorRate => "error rate".into(),
             Self::RpsPerCpu => "req/s per CPU".into(),
             Self::CpuPerRequest => "CPU per request".into(),
+            Self::Cost => "cost per million".into(),
             _ => self.to_string(),
         }
     }
@@ -122,7 +128,9 @@ impl Metric {
         match self {
             Self::Rps | Self::RpsPerCpu => "1/s",
             Self::Latency(_) | Self::Mean | Self::Max | Self::CpuPerRequest => "ns",
-            Self::Tail(_) | Self::MaxTail | Self::Errors | Self::ErrorRate | Self::Timeouts => "",
+            Self::Tail(_) | Self::MaxTail | Self::Errors | Self::ErrorRate | Self::Timeouts | Self::Cost => {
+                ""
+            }
         }
     }
 
@@ -132,6 +140,7 @@ impl Metric {
             Self::Rps | Self::RpsPerCpu => rate(value),
             Self::Latency(_) | Self::Mean | Self::Max | Self::CpuPerRequest => nanos(whole(value)),
             Self::Tail(_) | Self::MaxTail => format!("{value:.2}"),
+            Self::Cost => format!("{value:.5}"),
             Self::ErrorRate => share(value),
             Self::Errors | Self::Timeouts => count(whole(value)),
         }
@@ -153,6 +162,10 @@ impl Metric {
             Self::Timeouts => exact(summary.timeouts? as f64),
             Self::RpsPerCpu => exact(summary.rate()? / repeat.cpus.filter(|&cpus| cpus > 0)? as f64),
             Self::CpuPerRequest => exact(repeat.target_ns_per_request?),
+            Self::Cost => {
+                let rate = summary.rate().filter(|&rate| rate > 0.0)?;
+                exact(repeat.price_per_month? / MONTH_S / rate * 1e6)
+            }
         }
     }
 }
@@ -188,7 +201,7 @@ impl fmt::Display for Metric {
 /// Why a word is no metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no metric `{0}`: there are rps, p50, p99 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu and cpu_us_per_request"
+    "there is no metric `{0}`: there are rps, p50, p99 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu, cpu_us_per_request and cost"
 )]
 pub struct UnknownMetric(String);
 

@@ -1,6 +1,7 @@
 //! Which key makes the lines of a table, and which its columns?
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::against::span;
 use super::judge::Difference;
@@ -21,8 +22,8 @@ pub(super) struct Pivot {
     rows: String,
     /// The keys of the columns, at least one.
     columns: Vec<String>,
-    /// Whether lines tell their scenario, because there are several and no key tells it.
-    tells_scenario: bool,
+    /// Lines that tell their scenario, because else one cell would hold two, or nothing be told: by what they are without it.
+    telling: BTreeSet<String>,
     /// The same for machines.
     tells_machine: bool,
 }
@@ -45,6 +46,11 @@ pub(super) struct Column {
 impl Pivot {
     /// Below what its line is the same.
     pub(super) fn line_of(&self, row: &Row) -> String {
+        let line = self.line(row, None);
+        if self.telling.contains(&line) { self.line(row, Some(&row.scenario)) } else { line }
+    }
+
+    fn line(&self, row: &Row, scenario: Option<&str>) -> String {
         let value = value(row, &self.rows).unwrap_or_else(|| "-".into());
         let is_key = |difference: &&String| {
             let key = difference.split_once('=').map_or(difference.as_str(), |(key, _)| key);
@@ -53,8 +59,8 @@ impl Pivot {
         };
         let mut rest: Vec<&str> =
             row.differences.iter().filter(|it| !is_key(it)).map(String::as_str).collect();
-        if self.tells_scenario {
-            rest.insert(0, &row.scenario);
+        if let Some(scenario) = scenario {
+            rest.insert(0, scenario);
         }
         if self.tells_machine && row.source.is_none() {
             rest.push(&row.machine);
@@ -97,13 +103,21 @@ impl Comparison {
         }
         let several = |names: Vec<&String>| names.windows(2).any(|two| two[0] != two[1]);
         let measured = self.rows.iter().filter(|row| row.source.is_none());
-        self.pivot = Some(Pivot {
+        let mut pivot = Pivot {
             rows: rows.to_owned(),
             columns: columns.to_vec(),
-            tells_scenario: !keys.contains(&"scenario")
-                && several(self.rows.iter().map(|row| &row.scenario).collect()),
+            telling: BTreeSet::new(),
             tells_machine: !keys.contains(&"machine") && several(measured.map(|row| &row.machine).collect()),
-        });
+        };
+        let mut cells: BTreeMap<(String, String), &str> = BTreeMap::new();
+        for row in &self.rows {
+            let line = pivot.line(row, None);
+            let first = cells.entry((line.clone(), pivot.column_of(row).title)).or_insert(&row.scenario);
+            if *first != row.scenario || value(row, rows).is_none() {
+                pivot.telling.insert(line);
+            }
+        }
+        self.pivot = Some(pivot);
         Ok(())
     }
 

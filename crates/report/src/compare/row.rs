@@ -51,6 +51,8 @@ pub struct Repeat {
     pub cpus: Option<u64>,
     /// CPU time of the target's processes for a request, as far as it was watched, else over their whole lives.
     pub target_ns_per_request: Option<f64>,
+    /// What its machine costs a month, in whatever currency. Absent where nobody says.
+    pub price_per_month: Option<f64>,
     /// Its numbers.
     pub summary: Summary,
 }
@@ -68,14 +70,31 @@ impl Repeat {
             block: run.block.clone(),
             cpus: Some(run.machine.cpus_allowed),
             target_ns_per_request: watched.or(cpu),
+            price_per_month: None,
             summary,
         }
     }
 
     pub(super) fn of_figures(figures: &Figures, summary: Summary) -> Self {
         let cpus = figures.machine.cpus;
-        Self { started_at: String::new(), block: None, cpus, target_ns_per_request: None, summary }
+        let price_per_month = figures.machine.price_per_month.as_deref().and_then(amount);
+        Self {
+            started_at: String::new(),
+            block: None,
+            cpus,
+            target_ns_per_request: None,
+            price_per_month,
+            summary,
+        }
     }
+}
+
+/// The one number in a price: `about $4`. Of several, nobody knows which is meant.
+fn amount(price: &str) -> Option<f64> {
+    let mut numbers =
+        price.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|word| word.parse().ok());
+    let first = numbers.next()?;
+    numbers.next().is_none().then_some(first).filter(|price: &f64| *price > 0.0)
 }
 
 /// The middle of several runs' values.

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::compare::{Gate, Passage};
 use crate::document::Run;
 use crate::runs::{Case, Entry, Finding, Outcome, Runs};
 
@@ -40,6 +41,28 @@ pub fn junit(runs: &Runs) -> String {
     xml
 }
 
+/// The same of a gate: a row is a suite, and what was held against it a test.
+pub fn junit_of_gate(gate: &Gate) -> String {
+    let mut suites = String::new();
+    let mut all = Counts::default();
+    for held in &gate.rows {
+        let is_error = held.passage == Passage::Unknown;
+        let mut counts = Counts::default();
+        counts.add(&held.cases, is_error);
+        all.add(&held.cases, is_error);
+        let _ = writeln!(suites, "  <testsuite name=\"{}\"{}>", escaped(&held.row), counts.attributes(true));
+        let class = held.base.as_ref().map_or_else(|| held.row.clone(), |base| format!("against {base}"));
+        for case in &held.cases {
+            test(&mut suites, &class, case, 0, is_error);
+        }
+        suites.push_str("  </testsuite>\n");
+    }
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"loadgen compare\"{}>\n{suites}</testsuites>\n",
+        all.attributes(false)
+    )
+}
+
 fn suite(xml: &mut String, name: &str, entries: &[&Entry]) {
     let counts = Counts::of(entries.iter().copied());
     let first = entries.iter().find_map(|entry| entry.run());
@@ -56,7 +79,7 @@ fn suite(xml: &mut String, name: &str, entries: &[&Entry]) {
         let class = format!("{name}{variant} #{nth}");
         for (place, case) in entry.cases().iter().enumerate() {
             let time = if place == 0 { wall_ns(entry) } else { 0 };
-            test(xml, &class, case, time, &entry.outcome);
+            test(xml, &class, case, time, matches!(entry.outcome, Outcome::Failed(_)));
         }
     }
     xml.push_str("  </testsuite>\n");
@@ -73,21 +96,22 @@ fn properties(xml: &mut String, run: Option<&Run>) {
     xml.push_str("    </properties>\n");
 }
 
-fn test(xml: &mut String, class: &str, case: &Case, time_ns: u64, outcome: &Outcome) {
+/// `is_error`: what fails could not even be judged.
+fn test(xml: &mut String, class: &str, case: &Case, time_ns: u64, is_error: bool) {
     let head = format!(
         "    <testcase name=\"{}\" classname=\"{}\" time=\"{}\"",
         escaped(&case.name),
         escaped(class),
         seconds(time_ns)
     );
-    let _ = match (&case.finding, outcome) {
+    let _ = match (&case.finding, is_error) {
         (Finding::Holds(measured), _) => {
             writeln!(xml, "{head}>\n      <system-out>{}</system-out>\n    </testcase>", escaped(measured))
         }
         (Finding::Skipped(why), _) => {
             writeln!(xml, "{head}>\n      <skipped message=\"{}\"/>\n    </testcase>", escaped(why))
         }
-        (Finding::Fails(why), Outcome::Failed(_)) => {
+        (Finding::Fails(why), true) => {
             writeln!(
                 xml,
                 "{head}>\n      <error message=\"{}\" type=\"run\"/>\n    </testcase>",
@@ -109,17 +133,21 @@ impl Counts {
         let mut counts = Self::default();
         for entry in entries {
             counts.wall_ns = counts.wall_ns.saturating_add(wall_ns(entry));
-            for case in entry.cases() {
-                counts.tests += 1;
-                match (case.finding, &entry.outcome) {
-                    (Finding::Holds(_), _) => {}
-                    (Finding::Skipped(_), _) => counts.skipped += 1,
-                    (Finding::Fails(_), Outcome::Failed(_)) => counts.errors += 1,
-                    (Finding::Fails(_), _) => counts.failures += 1,
-                }
-            }
+            counts.add(&entry.cases(), matches!(entry.outcome, Outcome::Failed(_)));
         }
         counts
+    }
+
+    fn add(&mut self, cases: &[Case], is_error: bool) {
+        for case in cases {
+            self.tests += 1;
+            match (&case.finding, is_error) {
+                (Finding::Holds(_), _) => {}
+                (Finding::Skipped(_), _) => self.skipped += 1,
+                (Finding::Fails(_), true) => self.errors += 1,
+                (Finding::Fails(_), false) => self.failures += 1,
+            }
+        }
     }
 
     fn attributes(&self, has_skipped: bool) -> String {

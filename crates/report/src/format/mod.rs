@@ -7,7 +7,7 @@ mod junit;
 mod markdown;
 mod pull_request;
 
-pub use self::junit::junit;
+pub use self::junit::{junit, junit_of_gate};
 pub use self::pull_request::pull_request;
 use crate::document::{Document, Run};
 use crate::histogram::Percentile;

@@ -7,20 +7,20 @@ use report::table::Page;
 
 use crate::sample::{MS, SECOND, of, run};
 
-const QUIET: [f64; 5] = [1.0, 1.003, 0.997, 1.002, 0.998];
-const LOUD: [f64; 5] = [1.0, 1.3, 0.75, 1.15, 0.85];
+pub(crate) const QUIET: [f64; 5] = [1.0, 1.003, 0.997, 1.002, 0.998];
+pub(crate) const LOUD: [f64; 5] = [1.0, 1.3, 0.75, 1.15, 0.85];
 const METRICS: [Metric; 2] = [Metric::Rps, Metric::Errors];
 
 /// When repeats are run: one after the other, or in turn with the other arm.
 #[derive(Clone, Copy)]
-enum Order {
+pub(crate) enum Order {
     Base,
     After,
     InTurn,
 }
 
 /// Runs of one arm, with a rate of so many thousand by each of the factors.
-fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
+pub(crate) fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
     let runs = factors.iter().enumerate().map(|(place, factor)| {
         let mut run = run("good");
         run.name = "x".into();
@@ -43,7 +43,7 @@ fn arm(arm: &str, order: Order, thousands: f64, factors: &[f64]) -> Vec<Run> {
     runs.collect()
 }
 
-fn stored(runs: Vec<Run>) -> Vec<Document> {
+pub(crate) fn stored(runs: Vec<Run>) -> Vec<Document> {
     runs.into_iter().map(|run| Document::Run(Box::new(run))).collect()
 }
 
@@ -309,6 +309,53 @@ fn rows_and_columns_by_any_key() {
     turn("target.instances", &["target.store", "machine"]).unwrap();
     insta::assert_snapshot!("compare-pivot", comparison.text(Page { width: Some(120), colour: false }));
     insta::assert_snapshot!("compare-pivot-markdown", comparison.markdown());
+}
+
+#[test]
+fn a_line_tells_its_scenario_where_a_cell_would_hold_two() {
+    let told = |names: [&str; 2], instances: [&str; 2]| {
+        let arms = names.into_iter().zip(instances).map(|(name, instances)| {
+            let mut runs = arm(name, Order::Base, 3.0, &QUIET);
+            for run in &mut runs {
+                run.name = name.into();
+                match instances {
+                    "" => run.config.remove("target.instances"),
+                    _ => run.config.insert("target.instances".into(), instances.into()),
+                };
+            }
+            stored(runs)
+        });
+        let mut comparison = Comparison::of(arms.flatten().collect());
+        comparison.turn("target.instances", &["machine".to_owned()]).unwrap();
+        let text = comparison.markdown();
+        let lines = text
+            .lines()
+            .filter(|line| line.contains("| 3,000"))
+            .map(|line| line.trim_start_matches("| ").split(" |").next().unwrap_or_default().to_owned());
+        lines.collect::<Vec<String>>()
+    };
+    assert_eq!(told(["a", "b"], ["1", "4"]), ["1", "4"]);
+    assert_eq!(told(["a", "b"], ["4", "4"]), ["4 (a)", "4 (b)"]);
+    assert_eq!(told(["a", "b"], ["4", ""]), ["- (b)", "4"]);
+}
+
+#[test]
+fn a_million_answers_cost_what_the_machine_costs_meanwhile() {
+    let mut comparison = matrix();
+    comparison.metrics = vec![Metric::Cost];
+    let costs = |comparison: &Comparison| {
+        let cost = |row: &report::compare::Row| row.median(Metric::Cost).map(|median| median.value);
+        comparison.rows.iter().map(cost).collect::<Vec<_>>()
+    };
+    let published = 4.0 / (365.25 / 12.0 * 86_400.0) / 3154.1115 * 1e6;
+    let before = costs(&comparison);
+    assert!((before[0].unwrap() - published).abs() < 1e-12, "about $4 a month: {before:?}");
+    assert!(before[1..].iter().all(Option::is_none), "{before:?}");
+    assert_eq!(comparison.set_prices(&[("nowhere".into(), 1.0)]), Err("nowhere"));
+    comparison.set_prices(&[("test-2cpu-4gb".into(), 2.63)]).unwrap();
+    let after = costs(&comparison)[1].unwrap();
+    assert!((after - 2.63 / 2_629_800.0 / 3_000.0 * 1e6).abs() < 1e-9, "{after}");
+    assert!(comparison.text(Page::default()).contains("cost per million"));
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! `loadgen import`: what can be typed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::words::Tag;
+
+const IMPORT_WORDS: &str = "\
+Read are the reports of hey, ab and wrk, and oha's JSON (--output-format json). The document holds what they say and nothing
+else; what they do not say, such as hey's number of connections, may be told with --config, in the keys of `loadgen plan`.
+
+Examples:
+  hey -z 10s -c 50 http://10.0.0.2/ | loadgen import --name front --machine web-1 --config load.connections=50 > hey.json
+  loadgen import ab.txt --name front --machine web-1 --cpus 4 > ab.json
+  loadgen compare results/ hey.json ab.json";
+
+/// `loadgen import`.
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_WORDS)]
+pub(in crate::cli) struct ImportCommand {
+    /// The output of a tool; `-` is stdin
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(in crate::cli) file: PathBuf,
+
+    /// The scenario whose rows it shall stand beside [default: imported]
+    #[arg(long, value_name = "NAME", default_value = "imported", hide_default_value = true)]
+    pub(in crate::cli) name: String,
+
+    /// The machine it was measured on [default: imported]
+    #[arg(long, value_name = "NAME", default_value = "imported", hide_default_value = true)]
+    pub(in crate::cli) machine: String,
+
+    /// CPUs of that machine
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::cli) cpus: Option<u64>,
+
+    /// Where it comes from: title, site, date [default: the output of the tool]
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) source: Option<String>,
+
+    /// What else is known of how it was measured; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(in crate::cli) config: Vec<Tag>,
+}

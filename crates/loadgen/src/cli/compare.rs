@@ -1,0 +1,76 @@
+//! `loadgen compare`: stored documents side by side, and what they say of each other.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use report::compare::{Comparison, Gate, Metric, Passage};
+use report::document::Document;
+use report::units::counted;
+use report::{format, store};
+
+use super::args::{CompareCommand, CompareFormat, GateOptions};
+use super::exit::Exit;
+use super::{history, output};
+
+/// Sets stored documents side by side.
+pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
+    let candidates: Vec<PathBuf> = command.paths.iter().chain(&command.gate.candidate).cloned().collect();
+    let (documents, skipped) = read_all(&candidates)?;
+    let (baseline, foreign) = read_all(&command.baseline)?;
+    let metrics = if command.metrics.is_empty() { &Metric::DEFAULT } else { command.metrics.as_slice() };
+    let mut comparison = Comparison::with(baseline, documents, metrics);
+    comparison.tolerances = command.tolerance.iter().map(|it| (it.metric, it.change)).collect();
+    let prices: Vec<(String, f64)> =
+        command.price.iter().map(|price| (price.machine.clone(), price.per_month)).collect();
+    if let Err(label) = comparison.set_prices(&prices) {
+        bail!("--price {label}=...: no run is of that machine; there are {}", known(&comparison));
+    }
+    if let Some(rows) = &command.rows {
+        comparison.turn(rows, &command.columns)?;
+    }
+    let format = if command.markdown { CompareFormat::Markdown } else { command.output };
+    output::show(&match format {
+        CompareFormat::Text => comparison.text(output::page()),
+        CompareFormat::Markdown => comparison.markdown(),
+        CompareFormat::Csv => comparison.csv(),
+        CompareFormat::Json => comparison.json(),
+    })?;
+    let skipped = skipped + foreign;
+    if skipped > 0 {
+        output::tell(&format!("skipped {}", counted(skipped, "other JSON file")));
+    }
+    hold(&comparison, &command.gate)
+}
+
+/// The labels of the machines.
+fn known(comparison: &Comparison) -> String {
+    comparison.machines.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What the gate says, where there is one.
+fn hold(comparison: &Comparison, options: &GateOptions) -> anyhow::Result<Exit> {
+    let Some(fail_on) = options.fail_on else { return Ok(Exit::Done) };
+    let gate = Gate::of(comparison, fail_on.into());
+    for failure in gate.failures() {
+        output::tell(&format!("loadgen: gate: {failure}"));
+    }
+    if let Some(path) = &options.junit {
+        store::write_text(path, &format::junit_of_gate(&gate)).context(Exit::Invalid)?;
+    }
+    Ok(match gate.passage() {
+        Passage::Open => Exit::Done,
+        Passage::Closed => Exit::Broken,
+        Passage::Unknown => Exit::Invalid,
+    })
+}
+
+/// The documents of paths, and how many files were skipped. Paths without a single document are an error.
+fn read_all(paths: &[PathBuf]) -> anyhow::Result<(Vec<Document>, u64)> {
+    let found = store::find(&history::resolve(paths)?)?;
+    if found.documents.is_empty() && !paths.is_empty() {
+        let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        bail!("no run documents in {}: `loadgen run` writes them", paths.join(", "));
+    }
+    let documents = found.documents.iter().map(|path| store::open(path)).collect::<Result<Vec<_>, _>>()?;
+    Ok((documents, found.skipped.len() as u64))
+}

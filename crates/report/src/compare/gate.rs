@@ -1,0 +1,153 @@
+//! May a candidate pass? Every row that is not of the baseline is held against it, metric by metric.
+
+use super::against::full_label;
+use super::judge::{Difference, Judgement, Pair};
+use super::{Comparison, Row};
+use crate::runs::{Case, Finding};
+
+/// What a candidate may not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailOn {
+    /// Worse, by as much as is not tolerated.
+    Regressed,
+    /// Worse at all.
+    Worse,
+    /// Not shown to be as good: what is inconclusive fails too.
+    Inconclusive,
+}
+
+/// What a gate says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Passage {
+    /// Nothing that counts was found.
+    Open,
+    /// Something that counts was found.
+    Closed,
+    /// Something cannot be compared at all, such as runs of different machines: the gate cannot tell.
+    Unknown,
+}
+
+/// A row of the candidate at the gate, or of the baseline that none came for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// The row, with its machine.
+    pub row: String,
+    /// What it was held against, where there is something.
+    pub base: Option<String>,
+    /// What was held against it: never empty.
+    pub cases: Vec<Case>,
+    /// What this row means for the gate.
+    pub passage: Passage,
+}
+
+/// A candidate held against a baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    /// One entry for each row, in the order of the comparison.
+    pub rows: Vec<Held>,
+}
+
+/// The name of the case of a row that cannot be judged.
+const COMPARABLE: &str = "it can be compared";
+
+impl FailOn {
+    fn catches(self, judgement: Judgement) -> bool {
+        match judgement {
+            Judgement::Regressed => true,
+            Judgement::Worse => self >= Self::Worse,
+            Judgement::Inconclusive => self == Self::Inconclusive,
+            Judgement::Improved | Judgement::Equivalent => false,
+        }
+    }
+}
+
+impl Gate {
+    /// Holds every measured row that is not of the baseline against it.
+    pub fn of(comparison: &Comparison, fail_on: FailOn) -> Self {
+        let differences = comparison.differences();
+        let mut rows: Vec<Held> = Vec::new();
+        for (place, row) in comparison.rows.iter().enumerate().filter(|(_, row)| row.source.is_none()) {
+            let own: Vec<&Difference> = differences.iter().filter(|it| it.row == place).collect();
+            let is_asked = differences.iter().any(|it| it.base == place);
+            match (row.is_baseline, own.first()) {
+                (true, _) if is_asked => {}
+                (true, _) => rows.push(Held::skipped(row, "the candidate has no run of it")),
+                (false, None) => rows.push(Held::skipped(row, "the baseline has no whole run of it")),
+                (false, Some(first)) => {
+                    rows.push(Held::of(comparison, (first.base, place), &own, fail_on));
+                }
+            }
+        }
+        let gate = Self { rows };
+        if gate.rows.iter().all(|held| held.base.is_none()) {
+            let nothing = "the baseline and the candidate have no scenario in common".to_owned();
+            let case = Case { name: COMPARABLE.into(), finding: Finding::Fails(nothing) };
+            let none =
+                Held { row: "candidate".into(), base: None, cases: vec![case], passage: Passage::Unknown };
+            return Self { rows: gate.rows.into_iter().chain([none]).collect() };
+        }
+        gate
+    }
+
+    /// The gravest of its rows.
+    pub fn passage(&self) -> Passage {
+        self.rows.iter().map(|held| held.passage).max().unwrap_or(Passage::Unknown)
+    }
+
+    /// What does not hold, a line each: with its row, and what it was held against.
+    pub fn failures(&self) -> Vec<String> {
+        let of_row = |held: &Held| {
+            let against = held.base.as_ref().map(|base| format!(" against {base}")).unwrap_or_default();
+            let failures = held.cases.iter().filter_map(|case| match &case.finding {
+                Finding::Fails(why) => Some(format!("{}{against}: {}: {why}", held.row, case.name)),
+                Finding::Holds(_) | Finding::Skipped(_) => None,
+            });
+            failures.collect::<Vec<String>>()
+        };
+        self.rows.iter().flat_map(of_row).collect()
+    }
+}
+
+impl Held {
+    fn skipped(row: &Row, why: &str) -> Self {
+        let case = Case { name: COMPARABLE.into(), finding: Finding::Skipped(why.to_owned()) };
+        Self { row: full_label(row), base: None, cases: vec![case], passage: Passage::Open }
+    }
+
+    fn of(
+        comparison: &Comparison,
+        (base, row): (usize, usize),
+        differences: &[&Difference],
+        fail_on: FailOn,
+    ) -> Self {
+        let pair = Pair {
+            base: (base, &comparison.rows[base]),
+            row: (row, &comparison.rows[row]),
+            tolerance: &|metric| comparison.tolerance(metric),
+        };
+        let held = |cases, passage| Self {
+            row: full_label(pair.row.1),
+            base: Some(full_label(pair.base.1)),
+            cases,
+            passage,
+        };
+        if let Some(why) = pair.incomparable() {
+            return held(
+                vec![Case { name: COMPARABLE.into(), finding: Finding::Fails(why) }],
+                Passage::Unknown,
+            );
+        }
+        let case = |difference: &&Difference| {
+            let said = comparison.said(difference);
+            let finding = match difference.judgement {
+                Some(judgement) if fail_on.catches(judgement) => Finding::Fails(said),
+                Some(Judgement::Inconclusive) | None => Finding::Skipped(said),
+                Some(_) => Finding::Holds(said),
+            };
+            Case { name: difference.metric.title(), finding }
+        };
+        let cases: Vec<Case> = differences.iter().map(case).collect();
+        let is_closed = cases.iter().any(|case| matches!(case.finding, Finding::Fails(_)));
+        held(cases, if is_closed { Passage::Closed } else { Passage::Open })
+    }
+}

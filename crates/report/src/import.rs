@@ -1,0 +1,109 @@
+//! What did another tool measure? Its output as [`Figures`]: only what it says, and what a reader must know of it.
+//!
+//! Lines are known by their labels, never by their place: versions differ in what they print. A duration that is printed as nought
+//! lies below what the tool can print, and is left out.
+
+mod ab;
+mod hey;
+mod oha;
+mod wrk;
+
+use std::collections::BTreeMap;
+
+use crate::document::{FIGURES_SCHEMA, Figures, FiguresMachine};
+
+/// Why a text is no output that can be imported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// Of no tool that is known.
+    #[error("is not the output of hey, ab or wrk, nor oha's JSON (--output-format json)")]
+    Unknown,
+    /// Of a tool that is known, in a form that holds no figures, or not enough: what to do instead.
+    #[error("{0}")]
+    Form(&'static str),
+    /// It ends too early, or a line of it cannot be read.
+    #[error(
+        "looks like the output of {tool}, but has no `{label}` that can be read; it is cut off or changed"
+    )]
+    Missing {
+        /// Whose output it looks like.
+        tool: &'static str,
+        /// What is missing.
+        label: &'static str,
+    },
+}
+
+/// Reads the output of a tool, whichever it is. Name, source and machine are left to whoever knows them.
+///
+/// # Errors
+/// When it is none of a known tool, or cut off.
+pub fn read(text: &str) -> Result<Figures, ImportError> {
+    let has = |part: &str| text.contains(part);
+    if text.trim_start().starts_with('{') {
+        return oha::read(text);
+    }
+    if has("Concurrency Level:") && has("Requests per second:") || has("This is ApacheBench") {
+        return ab::read(text);
+    }
+    if has("Running ") && has(" test @ ") {
+        return wrk::read(text);
+    }
+    if has("Success rate:") && has("Response time distribution:") {
+        return Err(ImportError::Form(
+            "is oha's text, whose units change from run to run: import its JSON (--output-format json)",
+        ));
+    }
+    if text.starts_with("response-time,DNS+dialup,") {
+        return Err(ImportError::Form(
+            "is hey's CSV, which holds requests: import the report that it prints without -o",
+        ));
+    }
+    if has("Summary:")
+        && (has("Latency distribution:") || has("Status code distribution:") || has("Requests/sec:"))
+    {
+        return hey::read(text);
+    }
+    Err(ImportError::Unknown)
+}
+
+fn blank(tool: &str) -> Figures {
+    Figures {
+        schema: FIGURES_SCHEMA.into(),
+        name: String::new(),
+        source: String::new(),
+        tool: tool.into(),
+        machine: FiguresMachine::default(),
+        config: BTreeMap::new(),
+        rps: None,
+        rps_qualifier: None,
+        status: BTreeMap::new(),
+        timeouts: None,
+        total_s: None,
+        slowest_s: None,
+        fastest_s: None,
+        average_s: None,
+        percentiles_s: BTreeMap::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// A number that can be told: finite, not negative.
+fn number(text: &str) -> Option<f64> {
+    text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0)
+}
+
+/// A duration that the tool could print: more than nought.
+fn duration(seconds: Option<f64>) -> Option<f64> {
+    seconds.filter(|seconds| *seconds > 0.0 && seconds.is_finite())
+}
+
+/// What follows a label at the beginning of a line, the first such line.
+fn after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.trim_start().strip_prefix(label)).map(str::trim)
+}
+
+/// A percentage as documents name it: `99`, `99.9`. `None` where there is no such percentile.
+fn percentile(text: &str) -> Option<String> {
+    let percent = number(text).filter(|percent| *percent > 0.0 && *percent < 100.0)?;
+    Some(percent.to_string())
+}

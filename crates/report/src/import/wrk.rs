@@ -1,0 +1,63 @@
+//! wrk's report. wrk2 prints nearly the same, and not the rate that it kept.
+
+use super::{ImportError, after, blank, duration, number, percentile};
+use crate::document::Figures;
+use crate::units::one_line;
+
+/// Units, longer ones before those they end in.
+const UNITS: [(&str, f64); 5] = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
+    let missing = |label| ImportError::Missing { tool: "wrk", label };
+    if text.contains("HdrHistogram") || text.contains("Thread calibration:") {
+        return Err(ImportError::Form(
+            "is wrk2's output, which does not say the rate that its latencies are of: it stands beside nothing",
+        ));
+    }
+    let mut figures = blank("wrk");
+    figures.rps =
+        Some(after(text, "Requests/sec:").and_then(number).ok_or_else(|| missing("Requests/sec:"))?);
+    let (duration_text, url) = after(text, "Running ")
+        .and_then(|rest| rest.split_once(" test @ "))
+        .ok_or_else(|| missing("Running ... test @ URL"))?;
+    figures.config.insert("load.url".into(), url.to_owned());
+    figures.config.insert("load.duration".into(), duration_text.to_owned());
+    let connections =
+        text.lines().find_map(|line| line.trim().strip_suffix(" connections")?.split(' ').next_back());
+    if let Some(connections) = connections.filter(|text| text.parse::<u64>().is_ok()) {
+        figures.config.insert("load.connections".into(), connections.to_owned());
+    }
+    let mut latency = after(text, "Latency ").unwrap_or_default().split_whitespace().map(time);
+    figures.average_s = duration(latency.next().flatten());
+    figures.slowest_s = duration(latency.nth(1).flatten());
+    let rows = text.lines().skip_while(|line| line.trim() != "Latency Distribution").skip(1);
+    figures.percentiles_s =
+        rows.map_while(row).filter_map(|(percent, at)| Some((percent, duration(Some(at))?))).collect();
+    let done = text.lines().map(str::trim).find(|line| line.contains(" requests in "));
+    let done = done.ok_or_else(|| missing("N requests in T"))?;
+    figures.total_s = done.split_once(" requests in ").and_then(|(_, rest)| time(rest.split(',').next()?));
+    let socket = after(text, "Socket errors:");
+    let timeouts = socket.and_then(|rest| rest.rsplit_once("timeout ")?.1.parse().ok());
+    figures.timeouts = timeouts;
+    let bad = after(text, "Non-2xx or 3xx responses:").unwrap_or("none");
+    figures.notes = vec![
+        "wrk leaves latencies at and above its timeout (2 s unless told) out of its percentiles, and fills in what it thinks it missed."
+            .into(),
+        one_line(&format!("{done}; with a status of 400 or above: {bad}; socket errors: {}.", socket.unwrap_or("none told"))),
+    ];
+    Ok(figures)
+}
+
+/// `     50%    2.21ms`.
+fn row(line: &str) -> Option<(String, f64)> {
+    let (percent, at) = line.trim().split_once('%')?;
+    Some((percentile(percent)?, time(at)?))
+}
+
+/// `2.21ms` in seconds.
+fn time(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (digits, unit) =
+        UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+    Some(number(digits)? * unit)
+}

@@ -1,0 +1,103 @@
+//! A candidate at the gate: what closes it, what it cannot tell, and what it says.
+
+use report::compare::{Comparison, FailOn, Gate, Metric, Passage};
+use report::document::{Ended, Run};
+use report::format;
+
+use crate::judge::{LOUD, Order, QUIET, arm, stored};
+
+const METRICS: [Metric; 1] = [Metric::Rps];
+
+fn gate(base: Vec<Run>, candidate: Vec<Run>, fail_on: FailOn) -> Gate {
+    Gate::of(&Comparison::with(stored(base), stored(candidate), &METRICS), fail_on)
+}
+
+/// A candidate at this share of the base's rate.
+fn held(share: f64, factors: &[f64], fail_on: FailOn) -> Passage {
+    let base = arm("a", Order::Base, 3.0, &QUIET);
+    let gate = gate(base, arm("b", Order::After, 3.0 * share, factors), fail_on);
+    assert_eq!(gate.failures().is_empty(), gate.passage() == Passage::Open, "{gate:?}");
+    gate.passage()
+}
+
+#[test]
+fn each_word_closes_it_for_what_it_names_and_for_what_is_graver() {
+    use FailOn::{Inconclusive, Regressed, Worse};
+    use Passage::{Closed, Open};
+    for (share, factors, passages) in [
+        (0.9, QUIET, [Closed, Closed, Closed]),
+        (0.98, QUIET, [Open, Closed, Closed]),
+        (0.9, LOUD, [Open, Open, Closed]),
+        (1.1, QUIET, [Open, Open, Open]),
+    ] {
+        let found = [Regressed, Worse, Inconclusive].map(|fail_on| held(share, &factors, fail_on));
+        // Errors of these runs are of one count and sure to be alike.
+        assert_eq!(found, passages, "{share} {factors:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_compared_is_no_pass() {
+    type Change = fn(&mut Run);
+    let cases: [(&str, Change); 4] = [
+        ("another machine", |run| run.machine.fingerprint = "ffff".into()),
+        ("not every run is whole", |run| run.ended = Ended::Sigterm),
+        ("another load: load.connections", |run| {
+            run.config.insert("load.connections".into(), "7".into());
+        }),
+        ("closed beside open", |run| {
+            run.config.insert("load.rate".into(), "100".into());
+        }),
+    ];
+    for (why, change) in cases {
+        let mut candidate = arm("b", Order::After, 3.0, &QUIET);
+        candidate.iter_mut().for_each(change);
+        let gate = gate(arm("a", Order::Base, 3.0, &QUIET), candidate, FailOn::Regressed);
+        assert_eq!(gate.passage(), Passage::Unknown, "{why}: {gate:?}");
+        assert!(gate.failures()[0].contains(why), "{:?}", gate.failures());
+        assert!(format::junit_of_gate(&gate).contains("errors=\"1\""), "{why}");
+    }
+}
+
+#[test]
+fn a_scenario_that_only_one_side_has_is_told_and_one_in_common_is_needed() {
+    let other = |mut runs: Vec<Run>, name: &str| {
+        for run in &mut runs {
+            run.name = name.into();
+            run.id += name;
+        }
+        runs
+    };
+    let base = || arm("a", Order::Base, 3.0, &QUIET);
+    let candidate = || arm("b", Order::After, 3.0, &QUIET);
+    let gates = gate(
+        [base(), other(base(), "old")].concat(),
+        [candidate(), other(candidate(), "new")].concat(),
+        FailOn::Regressed,
+    );
+    assert_eq!(gates.passage(), Passage::Open, "{gates:?}");
+    let xml = format::junit_of_gate(&gates);
+    assert!(xml.contains("the baseline has no whole run of it"), "{xml}");
+    assert!(xml.contains("the candidate has no run of it"), "{xml}");
+    let none = gate(other(base(), "old"), other(candidate(), "new"), FailOn::Regressed);
+    assert_eq!(none.passage(), Passage::Unknown);
+    assert!(none.failures()[0].contains("no scenario in common"), "{:?}", none.failures());
+}
+
+#[test]
+fn the_report_is_xml_that_others_read() {
+    let gate = gate(
+        arm("a<b>", Order::Base, 3.0, &QUIET),
+        arm("b\"&", Order::After, 2.7, &QUIET),
+        FailOn::Regressed,
+    );
+    let xml = format::junit_of_gate(&gate);
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    let suites = document.root_element();
+    assert_eq!((suites.attribute("tests"), suites.attribute("failures")), (Some("2"), Some("1")), "{xml}");
+    let failure = document.descendants().find(|node| node.has_tag_name("failure")).unwrap();
+    let message = failure.attribute("message").unwrap();
+    assert!(message.starts_with("x0.9") && message.contains("regressed; tolerated 5%"), "{message}");
+    assert_eq!(failure.parent().unwrap().attribute("name"), Some("req/s"));
+    assert!(gate.failures()[0].contains("against"), "{:?}", gate.failures());
+}

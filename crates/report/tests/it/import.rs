@@ -1,0 +1,179 @@
+//! What other tools printed (`tests/fixtures/imports`: real outputs), read for what it says and no more.
+
+use report::compare::{Comparison, Metric};
+use report::document::{Document, Figures};
+use report::format::{self, Style, View};
+use report::import::{self, ImportError};
+use report::summary::Summary;
+use report::{store, warning};
+
+use crate::sample::fixture;
+
+fn text(name: &str) -> String {
+    let path = format!("{}/tests/fixtures/imports/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn read(name: &str) -> Figures {
+    let figures = import::read(&text(name)).unwrap();
+    let document = Document::Figures(Box::new(figures.clone()));
+    let again = store::parse("again".as_ref(), &store::to_json(&document)).unwrap();
+    assert_eq!(again, document, "{name} survives its file");
+    assert!(!Comparison::of(vec![document]).text(report::table::Page::default()).contains("NaN"), "{name}");
+    figures
+}
+
+fn percentiles(figures: &Figures) -> Vec<(&str, f64)> {
+    let mut rows: Vec<(&str, f64)> =
+        figures.percentiles_s.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+    rows.sort_by(|left, right| left.0.parse::<f64>().unwrap().total_cmp(&right.0.parse().unwrap()));
+    rows
+}
+
+#[test]
+fn hey() {
+    let figures = read("hey.txt");
+    assert_eq!((figures.tool.as_str(), figures.rps, figures.total_s), ("hey", Some(5695.6355), Some(0.0702)));
+    assert_eq!((figures.status.get(&200), figures.timeouts), (Some(&400), Some(0)));
+    assert_eq!(
+        (figures.slowest_s, figures.fastest_s, figures.average_s),
+        (Some(0.0071), Some(0.0021), Some(0.003))
+    );
+    let rows = [("10", 0.0023), ("25", 0.0024), ("50", 0.0027), ("75", 0.0031), ("90", 0.0041)];
+    assert_eq!(percentiles(&figures)[..5], rows);
+    assert!(figures.config.is_empty(), "it does not say how many connections: {:?}", figures.config);
+    let doubled = text("hey.txt").replace("% in ", "%% in ");
+    assert_eq!(import::read(&doubled), Ok(figures), "as some versions print it");
+}
+
+#[test]
+fn hey_with_errors() {
+    let figures = read("hey-errors.txt");
+    assert_eq!(figures.status.iter().collect::<Vec<_>>(), [(&200, &180), (&503, &10)]);
+    assert_eq!((figures.timeouts, figures.fastest_s), (Some(10), None), "0.0000 is below what it prints");
+    assert!(figures.notes.iter().any(|note| note.contains("leave out requests that failed")));
+    let summary = Summary::of(&Document::Figures(Box::new(figures)));
+    assert_eq!((summary.sent, summary.errors), (Some(200), Some(20)));
+    let refused = read("hey-refused.txt");
+    assert_eq!((refused.average_s, refused.slowest_s, refused.timeouts), (None, None, Some(0)));
+    assert!(refused.percentiles_s.is_empty() && refused.status.is_empty());
+}
+
+#[test]
+fn ab() {
+    let figures = read("ab.txt");
+    assert_eq!((figures.tool.as_str(), figures.rps, figures.total_s), ("ab", Some(4347.97), Some(0.092)));
+    assert_eq!(figures.config["load.connections"], "10");
+    assert_eq!(figures.config["load.url"], "http://127.0.0.1:44587/bytes/500/delay/2ms");
+    assert_eq!(
+        (figures.slowest_s, figures.fastest_s, figures.average_s),
+        (Some(0.003), Some(0.002), Some(0.002))
+    );
+    assert_eq!(percentiles(&figures)[..2], [("50", 0.002), ("66", 0.002)]);
+    assert_eq!(percentiles(&figures).len(), 8, "100% is no percentile");
+    assert!(figures.status.is_empty(), "it says no status codes");
+    assert!(!figures.notes.iter().any(|note| note.contains("no -k")), "{:?}", figures.notes);
+    let errors = read("ab-errors.txt");
+    assert!(errors.notes.iter().any(|note| note.contains("35 with a status that is not 2xx")), "{errors:?}");
+    assert!(errors.notes.iter().any(|note| note.contains("no -k")), "{errors:?}");
+    assert_eq!(errors.fastest_s, None, "0 ms is below what it prints");
+}
+
+#[test]
+fn wrk() {
+    let figures = read("wrk.txt");
+    assert_eq!((figures.tool.as_str(), figures.rps, figures.total_s), ("wrk", Some(4409.44), Some(1.0)));
+    assert_eq!(
+        (figures.config["load.connections"].as_str(), figures.config["load.duration"].as_str()),
+        ("10", "1s")
+    );
+    let near = |left: Option<f64>, right: f64| (left.unwrap() - right).abs() < 1e-12;
+    assert!(near(figures.average_s, 0.002_25) && near(figures.slowest_s, 0.005_34), "{figures:?}");
+    let rows = percentiles(&figures);
+    assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), ["50", "75", "90", "99"]);
+    assert!(near(Some(rows[3].1), 0.002_63));
+    assert_eq!(figures.timeouts, None, "that it printed none does not say that there were none");
+    let errors = read("wrk-errors.txt");
+    assert!(errors.percentiles_s.is_empty() && near(errors.average_s, 118.20e-6), "{errors:?}");
+    assert!(
+        errors.notes[1].contains("1269 requests in 2.00s") && errors.notes[1].contains(": 124;"),
+        "{errors:?}"
+    );
+    let lost = text("wrk-errors.txt")
+        .replace("  Non-2xx", "  Socket errors: connect 0, read 3, write 0, timeout 17\n  Non-2xx");
+    assert_eq!(import::read(&lost).unwrap().timeouts, Some(17));
+}
+
+/// As oha writes it, by its source: nulls where there is nothing, keys twice in a histogram of nothing.
+const OHA: &str = r#"{"summary":{"successRate":0.98,"total":10.0012,"slowest":0.0481,"fastest":0.00005,"average":0.0042,
+    "requestsPerSec":2345.6,"totalData":1200,"sizePerRequest":null,"sizePerSec":119.9},
+    "responseTimeHistogram":{"NaN":0,"NaN":0},
+    "latencyPercentiles":{"p10":0.001,"p50":0.0037,"p99":0.0201,"p99.9":0.04,"p99.99":null},
+    "rps":{"mean":2100.0},"details":{},
+    "statusCodeDistribution":{"200":23000,"500":400},
+    "errorDistribution":{"timeout":6,"aborted due to deadline":50,"connection refused":3}}"#;
+
+#[test]
+fn oha() {
+    let figures = import::read(OHA).unwrap();
+    assert_eq!((figures.rps, figures.total_s, figures.timeouts), (Some(2345.6), Some(10.0012), Some(6)));
+    assert_eq!(percentiles(&figures), [("10", 0.001), ("50", 0.0037), ("99", 0.0201), ("99.9", 0.04)]);
+    assert_eq!(figures.status.get(&500), Some(&400));
+    assert!(figures.notes.iter().any(|note| note.contains("counts 50 requests")), "{:?}", figures.notes);
+    assert!(figures.notes.iter().any(|note| note == "9 requests failed."), "{:?}", figures.notes);
+}
+
+#[test]
+fn our_own_report_in_heys_format_comes_back() {
+    for name in ["good", "timeouts", "refused", "interrupted", "rate", "mix"] {
+        let document = fixture(name);
+        let summary = Summary::of(&document);
+        let warnings = warning::of(&document, &summary);
+        let view = View {
+            document: &document,
+            summary: &summary,
+            warnings: &warnings,
+            percentiles: &[],
+            style: Style::default(),
+        };
+        let figures = import::read(&(format::ALL[0].render)(&view)).unwrap();
+        let Document::Run(run) = &document else { unreachable!() };
+        assert_eq!(figures.tool, "loadgen", "{name}");
+        assert_eq!(figures.status, run.status, "{name}");
+        assert_eq!(figures.timeouts, Some(run.account.timeout), "{name}");
+        let shown = Summary::of(&Document::Figures(Box::new(figures.clone())));
+        let (rate, own) = (shown.rate().unwrap(), summary.rate().unwrap());
+        assert!((rate - own).abs() < 1e-3, "{name}: {rate} {own}");
+        let p50 = Metric::DEFAULT[1].percentile().unwrap();
+        if let (Some(left), Some(right)) = (shown.latency.at(p50), summary.latency.at(p50)) {
+            assert!(left.value_ns.abs_diff(right.value_ns) <= 50_000, "{name}: {left:?} {right:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_none_of_these_is_refused_with_a_sentence() {
+    let cut = |name: &str, at: &str| text(name).split(at).next().unwrap().to_owned();
+    for (what, text, word) in [
+        ("nothing", String::new(), "is not the output"),
+        ("prose", "Requests were made.".into(), "is not the output"),
+        ("other JSON", "{\"a\": 1}".into(), "is not the output"),
+        ("half of oha's", OHA[..300].into(), "cut off"),
+        ("our document", store::to_json(&fixture("good")), "document of loadgen already"),
+        (
+            "oha's text",
+            "Summary:\n  Success rate:\t1\nResponse time distribution:\n".into(),
+            "--output-format json",
+        ),
+        ("hey's CSV", "response-time,DNS+dialup,DNS,Request-write\n".into(), "hey's CSV"),
+        ("wrk2", text("wrk.txt") + "  Thread calibration: mean lat.: 1ms\n", "wrk2"),
+        ("half of hey's", cut("hey.txt", "Status code"), "`Status code distribution:`"),
+        ("less of hey's", cut("hey.txt", "  Requests/sec"), "is not the output"),
+        ("half of ab's", cut("ab.txt", "Complete"), "`Requests per second:`"),
+        ("half of wrk's", cut("wrk.txt", "Requests/sec"), "`Requests/sec:`"),
+        ("hey's with a number that is none", text("hey.txt").replace("5695.6355", "NaN"), "`Requests/sec:`"),
+    ] {
+        let error: ImportError = import::read(&text).unwrap_err();
+        assert!(error.to_string().contains(word), "{what}: {error}");
+    }
+}
