@@ -12,7 +12,8 @@ use crate::quantity::{Rate, Span};
 
 const WORDS: &str = "\
 Each trial is a run at one rate (Poisson arrivals), with a fresh target where a scenario starts it, and a document of its own.
-It passes when the objective is met and 99% of the requests due were sent in time. Rates are doubled until one fails; then
+It passes when the objective is met, 99% of the requests due were sent in time, and latencies did not grow all along (of
+trials of 4s and more). Rates are doubled until one fails; then
 short trials halve the interval between the two, and trials of the whole length narrow it, most of three; the lower rate is
 confirmed by most of three at last. A trial whose generator was the limit says nothing of the server: it is made once more,
 and a second time ends the search with the last rate that passed, and no rate that fails.

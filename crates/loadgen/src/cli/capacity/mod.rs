@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use report::assertion::Assertion;
 use report::document::{Document, Ended, Run, Verification};
 use report::histogram::Percentile;
 use report::summary::Summary;
@@ -15,7 +16,7 @@ use report::verdict::Verdict;
 use report::warning;
 
 pub(super) use self::args::CapacityCommand;
-use super::bench::{Bench, Parts};
+use super::bench::{Bench, Parts, shown};
 use super::exit::Exit;
 use super::load::{surroundings, versions};
 use super::words::Tag;
@@ -58,18 +59,19 @@ pub(super) fn run(command: &CapacityCommand) -> anyhow::Result<Exit> {
         Err(Broken::Error(error)) => {
             // What was measured before is told all the same.
             if !survey.made.is_empty() {
-                output::tell(&show::trials(&survey.made).text());
+                output::tell(show::trials(&survey.made).text().trim_end());
             }
             return Err(error);
         }
     };
-    let answer = show::Answer { what: &command.what, objective: &command.slo.0, found, trials: &survey.made };
+    let what = shown(&command.what);
+    let answer = show::Answer { what: &what, objective: &command.slo.0, found, trials: &survey.made };
     output::show(&answer.write(command.output)).context(Exit::Invalid)?;
     Ok(exit)
 }
 
 fn limits(command: &CapacityCommand) -> Limits {
-    let percentiles = command.slo.0.iter().flat_map(report::assertion::Assertion::percentiles);
+    let percentiles = command.slo.0.iter().flat_map(Assertion::percentiles);
     Limits {
         from: command.from.0,
         trial: command.trial.0,
@@ -184,7 +186,7 @@ impl Survey<'_> {
         output::tell(&told);
         let (run, exit) = self.bench.make(&plan, &self.parts, Some((told, None)))?;
         let document = Document::Run(Box::new(run.clone()));
-        let further: Vec<_> = self.subject.command.slo.0.iter().flat_map(|it| it.percentiles()).collect();
+        let further: Vec<_> = self.subject.command.slo.0.iter().flat_map(Assertion::percentiles).collect();
         let summary = Summary::with(&document, &further);
         let verdict = warning::verdict(&warning::of(&document, &summary));
         let (outcome, why) = judge(&run, &document, &summary);
@@ -194,7 +196,8 @@ impl Survey<'_> {
             return Err(self.interrupted());
         }
         if number == 0 && exit == Exit::NoTarget {
-            let error = anyhow!("{} did not answer: there is nothing to search", self.subject.command.what);
+            let error =
+                anyhow!("{} did not answer: there is nothing to search", shown(&self.subject.command.what));
             return Err(error.context(exit).into());
         }
         output::tell(&match outcome {
@@ -235,6 +238,12 @@ fn judge(run: &Run, document: &Document, summary: &Summary) -> (Outcome, String)
         reasons.push(format!("{} failed a check", units::counted(failed, "answer")));
     }
     reasons.extend(objection);
+    let interval_ns = run.series.interval_ms.saturating_mul(1_000_000).max(1);
+    let whole = usize::try_from(run.window.measured_ns / interval_ns).unwrap_or(usize::MAX);
+    let medians = &run.series.p50_us;
+    if capacity::is_growing(&medians[..whole.min(medians.len())]) {
+        reasons.push("latencies grew all along: requests pile up".to_owned());
+    }
     let outcome = if reasons.is_empty() { Outcome::Pass } else { Outcome::Fail };
     (outcome, reasons.join("; "))
 }

@@ -6,6 +6,7 @@ use report::table::{Align, Table};
 use report::units;
 use serde_json::{Value, json};
 
+use super::super::output;
 use super::Made;
 use super::args::CapacityFormat;
 use crate::capacity::{End, Found, Outcome};
@@ -26,7 +27,8 @@ impl Answer<'_> {
     pub(super) fn write(&self, format: CapacityFormat) -> String {
         match format {
             CapacityFormat::Text => {
-                format!("{}\n\n{}", self.sentences().join("\n"), trials(self.trials).text())
+                let table = trials(self.trials).fitted(output::page());
+                format!("{}\n\n{}", self.sentences().join("\n"), table.text)
             }
             CapacityFormat::Markdown => {
                 format!("{}\n\n{}", self.sentences().join("\n\n"), trials(self.trials).markdown())
@@ -147,6 +149,7 @@ pub(super) fn trials(trials: &[Made]) -> Table {
         ("why", Left),
     ];
     let mut table = Table::new(titles);
+    table.spare(&["phase", "p50", "length"]);
     let dash = || "-".to_owned();
     for (place, made) in trials.iter().enumerate() {
         let Made { trial, outcome, why, summary, .. } = made;
