@@ -18,12 +18,12 @@ use std::time::Duration;
 use report::document::{self, Instance, Told};
 use report::units::one_line;
 use serde::Deserialize;
-use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, State, Status};
+use supervise::{Address, Event, Exit, Group, Reason, SocketSpec, Spec, StartError, State, Status};
 use tempfile::TempDir;
 
 use crate::machine;
 use crate::plan::{Embedded, Target};
-use crate::usage::Usages;
+use crate::usage::{FRONT, Usages};
 
 /// How the program that a scenario's target is part of can be started.
 #[derive(Debug, Clone)]
@@ -102,12 +102,12 @@ pub enum LaunchError {
         said: String,
     },
     /// Its processes could not be started, or did not get ready.
-    #[error("the {what} could not be started: {error}")]
+    #[error("{}", not_started(what, error))]
     Start {
         /// What it is to a person.
         what: &'static str,
         /// Why.
-        error: supervise::StartError,
+        error: StartError,
     },
     /// The path of the scratch folder cannot be put into a configuration.
     #[error(
@@ -116,10 +116,17 @@ pub enum LaunchError {
     Path(String),
 }
 
-impl From<supervise::StartError> for LaunchError {
-    fn from(error: supervise::StartError) -> Self {
+impl From<StartError> for LaunchError {
+    fn from(error: StartError) -> Self {
         Self::Start { what: "target", error }
     }
+}
+
+/// A target has instances, of which one may be at fault; a front is one process.
+fn not_started(what: &str, error: &StartError) -> String {
+    let text = error.to_string();
+    let own = text.strip_prefix("instance 1 ").filter(|_| what == front::WHAT);
+    own.map_or_else(|| format!("the {what} could not be started: {text}"), |own| format!("the {what} {own}"))
 }
 
 fn install(package: Option<&str>) -> String {
@@ -219,12 +226,15 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// The same with what each instance used, by its number.
+    /// The same with what each instance used, by its number, and the front.
     #[must_use]
     pub fn having_used(mut self, mut usage: Usages) -> Self {
         for instance in &mut self.instances {
             let number = u16::try_from(instance.number).unwrap_or(u16::MAX);
             instance.usage = usage.remove(&number).map(Box::new);
+        }
+        if let Some(front) = &mut self.front {
+            front.usage = usage.remove(&FRONT).map(Box::new);
         }
         self
     }
@@ -352,12 +362,14 @@ impl Running {
         started.group.check().into_iter().filter_map(told).chain(front).collect()
     }
 
-    /// Its processes that have not ended, by the numbers of its instances, if it was started here.
+    /// Its processes that have not ended, by the numbers of its instances, and its front as [`FRONT`], if it was started here.
     pub fn processes(&self) -> BTreeMap<u16, u32> {
         let Self::Started(started) = self else { return BTreeMap::new() };
         let instances = started.group.instances().into_iter();
         let alive = instances.filter(|instance| !matches!(instance.state(), State::Ended(_)));
-        alive.map(|instance| (instance.number(), instance.pid())).collect()
+        let front = started.front.as_ref().and_then(front::Standing::process);
+        let front = front.map(|pid| (FRONT, pid));
+        alive.map(|instance| (instance.number(), instance.pid())).chain(front).collect()
     }
 
     /// Whether nothing of it is left, or nobody leads there.

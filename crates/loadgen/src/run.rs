@@ -507,6 +507,7 @@ impl Totals<'_> {
             schema: RUN_SCHEMA.to_owned(),
             id: format!("{}-{}", started.compact, std::process::id()),
             name: self.plan.name.clone(),
+            block: None,
             tags: context.tags.clone(),
             started_at: started.rfc3339,
             ended: Ended::Completed,

@@ -17,7 +17,10 @@ use self::columns::Columns;
 use self::process::Reading;
 use crate::clock::{Nanos, RealTimer, SECOND, Timer};
 
-/// What each instance used, by its number.
+/// The number of what stands in front of the instances, which count from 1.
+pub const FRONT: u16 = 0;
+
+/// What each instance used, by its number; what stands in front of them, by [`FRONT`].
 pub type Usages = BTreeMap<u16, Usage>;
 
 /// The processes of a target by the numbers of its instances. Cheap to clone; all clones are one.

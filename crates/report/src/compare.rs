@@ -12,6 +12,7 @@ mod list;
 mod machine;
 mod metric;
 mod natural;
+mod pairs;
 mod pivot;
 mod row;
 mod scaling;

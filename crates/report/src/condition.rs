@@ -80,14 +80,15 @@ pub(crate) fn of(run: &Run) -> Vec<Condition> {
 
 /// CPUs that neither the generator nor the target kept busy, in thousandths. `None` where one of them was not watched.
 fn others_milli(run: &Run) -> Option<u64> {
-    // What is in front of the instances is not watched.
-    let generator = run.generator.as_ref().filter(|own| own.watched_ns > 0 && run.front.is_none())?;
+    let generator = run.generator.as_ref().filter(|own| own.watched_ns > 0)?;
     let target_ns: u64 = if run.instances.is_empty() {
         // One that was not started here is not watched, and counts for nothing only where it runs elsewhere.
         (!verdict::shares_machine(run)).then_some(0)?
     } else {
-        let used = run.instances.iter().map(|one| Some(one.usage.as_ref()?.cpu_ms() * 1_000_000));
-        used.sum::<Option<u64>>()?
+        let usages = run.instances.iter().map(|one| one.usage.as_ref());
+        // What stands in front of the instances is no other program.
+        let usages = usages.chain(run.front.iter().map(|front| front.usage.as_ref()));
+        usages.map(|usage| Some(usage?.cpu_ms() * 1_000_000)).sum::<Option<u64>>()?
     };
     let others = generator.machine_cpu_ns?.saturating_sub(generator.cpu_ns?).saturating_sub(target_ns);
     let others = if others > NOTHING_NS { others } else { 0 };

@@ -4,6 +4,7 @@
 //! Units stand in field names. Times are nanoseconds since the run's time zero unless a name says otherwise.
 
 mod answers;
+mod block;
 mod conditions;
 mod target;
 mod usage;
@@ -14,6 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::answers::{AssertionRecord, CheckExample, CheckRecord, HeaderValues, Named, Warmup};
+pub use self::block::{Arm, Block};
 pub use self::conditions::Conditions;
 pub use self::target::{Front, Instance, Told, ToldBatches, ToldTime, Verification};
 pub use self::usage::Usage;
@@ -79,6 +81,9 @@ pub struct Run {
     pub id: String,
     /// The scenario's name, or that of `--name`, else `load` for a plain load test.
     pub name: String,
+    /// Its place in a comparison of two arms. Absent where it was not made for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<Block>,
     /// What the person who ran it calls it, by name. Absent when there are none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,

@@ -332,9 +332,11 @@ pub(crate) fn generator_cpus(run: &Run) -> Option<Cpus> {
     run.generator.as_ref()?.cpus.as_ref()?.parse().ok()
 }
 
-/// CPUs that any of the target's instances could use, where it is known of all of them.
+/// CPUs that any of the target's instances, or what stands in front of them, could use, where it is known of all of them.
 pub(crate) fn target_cpus(run: &Run) -> Option<Cpus> {
-    let of_each = run.instances.iter().map(|one| one.usage.as_ref()?.cpus.as_ref()?.parse::<Cpus>().ok());
+    let usages = run.instances.iter().map(|one| one.usage.as_ref());
+    let usages = usages.chain(run.front.iter().map(|front| front.usage.as_ref()));
+    let of_each = usages.map(|usage| usage?.cpus.as_ref()?.parse::<Cpus>().ok());
     let of_each: Vec<Cpus> = of_each.collect::<Option<_>>()?;
     Cpus::of(of_each.iter().flat_map(Cpus::numbers))
 }

@@ -29,25 +29,25 @@ pub enum End {
     Impatient,
 }
 
-/// For how long after the first signal further ones are the same one: `timeout` sends one to the process and one to its
+/// For how long after a signal further ones are the same one: `timeout` sends one to the process and one to its
 /// group, and a service manager may do likewise.
 const ECHO: Duration = Duration::from_millis(100);
 
 /// Tells signals that end a server from their echoes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Echoes {
-    first: Option<Instant>,
+    heard: Option<Instant>,
 }
 
 impl Echoes {
-    /// Whether the signal that came just now repeats the first. The first one does not.
+    /// Whether the signal that came just now repeats the last that was none.
     pub fn is_echo(&mut self) -> bool {
         let now = clock::now();
-        let Some(first) = self.first else {
-            self.first = Some(now);
-            return false;
-        };
-        now.saturating_duration_since(first) < ECHO
+        let is_echo = self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < ECHO);
+        if !is_echo {
+            self.heard = Some(now);
+        }
+        is_echo
     }
 }
 

@@ -48,7 +48,7 @@ pub enum Format {
     Auto,
     /// One JSON object per line
     Json,
-    /// Sentences; only the last line, the counts, is JSON
+    /// Sentences
     Plain,
 }
 
@@ -156,11 +156,7 @@ impl Log {
 
     /// Tells it whatever the level: programs wait for it.
     pub fn say(&self, level: Level, event: Event) {
-        let line = match &self.instance {
-            Some(instance) if self.plain => format!("instance {instance}: {}", event.sentence),
-            None if self.plain => event.sentence,
-            _ => self.json(level, event),
-        };
+        let line = self.line(level, event);
         if let Some(printer) = &*lock(&self.printer)
             && printer.offer(vec![line]).is_err()
         {
@@ -168,13 +164,29 @@ impl Log {
         }
     }
 
-    /// Says the last words: an object of figures, in plain form nothing else. Returns when all lines are written, or after a
-    /// while when nobody reads them: false then.
+    /// Says the last words. Returns when all lines are written, or after a while when nobody reads them: false then.
     pub fn finish(&self, event: Event) -> bool {
+        self.end_with(self.line(Level::Info, event))
+    }
+
+    /// The same for a program that waits for the figures, in plain form too: there they are an object, and nothing else.
+    pub fn finish_with_figures(&self, event: Event) -> bool {
         let line =
             if self.plain { Value::Object(event.fields).to_string() } else { self.json(Level::Info, event) };
+        self.end_with(line)
+    }
+
+    fn end_with(&self, line: String) -> bool {
         let printer = lock(&self.printer).take();
         printer.is_none_or(|printer| printer.finish(vec![line]))
+    }
+
+    fn line(&self, level: Level, event: Event) -> String {
+        match &self.instance {
+            Some(instance) if self.plain => format!("instance {instance}: {}", event.sentence),
+            None if self.plain => event.sentence,
+            _ => self.json(level, event),
+        }
     }
 
     fn json(&self, level: Level, event: Event) -> String {
@@ -209,6 +221,12 @@ mod tests {
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
 
+    impl Kept {
+        fn text(&self) -> String {
+            String::from_utf8(lock(&self.0).clone()).unwrap()
+        }
+    }
+
     impl Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             lock(&self.0).write(bytes)
@@ -226,14 +244,23 @@ mod tests {
         log.tell(Level::Debug, Event::new("detail", "a detail"));
         log.tell(Level::Warn, Event::new("limit", "too many"));
         assert!(log.finish(Event::new("stopped", "stopped").with("rows", 7)));
-        String::from_utf8(lock(&kept.0).clone()).unwrap()
+        kept.text()
     }
 
     #[test]
-    fn people_read_sentences_and_the_counts() {
-        assert_eq!(told(true, Level::Info), "serving on x\ntoo many\n{\"rows\":7}\n");
-        assert_eq!(told(true, Level::Error), "serving on x\n{\"rows\":7}\n");
-        assert_eq!(told(true, Level::Debug), "serving on x\na detail\ntoo many\n{\"rows\":7}\n");
+    fn people_read_sentences() {
+        assert_eq!(told(true, Level::Info), "serving on x\ntoo many\nstopped\n");
+        assert_eq!(told(true, Level::Error), "serving on x\nstopped\n");
+        assert_eq!(told(true, Level::Debug), "serving on x\na detail\ntoo many\nstopped\n");
+    }
+
+    #[test]
+    fn a_parent_reads_the_figures_whatever_people_read() {
+        let kept = Kept::default();
+        let log = Log::new(Level::Info, true, Some("1".into()), kept.clone()).unwrap();
+        log.say(Level::Info, Event::new("drain-begun", "draining"));
+        assert!(log.finish_with_figures(Event::new("stopped", "stopped").with("rows", 7)));
+        assert_eq!(kept.text(), "instance 1: draining\n{\"rows\":7}\n");
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub(super) struct LoadCommand {
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
 
-    /// Do not keep the run's document; the newest 50 are in ~/.local/state/loadgen (or as `XDG_STATE_HOME` says), for
+    /// Do not keep the run's document; the newest 50 are in `$XDG_STATE_HOME/loadgen` or ~/.local/state/loadgen, for
     /// `loadgen report last` and `loadgen compare`
     #[arg(long)]
     pub(super) no_save: bool,

@@ -26,7 +26,7 @@ pub(super) struct Kept {
     pub(super) is_whole: bool,
 }
 
-/// What became of each run.
+/// What became of each run; empty where none has a document.
 pub(super) fn results(turns: &[Turn], kept: &[Option<Kept>], width: usize) -> String {
     let left = Align::Left;
     let titles = ["scenario", "run", "req/s", "p50", "p99", "errors", "verdict", "document"];
@@ -34,6 +34,9 @@ pub(super) fn results(turns: &[Turn], kept: &[Option<Kept>], width: usize) -> St
         |title: &str| if matches!(title, "scenario" | "verdict" | "document") { left } else { Align::Right };
     let rows = turns.iter().zip(kept).filter_map(|(turn, kept)| Some(row(turn, kept.as_ref()?)));
     let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
     let folder = kept.iter().flatten().find_map(|kept| kept.path.parent()?.parent());
     let draw = |name: usize, file: usize| {
         let mut table = Table::new(titles.map(|title| (title, align(title))));
@@ -90,18 +93,24 @@ fn outcome(document: &Document, summary: &Summary, is_whole: bool) -> &'static s
     }
 }
 
-/// Which runs of the series were not made, or cut short, and how to go on. Empty where all have come to their end.
-pub(super) fn missing(turns: &[Turn], kept: &[Option<Kept>]) -> String {
+/// Which runs of the series were not made, or cut short, and how to go on; of the one that could not be made, why. Empty where
+/// all have come to their end.
+pub(super) fn missing(turns: &[Turn], kept: &[Option<Kept>], failed: Option<&(usize, String)>) -> String {
     let missing: Vec<_> = turns
         .iter()
         .zip(kept)
-        .filter(|(_, kept)| kept.as_ref().is_none_or(|kept| !kept.is_whole))
-        .map(|(turn, _)| turn)
+        .enumerate()
+        .filter(|(_, (_, kept))| kept.as_ref().is_none_or(|kept| !kept.is_whole))
+        .map(|(place, (turn, _))| (place, turn))
         .collect();
     if missing.is_empty() {
         return String::new();
     }
-    let name = |turn: &&Turn| format!("  {}, repeat {} of {}\n", turn.brief(), turn.repeat.0, turn.repeat.1);
+    let name = |(place, turn): &(usize, &Turn)| {
+        let why = failed.filter(|(failed, _)| failed == place);
+        let why = why.map(|(_, why)| format!(": {}", units::one_line(why))).unwrap_or_default();
+        format!("  {}, repeat {} of {}{why}\n", turn.brief(), turn.repeat.0, turn.repeat.1)
+    };
     let more = missing.len().saturating_sub(MISSING);
     let more = if more > 0 { format!("  and {more} more\n") } else { String::new() };
     format!(

@@ -63,8 +63,9 @@ pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
         rows: None,
     };
     let ways = Ways { output: &shown, record: &record, strictness };
+    let forecast = Forecast::default();
     let mut series =
-        Series { ways, root, turns: &turns, kept, forecast: Forecast::default(), reports, exit: Exit::Done };
+        Series { ways, root, turns: &turns, kept, failed: None, forecast, reports, exit: Exit::Done };
     let outcome = series.run(&context);
     let finished = series.finish();
     outcome?;
@@ -106,6 +107,9 @@ fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
     Ok(turns)
 }
 
+/// The key of a plan for the seed of its random arrivals.
+const SEED_KEY: &str = "load.seed";
+
 /// A scenario file under what was typed.
 pub(super) struct Resolved {
     /// A plan for each combination of its matrix, or the one there is.
@@ -126,10 +130,16 @@ pub(super) fn resolve(
     let plans = scenarios.into_iter().map(|(scenario, variant)| {
         let used = plan(scenario.clone(), target.clone(), load.clone());
         let used = used.map_err(|error| misfit(&error, &page, scenario.clone(), &variant))?;
+        let has_seed = scenario.load.seed.is_some();
         let file = is_typed.then(|| plan(scenario, TargetOptions::default(), LoadOptions::default()));
         // A file that makes no plan alone has nothing to be overridden.
         let overridden = file.and_then(Result::ok).map(|file| series::overridden(&file, &used));
-        Ok((used, variant, overridden.unwrap_or_default()))
+        let mut overridden = overridden.unwrap_or_default();
+        if !has_seed {
+            // What nobody chose is another one each time.
+            overridden.remove(SEED_KEY);
+        }
+        Ok((used, variant, overridden))
     });
     Ok(Resolved { plans: plans.collect::<anyhow::Result<_>>()?, run })
 }
@@ -209,6 +219,8 @@ struct Series<'a> {
     turns: &'a [Turn],
     /// For each run its document, when it has one.
     kept: Vec<Option<Kept>>,
+    /// The run that could not be made, and why.
+    failed: Option<(usize, String)>,
     forecast: Forecast,
     reports: Reports<'a>,
     exit: Exit,
@@ -270,7 +282,7 @@ impl Series<'_> {
             ..*context
         };
         let made = run::run(&turn.plan, &context, &mut recording);
-        let mut run = made.inspect_err(|error| self.fail(error))?;
+        let mut run = made.inspect_err(|error| self.fail(index, error))?;
         run.overridden = turn.overridden.clone();
         let exit = recording.finish(&mut run);
         self.keep(index, run, exit)?;
@@ -313,11 +325,12 @@ impl Series<'_> {
     }
 
     /// A run could not be made, and ends the series: that is in its reports too.
-    fn fail(&mut self, error: &RunError) {
+    fn fail(&mut self, index: usize, error: &RunError) {
         if let RunError::Interrupted(_) = error {
             self.reports.leave(INTERRUPTED);
         } else {
             self.reports.failed(&error.to_string());
+            self.failed = Some((index, error.to_string()));
             self.reports.leave(FAILED);
         }
         if let Err(error) = self.reports.write() {
@@ -336,8 +349,8 @@ impl Series<'_> {
         }
         if self.turns.len() > 1 {
             let width = output::stderr_width().unwrap_or(usize::MAX);
-            let (results, missing) =
-                (list::results(self.turns, &self.kept, width), list::missing(self.turns, &self.kept));
+            let results = list::results(self.turns, &self.kept, width);
+            let missing = list::missing(self.turns, &self.kept, self.failed.as_ref());
             output::tell(format!("\n{results}{missing}").trim_end());
         }
         Ok(())

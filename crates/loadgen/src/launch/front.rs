@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use report::document;
-use supervise::{Address, Blank, Event, Exit, Group, SocketSpec};
+use supervise::{Address, Blank, Event, Exit, Group, SocketSpec, State};
 
 use super::command::await_answers;
 use super::process::{Process, tied, version};
@@ -19,6 +19,9 @@ use crate::plan::front::{CONFIG, Front, socket_of};
 
 /// Its configuration, in the scratch folder.
 const FILE: &str = "front.conf";
+
+/// What it is to a person.
+pub(super) const WHAT: &str = "front";
 
 /// A front whose program is there.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ pub(super) fn find<'a>(
 
 fn process<'a>(front: &'a Front, words: &'a [String], env: &'a BTreeMap<String, String>) -> Process<'a> {
     Process {
-        what: "front",
+        what: WHAT,
         words,
         env,
         is_passed: false,
@@ -132,10 +135,16 @@ impl Standing {
         self.group.running() == 0
     }
 
+    /// Its process, if it has not ended.
+    pub(super) fn process(&self) -> Option<u32> {
+        let alive = |one: &supervise::Instance| !matches!(one.state(), State::Ended(_));
+        self.group.instances().into_iter().find(|one| alive(one)).map(supervise::Instance::pid)
+    }
+
     /// Takes it down.
     pub(super) fn stop(self) -> Option<document::Front> {
         let cpu_ns = self.group.instances().first().and_then(|one| machine::process_cpu(one.pid()));
         let exits = self.group.stop();
-        exits.first().map(|exit| document::Front { ended: ended(exit, true), cpu_ns })
+        exits.first().map(|exit| document::Front { ended: ended(exit, true), cpu_ns, usage: None })
     }
 }

@@ -163,7 +163,7 @@ pub enum PlanError {
     Cpu { key: &'static str, cpus: Cpus, cpu: u32, allowed: Cpus },
     #[error("more than {MOST_INSTANCES} instances are not started on one machine")]
     TooManyInstances,
-    #[error("-a takes a user and a password, like -a user:password")]
+    #[error("--auth (-a) takes a user and a password, like user:password")]
     Auth,
     #[error("cannot read the request body from {}: {error}", path.display())]
     Body { path: PathBuf, error: std::io::Error },

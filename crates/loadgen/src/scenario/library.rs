@@ -2,7 +2,7 @@
 //! say so when it is not there.
 
 /// Name and text of each, in the order in which they are listed.
-pub const LIBRARY: [(&str, &str); 15] = [
+pub const LIBRARY: [(&str, &str); 16] = [
     ("quick", include_str!("../../../../scenarios/quick.toml")),
     ("ci", include_str!("../../../../scenarios/ci.toml")),
     ("1-instance", include_str!("../../../../scenarios/1-instance.toml")),
@@ -10,6 +10,7 @@ pub const LIBRARY: [(&str, &str); 15] = [
     ("8-instances", include_str!("../../../../scenarios/8-instances.toml")),
     ("no-database", include_str!("../../../../scenarios/no-database.toml")),
     ("starvation", include_str!("../../../../scenarios/starvation.toml")),
+    ("starvation-wsgi", include_str!("../../../../scenarios/starvation-wsgi.toml")),
     ("scaling", include_str!("../../../../scenarios/scaling.toml")),
     ("behind-haproxy", include_str!("../../../../scenarios/behind-haproxy.toml")),
     ("haproxy-weighted", include_str!("../../../../scenarios/haproxy-weighted.toml")),

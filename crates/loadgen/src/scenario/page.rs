@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use super::Scenario;
+use crate::source::is_secret;
 
 /// A scenario file as it was read.
 #[derive(Debug, Clone)]
@@ -67,7 +68,7 @@ impl Page {
         let line = place.map(|place| {
             let before = self.text.get(..place.start).unwrap_or(&self.text);
             let number = before.matches('\n').count() + 1;
-            (number, self.text.lines().nth(number - 1).unwrap_or_default().trim_end().to_owned())
+            (number, shown(self.text.lines().nth(number - 1).unwrap_or_default().trim_end()))
         });
         Fault { path: self.path.clone(), line, sentence }
     }
@@ -88,6 +89,24 @@ impl Page {
         let place = table.and_then(|table| words(sentence).find_map(|word| find(&table, &word)));
         self.fault(place, sentence.to_owned())
     }
+}
+
+/// A line as it is printed. Errors end up in the logs of a CI: where its words speak of a secret, only what is before the value is
+/// shown. It may be no TOML, so nothing but its words can be known.
+fn shown(line: &str) -> String {
+    let lower = line.to_ascii_lowercase();
+    let mut words = lower.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')));
+    // `-u` is curl's.
+    let is_login = |word: &str| matches!(word, "auth" | "--user") || word.starts_with("-u");
+    let is_key = |word: &str| word.ends_with("_key") || word.ends_with("pass") || word.ends_with("passwd");
+    let speaks = words.any(|word| is_login(word) || is_key(word) || is_secret(word));
+    let authority =
+        |rest: &str| rest.split(['/', '"', '\'', ' ']).next().is_some_and(|host| host.contains('@'));
+    if !speaks && !line.split("://").skip(1).any(authority) {
+        return line.to_owned();
+    }
+    let before = line.find(['=', ':']).map_or("", |end| &line[..=end]);
+    format!("{before} ***").trim_start().to_owned()
 }
 
 /// A key as a sentence names it: `duration` of `[load]`.
@@ -156,5 +175,36 @@ fn text_with(value: &Spanned<DeValue<'_>>, word: &str) -> Option<Range<usize>> {
         DeValue::String(text) if text.contains(word) => Some(value.span()),
         DeValue::Array(list) => list.iter().find_map(|item| text_with(item, word)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_a_secret_is_shown_without_it() {
+        for (line, expected) in [
+            (r#"auth = "me:hunter2"#, "auth = ***"),
+            (r#"headers = ["Authorization: Bearer hunter2"]"#, "headers = ***"),
+            (r#"  "X-Api-Key: hunter2","#, r#""X-Api-Key: ***"#),
+            (r#"env = { DB_PASSWORD = "hunter2" }"#, "env = ***"),
+            (r#"env = { SIGNING_KEY = "hunter2" }"#, "env = ***"),
+            (r#"url = "http://me:hunter2@host/"#, "url = ***"),
+            (r#"curl = "curl -u me:hunter2 http://host/"#, "curl = ***"),
+            (r#"curl = "curl -ume:hunter2 http://host/"#, "curl = ***"),
+            ("cookie hunter2", "***"),
+        ] {
+            assert_eq!(shown(line), expected);
+        }
+        for line in [
+            "conections = 100",
+            r#"url = "http://host/a@b""#,
+            r#"key = "client.pem""#,
+            r#"headers = ["X-A: 1"]"#,
+            "",
+        ] {
+            assert_eq!(shown(line), line);
+        }
     }
 }

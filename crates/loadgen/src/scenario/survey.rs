@@ -76,22 +76,23 @@ impl Schema {
         {
             return format!("{no_key}; write \"{dotted}\" in quotes");
         }
-        if let Some(near) = nearest(key, keys(schema)) {
-            return match (section, is_table) {
-                ("", true) => format!("{no_key}; did you mean [{near}]?"),
-                _ => format!("{no_key}; did you mean `{near}`?"),
-            };
-        }
         let elsewhere = keys(self.root()).find(|other| {
             let other = *other;
             other != section
                 && other != "matrix"
                 && keys(&self.root()["properties"][other]).any(|known| known == key)
         });
-        match elsewhere {
-            Some(other) => format!("{no_key}; it belongs to [{other}]"),
-            None => format!("{no_key}; `loadgen scenarios schema` knows all keys"),
+        // Written out in full, it is no slip of the finger. Those of a matrix tell their section themselves.
+        if let Some(other) = elsewhere.filter(|_| section != "matrix") {
+            return format!("{no_key}; it belongs to [{other}]");
         }
+        if let Some(near) = nearest(key, keys(schema)) {
+            return match (section, is_table) {
+                ("", true) => format!("{no_key}; did you mean [{near}]?"),
+                _ => format!("{no_key}; did you mean `{near}`?"),
+            };
+        }
+        format!("{no_key}; `loadgen scenarios schema` knows all keys")
     }
 }
 

@@ -50,6 +50,9 @@ fn it_is_loaded_in_the_place_of_the_instances_and_told_of_them() {
     assert_eq!((run.account.ok, run.account.errors()), (300, 0));
     let front = run.front.as_ref().unwrap();
     assert!(front.ended == "stopped" && front.cpu_ns.unwrap() > 0, "{front:?}");
+    let usage = front.usage.as_ref().unwrap();
+    assert!(usage.watched_ns > 0 && usage.rss_kib[0] > 0, "it is watched as the instances are: {usage:?}");
+    assert!(ended.stdout.contains(" CPUs busy, what is in front of it 0."), "{}", ended.stdout);
     assert_eq!(run.versions["front"], "front 1.2");
     assert!(ended.stdout.contains("\nin front of the target: front 1.2, "), "{}", ended.stdout);
     assert_eq!(run.instances.len(), 2);
@@ -109,7 +112,7 @@ fn a_front_that_does_not_come_up_is_a_sentence_and_leaves_no_target() {
     for (front, complaint) in [
         (
             r#"command = ["sh", "-c", "echo no luck >&2; exit 7", "{address} {socket.1}"]"#,
-            "the front could not be started: instance 1 ended with exit code 7 before it was ready; it said:\nno luck",
+            "loadgen: the front ended with exit code 7 before it was ready; it said:\nno luck",
         ),
         (
             r#"command = ["sh", "-c", "exec sleep 60", "{address} {socket.1}"]
@@ -200,7 +203,13 @@ fn with_haproxy(words: &[&str]) -> Option<(Place, Run)> {
 fn haproxy_starves_nobody_where_the_server_alone_does() {
     // One instance takes 98 clients, and these are 120.
     let words = ["behind-haproxy", "-z", "3s", "-c", "120", "-t", "2s", "--instances", "1"];
-    let Some((_, run)) = with_haproxy(&words) else { return };
+    let Some((place, run)) = with_haproxy(&words) else { return };
+    let found = report::store::find(&[place.folder.path().join("results")]).unwrap();
+    let report = place.run(&["report", found.documents[0].to_str().unwrap()]).stdout;
+    assert!(
+        report.contains("target.front.config (the document has both), target.instances 1 (4)"),
+        "{report}"
+    );
     assert_eq!(run.account.errors(), 0);
     assert_eq!(run.verification.unwrap().rows, run.account.ok);
     assert_eq!(run.connections.never_answered, 0);

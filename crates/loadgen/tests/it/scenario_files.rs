@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::helper::Place;
 
 /// Files that are no scenarios, and what is said of them behind `loadgen: s.toml:`. The schema refuses them too.
-const BROKEN: [(&str, &str); 44] = [
+const BROKEN: [(&str, &str); 45] = [
     ("[target.front]\nconfig = \"\"", "1: [target.front] needs a `command`"),
     (
         "[target.front]\ncommand = [\"x\"]\nconfg = \"\"",
@@ -26,6 +26,7 @@ const BROKEN: [(&str, &str); 44] = [
     ("\ndescripton = \"x\"", "2: `descripton` is no key of a scenario; did you mean `description`?"),
     ("connections = 5", "1: `connections` is no key of a scenario; it belongs to [load]"),
     ("[load]\ninstances = 5", "2: `instances` is no key of [load]; it belongs to [target]"),
+    ("[load]\nurl = \"http://h/\"", "2: `url` is no key of [load]; it belongs to [target]"),
     ("[load]\nZebra = 5", "2: `Zebra` is no key of [load]; `loadgen scenarios schema` knows all keys"),
     ("[load.foo]", "1: `foo` is no key of [load]; `loadgen scenarios schema` knows all keys"),
     ("load = 5", "1: `load` takes a table of keys, and this is 5"),
@@ -243,7 +244,7 @@ fn what_is_no_scenario_is_refused_with_its_line_and_the_nearest_key() {
 fn what_was_typed_is_no_fault_of_the_file() {
     let place = Place::with("s.toml", "[target]\nthreads = 4\n");
     let ended = place.run(&["run", "s.toml", "--target", "threads=300"]);
-    let said = "loadgen: s.toml: the target cannot be started like this: invalid value '300' for '--threads <N>': 300 is not in 1..=256\n";
+    let said = "loadgen: s.toml: the target cannot be started like this: invalid value '300' for '--threads <N>': not a whole number from 1 to 256\n";
     assert_eq!((ended.code, ended.stderr.as_str()), (2, said));
 }
 

@@ -134,6 +134,10 @@ fn a_target_that_does_not_start_ends_the_series_with_its_list() {
     let ended = place.run(&words(&["no.toml", "s.toml"]));
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(ended.stderr.contains("2 of 3 runs are missing"), "{}", ended.stderr);
+    let none = place.run(&["run", "no.toml", "s.toml", "--results", "none"]);
+    assert!(none.stderr.contains("2 of 2 runs are missing") && !none.stderr.contains("verdict"), "{none:?}");
+    let line = ended.stderr.lines().find(|line| line.contains(", repeat 1 of 1: ")).unwrap();
+    assert!(line.contains("there is no program") && line.contains("no-such-server"), "{line}");
     assert!(ended.stderr.lines().last().unwrap().contains("no-such-server"), "{}", ended.stderr);
     assert_eq!(place.documents().len(), 1);
 }
@@ -163,4 +167,11 @@ fn the_document_tells_what_was_overridden() {
     let plain = Place::with("s.toml", "[load]\nrequests = 20\n");
     assert_eq!(plain.run(&words(&[])).code, 0);
     assert!(plain.document().overridden.is_empty());
+
+    let by_chance = Place::with("s.toml", "[load]\nrate = 200\nduration = \"1s\"\n");
+    assert_eq!(by_chance.run(&words(&["-z", "200ms"])).code, 0);
+    let run = by_chance.document();
+    assert!(run.config.contains_key("load.seed"));
+    assert!(run.overridden.contains_key("load.duration"));
+    assert!(!run.overridden.contains_key("load.seed"), "nobody chose it: {:?}", run.overridden);
 }

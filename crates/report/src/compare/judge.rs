@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::metric::{Better, Metric};
+use super::pairs::Pairs;
 use super::row::Row;
-use crate::stats::{self, ALPHA, Design, Effect, Interval};
+use crate::stats::{self, ALPHA, Effect, Interval};
 use crate::units::share;
 use crate::verdict::Verdict;
 
@@ -156,6 +157,8 @@ impl Pair<'_> {
         let (Some(before), Some(after)) = (base.values(metric), row.values(metric)) else {
             return self.refused(metric, "not known of every run");
         };
+        let pairs = Pairs::of(base, row);
+        let (before, after) = pairs.pick(&before, &after);
         if before.iter().chain(&after).any(|value| value.is_lower_bound) {
             return self.refused(metric, "a lower bound: requests were given up");
         }
@@ -164,7 +167,7 @@ impl Pair<'_> {
         if before.iter().chain(&after).any(|value| *value <= 0.0) {
             return self.refused(metric, "a run without any");
         }
-        let effect = Effect::of(&before, &after, design(base, row));
+        let effect = Effect::of(&before, &after, pairs.design);
         let medians = stats::median(&after).zip(stats::median(&before)).map(|(after, before)| after / before);
         let ratio = effect.map(|effect| effect.ratio).or(medians);
         let mut difference = Difference { ratio, effect, ..self.refused(metric, "") };
@@ -215,18 +218,6 @@ impl Pair<'_> {
     }
 }
 
-/// Interleaved runs are pairs: in the order of their start, every two neighbours are one of each.
-fn design(base: &Row, row: &Row) -> Design {
-    let of = |row: &Row, is_base: bool| {
-        row.runs.iter().map(move |run| (run.started_at.clone(), is_base)).collect::<Vec<_>>()
-    };
-    let mut starts = [of(base, true), of(row, false)].concat();
-    starts.sort();
-    let is_block = |block: &[(String, bool)]| matches!(block, [first, second] if first.1 != second.1);
-    let is_told = starts.windows(2).all(|two| two[0].0 != two[1].0);
-    if is_told && starts.chunks(2).all(is_block) { Design::Paired } else { Design::Unpaired }
-}
-
 /// The first that holds.
 fn judge(better: Better, tolerance: f64, effect: &Effect, corrected: f64) -> Judgement {
     let is_worse = match better {
@@ -258,6 +249,7 @@ fn doubt(effect: &Effect, corrected: f64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Design;
 
     fn judged(better: Better, base: [f64; 5], by: f64, tolerance: f64) -> Judgement {
         let effect = Effect::of(&base, &base.map(|value| value * by), Design::Unpaired).unwrap();

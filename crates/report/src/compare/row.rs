@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::metric::{Metric, Value};
 use super::natural::natural;
-use crate::document::{Figures, Run};
+use crate::document::{Block, Figures, Run};
 use crate::histogram::Percentile;
 use crate::stats::{self, Interval};
 use crate::summary::{Model, Summary};
@@ -45,6 +45,8 @@ pub struct Row {
 pub struct Repeat {
     /// When it began, RFC 3339; empty for published figures.
     pub started_at: String,
+    /// Its place in a comparison of two arms, if it was made for one.
+    pub block: Option<Block>,
     /// CPUs that the generator was allowed to use.
     pub cpus: Option<u64>,
     /// CPU time of the target's processes for a request, as far as it was watched, else over their whole lives.
@@ -65,6 +67,7 @@ impl Repeat {
         let watched = summary.usage.as_ref().and_then(|usage| usage.cpu_us_per_request).map(|us| us * 1e3);
         Self {
             started_at: run.started_at.clone(),
+            block: run.block.clone(),
             cpus: Some(run.machine.cpus_allowed),
             target_ns_per_request: watched.or(cpu),
             price_per_month: None,
@@ -75,7 +78,14 @@ impl Repeat {
     pub(super) fn of_figures(figures: &Figures, summary: Summary) -> Self {
         let cpus = figures.machine.cpus;
         let price_per_month = figures.machine.price_per_month.as_deref().and_then(amount);
-        Self { started_at: String::new(), cpus, target_ns_per_request: None, price_per_month, summary }
+        Self {
+            started_at: String::new(),
+            block: None,
+            cpus,
+            target_ns_per_request: None,
+            price_per_month,
+            summary,
+        }
     }
 }
 

@@ -37,8 +37,12 @@ pub struct Instance {
 pub struct Front {
     /// How it ended, in words: `stopped`.
     pub ended: String,
-    /// CPU time it used, user and system.
+    /// CPU time it used since its start, user and system.
     pub cpu_ns: Option<u64>,
+    /// What it used from time zero until the load was over. Absent where the system does not tell, and in documents older than
+    /// this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Box<Usage>>,
 }
 
 /// The ground truth of one instance since its start, a warm-up included: what the generator's figures can be held against.

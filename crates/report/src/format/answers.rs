@@ -75,9 +75,18 @@ pub(super) fn facts(run: &Run) -> impl Iterator<Item = String> {
 }
 
 fn overridden(run: &Run) -> Option<String> {
+    /// A longer value, such as the configuration of a proxy, says nothing in a line.
+    const LONGEST: usize = 80;
+    let is_long = |value: &Option<String>| value.as_ref().is_some_and(|value| value.len() > LONGEST);
     let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), one_line);
     let keys = run.overridden.iter();
-    let keys = keys.map(|(key, of)| format!("{key} {} ({})", value(&of.used), value(&of.file)));
+    let keys = keys.map(|(key, of)| {
+        if is_long(&of.used) || is_long(&of.file) {
+            format!("{key} (the document has both)")
+        } else {
+            format!("{key} {} ({})", value(&of.used), value(&of.file))
+        }
+    });
     let keys: Vec<_> = keys.collect();
     (!keys.is_empty()).then(|| format!("instead of what the scenario says: {}", keys.join(", ")))
 }

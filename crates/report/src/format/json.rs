@@ -47,6 +47,8 @@ struct Block<'a> {
 #[derive(Serialize)]
 struct TargetBlock {
     cpus: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front_cpus: Option<f64>,
     generator_cpus: Option<f64>,
     machine_cpus: u64,
     cpu_set: Option<String>,
@@ -138,6 +140,7 @@ fn target_block(used: &TargetUse) -> TargetBlock {
     };
     TargetBlock {
         cpus: used.cpus,
+        front_cpus: used.front_cpus,
         generator_cpus: used.generator_cpus,
         machine_cpus: used.machine_cpus,
         cpu_set: used.target_set.as_ref().map(ToString::to_string),

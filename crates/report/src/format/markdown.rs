@@ -82,6 +82,7 @@ fn table(view: &View<'_>) -> Table {
     if let Some(used) = &summary.usage {
         let of_all = format!("{:.2} CPUs of {}", used.cpus, used.machine_cpus);
         row("the target used".into(), Some(of_all));
+        row("what is in front of it used".into(), used.front_cpus.map(|cpus| format!("{cpus:.2} CPUs")));
         let per_request = used.cpu_us_per_request.map(|us| nanos(whole(us * 1e3)));
         row("the target used, CPU per request".into(), per_request);
         row("the target used, memory (most)".into(), Some(memory(used.rss_bytes)));

@@ -8,7 +8,8 @@ use crate::verdict;
 const MS: f64 = 1e6;
 const KIB: u64 = 1024;
 
-/// What the processes of the target used from time zero until the load was over, all instances together.
+/// What the processes of the target used from time zero until the load was over, all instances together. What stands in front
+/// of them is told apart, and in no other figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetUse {
     /// CPUs that it kept busy, on average.
@@ -25,6 +26,8 @@ pub struct TargetUse {
     pub written_per_second: Option<f64>,
     /// The same by requests answered.
     pub written_per_request: Option<f64>,
+    /// CPUs that what stands in front of the instances kept busy. `None` where there is nothing, or it was not watched.
+    pub front_cpus: Option<f64>,
     /// CPUs that the generator kept busy meanwhile. `None` where the system did not tell.
     pub generator_cpus: Option<f64>,
     /// CPUs of the machine that both ran on.
@@ -69,6 +72,8 @@ impl TargetUse {
         let written = is_told(|usage| &usage.written_kib)
             .then(|| usages().flat_map(|usage| &usage.written_kib).sum::<u64>() * KIB);
         let files = is_told(|usage| &usage.files).then(|| most_of(|usage| &usage.files));
+        let front = run.front.as_ref().and_then(|front| front.usage.as_ref());
+        let front = front.filter(|usage| usage.watched_ns > 0);
         let generator = run.generator.as_ref();
         let told: Option<u64> = run.instances.iter().map(|instance| instance.answered).sum();
         let instance = |(instance, usage): &(&Instance, &Usage)| {
@@ -89,6 +94,7 @@ impl TargetUse {
             files,
             written_per_second: written.map(|bytes| bytes as f64 / (watched_ns as f64 / 1e9)),
             written_per_request: written.and_then(|bytes| ratio(bytes, requests)),
+            front_cpus: front.map(|usage| cpus(usage.cpu_ms(), usage.watched_ns)),
             generator_cpus: generator.and_then(|own| ratio(own.cpu_ns?, own.watched_ns)),
             machine_cpus: run.machine.cpus_total,
             target_set: verdict::target_cpus(run),

@@ -1,7 +1,7 @@
 //! Whether instances shared the load, agree with the generator, and had a machine fit for measuring.
 
 use report::condition::Condition;
-use report::document::{Conditions, Document, Front, Generator, Run};
+use report::document::{Conditions, Document, Front, Generator, Run, Usage};
 use report::share::Cause;
 use report::summary::Summary;
 use report::warning::{self, Warning};
@@ -244,7 +244,7 @@ fn what_others_computed_is_what_neither_generator_nor_target_did() {
 
 #[test]
 fn behind_a_front_only_what_is_known_is_said() {
-    let front = || Some(Front { ended: "stopped".into(), cpu_ns: None });
+    let front = || Some(Front { ended: "stopped".into(), ..Front::default() });
     let mut uneven_run = shared(&[(90, 9_000), (10, 1_000)]);
     uneven_run.front = front();
     assert_eq!(uneven(&uneven_run), None, "it deals connections out in its own way");
@@ -260,4 +260,31 @@ fn behind_a_front_only_what_is_known_is_said() {
     assert_eq!(conditions(&busy).len(), 1);
     busy.front = front();
     assert_eq!(conditions(&busy), [], "what it computed, nobody watched");
+}
+
+#[test]
+fn what_is_in_front_is_told_apart_and_no_other_program() {
+    let mut run = watched();
+    let generator = run.generator.as_mut().unwrap();
+    (generator.watched_ns, generator.machine_cpu_ns) = (10 * SECOND, Some(20 * SECOND));
+    for instance in &mut run.instances {
+        instance.usage.as_mut().unwrap().cpus = Some("0,1".into());
+    }
+    let alone = Summary::of(&Document::Run(Box::new(run.clone()))).usage.unwrap();
+    assert!(matches!(conditions(&run)[..], [Condition::Others { .. }]));
+    let usage = Usage {
+        watched_ns: 10 * SECOND,
+        cpu_user_ms: vec![1000, 500],
+        cpu_system_ms: vec![900, 100],
+        rss_kib: vec![5000, 5000],
+        cpus: Some("5".into()),
+        ..Usage::default()
+    };
+    run.front = Some(Front { ended: "stopped".into(), usage: Some(Box::new(usage)), ..Front::default() });
+    assert_eq!(conditions(&run), [], "2.5 of the 2.9 seconds were its");
+    let used = Summary::of(&Document::Run(Box::new(run.clone()))).usage.unwrap();
+    assert_eq!(used.front_cpus, Some(0.25));
+    assert_eq!((used.cpus, used.rss_bytes), (alone.cpus, alone.rss_bytes), "told apart");
+    assert_eq!(used.cpu_us_per_request, alone.cpu_us_per_request);
+    assert_eq!(used.target_set.unwrap().to_string(), "0-1,5", "it may be in the generator's way, too");
 }

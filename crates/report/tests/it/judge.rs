@@ -1,7 +1,7 @@
 //! Rows held against each other: what is claimed, and above all what is not.
 
 use report::compare::{Comparison, Difference, Judgement, Metric};
-use report::document::{Account, Document, Ended, Run, Series};
+use report::document::{Account, Arm, Block, Document, Ended, Run, Series};
 use report::store;
 use report::table::Page;
 
@@ -236,6 +236,36 @@ fn the_base_is_the_first_of_a_scenario_or_the_baseline() {
     assert!(!differences.is_empty() && differences.iter().all(base), "{differences:?}");
     assert_eq!(rps(&differences).judgement, Some(Judgement::Improved));
     assert!(comparison.notes.iter().any(|note| note == "the baseline has no run of y: held against nothing"));
+}
+
+/// The same runs as those of blocks with these numbers.
+fn in_blocks(runs: Vec<Run>, arm: Arm, numbers: &[u64]) -> Vec<Run> {
+    let block = |number: u64| Some(Block { batch: "one".into(), number, arm });
+    runs.into_iter().zip(numbers).map(|(run, &number)| Run { block: block(number), ..run }).collect()
+}
+
+#[test]
+fn blocks_are_pairs_whatever_the_order_of_their_starts() {
+    let slower = LOUD.iter().zip(QUIET).map(|(loud, quiet)| loud * quiet * 0.9);
+    let backwards: Vec<f64> = slower.rev().collect();
+    let (base, candidate) = (arm("a", Order::Base, 3.0, &LOUD), arm("b", Order::After, 3.0, &backwards));
+    let unpaired = rps(&compared(base.clone(), candidate.clone())).clone();
+    assert_eq!(unpaired.judgement, Some(Judgement::Inconclusive), "without blocks noise hides it");
+    let base = in_blocks(base, Arm::A, &[1, 2, 3, 4, 5]);
+    let paired = compared(base.clone(), in_blocks(candidate.clone(), Arm::B, &[5, 4, 3, 2, 1]));
+    assert_eq!(rps(&paired).judgement, Some(Judgement::Regressed), "{paired:?}");
+    assert!((rps(&paired).ratio.unwrap() - 0.9).abs() < 0.01, "{paired:?}");
+
+    // The second block has lost its half, and the runs of another comparison are no halves of this one's.
+    let fewer = in_blocks(candidate.clone(), Arm::B, &[5, 4, 3, 9, 1]);
+    let paired = compared(base.clone(), fewer.clone());
+    assert_eq!(rps(&paired).judgement, Some(Judgement::Regressed), "{paired:?}");
+    let foreign = |mut run: Run| {
+        run.block.as_mut().unwrap().batch = "two".into();
+        run
+    };
+    let differences = compared(base, fewer.into_iter().map(foreign).collect());
+    assert_eq!(rps(&differences).judgement, Some(Judgement::Inconclusive), "{differences:?}");
 }
 
 /// Two stores on one and two instances, beside published figures.

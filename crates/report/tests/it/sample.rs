@@ -85,6 +85,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         schema: RUN_SCHEMA.into(),
         id: format!("20260214T120000Z-{name}"),
         name: name.into(),
+        block: None,
         tags: BTreeMap::new(),
         started_at: "2026-02-14T12:00:00Z".into(),
         ended: Ended::Completed,

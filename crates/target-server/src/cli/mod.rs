@@ -188,14 +188,36 @@ fn serving(config: &Config, endpoints: &[Endpoint], admin: &[Endpoint]) -> Event
         .with("admin", operator)
 }
 
-/// What was done from start to end: the last line of all, and an object also where lines are sentences.
+/// What else a person is told at the end where there was any of it, in words for one and for many.
+const NOTEWORTHY: [(&str, &str, &str); 8] = [
+    ("errors", "answer was an error", "answers were errors"),
+    ("unanswered", "request was not answered", "requests were not answered"),
+    ("cut_off", "request was cut off by the end", "requests were cut off by the end"),
+    ("faulted", "request suffered a fault", "requests suffered a fault"),
+    ("refused", "connection brought no request", "connections brought no request"),
+    ("turned_away", "connection was turned away", "connections were turned away"),
+    ("accept_errors", "attempt to accept a connection failed", "attempts to accept a connection failed"),
+    ("untold", "process ended without telling what it did", "processes ended without telling what they did"),
+];
+
+/// What was done from start to end: the last line of all.
 fn stopped(figures: &impl serde::Serialize) -> Event {
     // Plain structs of numbers and text cannot fail to serialise.
     let figures = serde_json::to_value(figures).unwrap_or_default();
-    let count = |name: &str, one, many| counted(figures[name].as_u64().unwrap_or_default(), one, many);
-    let (answers, rows) = (count("answered", "answer", "answers"), count("rows", "row", "rows"));
-    let sentence = format!("stopped after {answers} and {rows}");
-    Event::new("stopped", sentence).with_all(figures)
+    let of = |name: &str| figures[name].as_u64().unwrap_or_default();
+    let answers = counted(of("answered"), "answer", "answers");
+    let rows = counted(of("rows"), "row", "rows");
+    let mut parts = vec![format!("stopped after {answers} and {rows}")];
+    if let Some(instances) = figures["instances"].as_array() {
+        let answered = |counts: &serde_json::Value| {
+            counts["answered"].as_u64().map_or("unknown".into(), |n| n.to_string())
+        };
+        let shares: Vec<_> = instances.iter().map(answered).collect();
+        parts.push(format!("answers by instance: {}", shares.join(", ")));
+    }
+    let noteworthy = NOTEWORTHY.iter().filter(|(name, ..)| of(name) > 0);
+    parts.extend(noteworthy.map(|(name, one, many)| counted(of(name), one, many)));
+    Event::new("stopped", parts.join("; ")).with_all(figures)
 }
 
 /// Where it is said what happens: on stdout.

@@ -7,8 +7,8 @@ use supervise::child::INSTANCE;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    Program, SETTINGS, ServeError, UNREAD, alone, guard, hangup_ends, listener, logger, serving, serving_on,
-    stopped, variable,
+    Program, SETTINGS, ServeError, UNREAD, alone, guard, hangup_ends, is_instance, listener, logger, serving,
+    serving_on, stopped, variable,
 };
 use crate::accept::Service;
 use crate::admin::{self, Admin, Socket};
@@ -65,7 +65,9 @@ pub(super) fn serve(config: &Config, program: &Program) -> Result<bool, ServeErr
         End::Impatient => program.complain("requests were cut off by a second signal"),
     }
     instance.stats.troubles.finish();
-    if !instance.log.finish(stopped(&instance.stats.counts())) {
+    let last = stopped(&instance.stats.counts());
+    let read = if is_instance() { instance.log.finish_with_figures(last) } else { instance.log.finish(last) };
+    if !read {
         program.complain(UNREAD);
     }
     Ok(end == End::Drained)

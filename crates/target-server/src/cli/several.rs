@@ -190,13 +190,21 @@ impl Parent<'_> {
         }
     }
 
-    /// Stops all instances; a second signal kills them.
+    /// Stops all instances. With a second signal they cut off what is under way, and tell it; a third kills them.
     fn stop(&mut self, signals: &mut Signals) {
         self.group.terminate();
+        let mut impatient = false;
         while self.group.running() > 0 {
             self.wait();
             if self.hear(signals) {
-                self.group.kill();
+                if impatient {
+                    self.group.kill();
+                }
+                impatient = true;
+            }
+            if impatient {
+                // Again and again: one that has just heard the first takes this for its echo.
+                self.group.signal(Signal::TERM);
             }
         }
         // Those that were killed just now.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::endpoint::Endpoint;
 use super::listen::Listen;
-use super::value::Mode;
+use super::value::{Mode, whole};
 use super::{ConfigError, Settings};
 use crate::log::{Format, Level};
 
@@ -54,7 +54,7 @@ pub struct AdminArgs {
     pub log_format: Option<Format>,
 
     /// Say something of every Nth request; 0 of none [default: 0]
-    #[arg(long, value_name = "N", env = "TARGET_LOG_SAMPLE")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=u64::MAX), env = "TARGET_LOG_SAMPLE")]
     pub log_sample: Option<u64>,
 }
 

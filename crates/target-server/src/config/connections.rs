@@ -7,12 +7,15 @@ use clap::Args;
 
 use super::listen::Listen;
 use super::profile::Profile;
-use super::value::Time;
+use super::value::{Time, whole};
 use super::{ConfigError, Settings, refuse_unless};
 use crate::accept::patience::Patience;
 
 /// What is left of waitress's limit of 100 when its listener and its wake-up trigger, which it counts too, are taken away.
 const USABLE_IN_WAITRESS: usize = 98;
+
+/// Far more than a process can have: each connection is a descriptor (`fs.nr_open`).
+const MOST_CONNECTIONS: usize = 1 << 30;
 
 /// What becomes of connections beyond the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -40,7 +43,7 @@ impl fmt::Display for Overload {
 #[command(next_help_heading = "Connections")]
 pub struct ConnectionArgs {
     /// Open connections per instance [default: 0, no limit; waitress: 98]
-    #[arg(long, value_name = "N", env = "TARGET_MAX_CONNECTIONS")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=MOST_CONNECTIONS), env = "TARGET_MAX_CONNECTIONS")]
     pub max_connections: Option<usize>,
 
     /// What becomes of connections beyond the limit [default: queue]
@@ -65,7 +68,7 @@ pub struct ConnectionArgs {
     pub request_timeout: Option<Time>,
 
     /// Requests that a connection may carry before it is closed [default: 0, no limit]
-    #[arg(long, value_name = "N", env = "TARGET_KEEPALIVE_REQUESTS")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=u32::MAX), env = "TARGET_KEEPALIVE_REQUESTS")]
     pub keepalive_requests: Option<u32>,
 
     /// Whether small answers leave at once, without waiting for more (`TCP_NODELAY`) [default: true]

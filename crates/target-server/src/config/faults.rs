@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Settings;
+use super::value::whole;
 use crate::faults::Faults as Grammar;
 
 /// What seeds the draws of faults that concern some requests only, unless another is given.
@@ -15,11 +16,16 @@ pub struct FaultArgs {
     /// How to misbehave, like 'delay=150us:10,2ms:5&status=503:1&close=2' [default: not at all]
     ///
     /// Each key has one value for all requests, or values with the percentage of requests that get each: delay=TIME,
-    /// status=CODE, size=SIZE (of the answer), drip=TIME (the body in pieces over that time). These have a percentage:
-    /// close (after the answer), reset (RST instead of it), truncate (half the body, then the end), never (no answer).
+    /// status=CODE, size=SIZE (of the answer), drip=TIME (the body in pieces over that time).
+    ///
+    /// These have a percentage: close (after the answer), reset (RST instead of it), truncate (half the body, then the
+    /// end), never (no answer).
+    ///
     /// These concern everybody: delay-per-inflight=TIME (for each request in flight), hiccup=200ms/10s (all answers wait
-    /// so long, so often), freeze=2s@5s (once, from then on). A status of 400 or more and `never` keep no row.
-    #[arg(long, value_name = "FAULTS", env = "TARGET_FAULTS", verbatim_doc_comment)]
+    /// so long, so often), freeze=2s@5s (once, from then on).
+    ///
+    /// A status of 400 or more and `never` keep no row.
+    #[arg(long, value_name = "FAULTS", env = "TARGET_FAULTS")]
     pub faults: Option<Grammar>,
 
     /// Let requests ask for faults in their query or in X-Fault, and PUT /-/faults change them
@@ -27,7 +33,7 @@ pub struct FaultArgs {
     pub allow_faults: Option<bool>,
 
     /// What faults are drawn from: the same seed and order of requests give the same faults [default: 1]
-    #[arg(long, value_name = "N", env = "TARGET_SEED")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=u64::MAX), env = "TARGET_SEED")]
     pub seed: Option<u64>,
 }
 

@@ -5,7 +5,7 @@ use http::HeaderValue;
 
 use super::Settings;
 use super::profile::Profile;
-use super::value::Size;
+use super::value::{Size, whole};
 
 /// Heads are held in memory, one for each connection.
 const LARGEST_HEAD: u64 = 16 << 20;
@@ -25,7 +25,7 @@ pub struct HttpArgs {
     /// Most header lines in a request; 431 beyond [default: 100; waitress: 1024]
     ///
     /// More than 100 cost time with each request, however many it has: 1024 as much as a write to the socket.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), env = "TARGET_MAX_HEADERS")]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u16::MAX), env = "TARGET_MAX_HEADERS")]
     pub max_headers: Option<u16>,
 
     /// Whether names of headers are spelled Like-This in answers, instead of like-this [default: false; waitress: true]

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use clap::Args;
 
 use super::endpoint::{Endpoint, NUMBER};
-use super::value::Mode;
+use super::value::{Mode, whole};
 use super::{ConfigError, Settings, refuse_unless};
 
 /// Settings that concern the parent of several instances alone: it listens and starts them.
@@ -43,7 +43,7 @@ pub struct ListenArgs {
     pub instances: Option<NonZeroU16>,
 
     /// Length of each socket's queue of connections not yet accepted [default: 1024]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), env = "TARGET_BACKLOG")]
+    #[arg(long, value_name = "N", value_parser = whole(1..=u16::MAX), env = "TARGET_BACKLOG")]
     pub backlog: Option<u16>,
 }
 
@@ -152,5 +152,5 @@ fn instances(text: &str) -> Result<NonZeroU16, String> {
     let number: Option<NonZeroU16> = text.parse().ok();
     number
         .filter(|number| number.get() <= MAX_INSTANCES)
-        .ok_or_else(|| format!("not a number from 1 to {MAX_INSTANCES}"))
+        .ok_or_else(|| format!("not a whole number from 1 to {MAX_INSTANCES}"))
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use super::profile::Profile;
-use super::value::{Size, Time};
+use super::value::{Size, Time, whole};
 use super::{ConfigError, Settings, refuse_unless};
 use crate::store::{Autoincrement, Busy, Checkpoints, Database, Synchronous};
 
 /// More threads than this on one database is a slip of the finger.
-const MAX_THREADS: i64 = 256;
+const MAX_THREADS: u16 = 256;
 
 /// More rows in one transaction bring nothing, and keep their requests waiting.
-const MAX_BATCH: i64 = 65_536;
+const MAX_BATCH: u32 = 65_536;
 
 /// A write-ahead log with a smaller bound would be begun anew all the time.
 const MIN_WAL: u64 = 1 << 20;
@@ -55,15 +55,15 @@ pub struct StoreArgs {
     pub database: Option<PathBuf>,
 
     /// Threads of the pool, per instance [default: 4]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS), env = "TARGET_THREADS")]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MAX_THREADS), env = "TARGET_THREADS")]
     pub threads: Option<u16>,
 
     /// Most rows in a transaction of the group [default: 1024]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_BATCH), env = "TARGET_BATCH_MAX")]
+    #[arg(long, value_name = "N", value_parser = whole(1..=MAX_BATCH), env = "TARGET_BATCH_MAX")]
     pub batch_max: Option<u32>,
 
     /// Most requests that may wait for the database, per instance; 503 beyond [default: 0, no limit]
-    #[arg(long, value_name = "N", env = "TARGET_QUEUE_MAX")]
+    #[arg(long, value_name = "N", value_parser = whole(0..=u32::MAX), env = "TARGET_QUEUE_MAX")]
     pub queue_max: Option<u32>,
 
     /// How careful SQLite is with the disk [default: normal]

@@ -1,8 +1,20 @@
-//! How are times, sizes and file modes typed?
+//! How are numbers, times, sizes and file modes typed?
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
+
+/// Reads whole numbers of this range.
+pub(super) fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + fmt::Display + Clone,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("not a whole number from {} to {}", range.start(), range.end()))
+    }
+}
 
 /// A time like `500ms`, `10s` or `2m`, one hour at most: more is beyond patience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +118,15 @@ fn split(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_whole_and_within_their_range() {
+        let number = whole(1..=256_u16);
+        assert_eq!(["1", "4", "256"].map(&number), [Ok(1), Ok(4), Ok(256)]);
+        for wrong in ["", "four", "4.0", "1e2", "-1", "0", "257", "99999999999999999999"] {
+            assert_eq!(number(wrong).unwrap_err(), "not a whole number from 1 to 256", "{wrong}");
+        }
+    }
 
     #[test]
     fn times_have_a_unit_and_an_end() {

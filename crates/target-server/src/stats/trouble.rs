@@ -35,6 +35,8 @@ pub enum Trouble {
     AcceptFailing,
     /// As many connections are open as may be.
     LimitReached,
+    /// A thread that writes has ended before its time, and with it the store. That is for good.
+    StoreClosed,
 }
 
 /// How a trouble is told.
@@ -48,8 +50,17 @@ struct Words {
     hit: [&'static str; 2],
 }
 
+/// What is never over but with the server.
+const STORE_CLOSED: Words = Words {
+    begins: "store-closed",
+    ends: "store-closed-ended",
+    level: Level::Error,
+    over: "",
+    hit: ["row was not recorded", "rows were not recorded"],
+};
+
 impl Trouble {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::DatabaseGone,
         Self::DiskFull,
         Self::DatabaseFailing,
@@ -59,6 +70,7 @@ impl Trouble {
         Self::CheckpointFailing,
         Self::AcceptFailing,
         Self::LimitReached,
+        Self::StoreClosed,
     ];
 
     const fn words(self) -> Words {
@@ -126,6 +138,7 @@ impl Trouble {
                 "the limit of connections is no longer reached",
                 ["was turned away", "were turned away"],
             ),
+            Self::StoreClosed => return STORE_CLOSED,
         };
         Words { begins, ends, level, over, hit }
     }
@@ -323,6 +336,22 @@ impl Troubles {
 impl Episode {
     fn is_over(&self, trouble: Trouble, now: Instant) -> bool {
         let calm = now.saturating_duration_since(self.last) >= CALM;
-        calm && (self.proven || !trouble.needs_proof())
+        calm && (self.proven || !trouble.needs_proof()) && trouble != Trouble::StoreClosed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_closed_stays_so() {
+        let now = clock::now();
+        let cause = Cause::new("");
+        let episode = Episode { cause, begun: now, last: now, hits: 0, proven: true, confirmed: false };
+        for trouble in Trouble::ALL {
+            assert!(!episode.is_over(trouble, now));
+            assert_eq!(episode.is_over(trouble, now + CALM), trouble != Trouble::StoreClosed, "{trouble:?}");
+        }
     }
 }

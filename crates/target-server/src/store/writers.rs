@@ -1,6 +1,6 @@
 //! Threads that write, each with its own connection: one transaction for whatever a thread takes up at a time.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -51,6 +51,8 @@ struct Shared {
     queue: Queue,
     /// Something is queued for a transaction of many.
     queued: Arc<Notify>,
+    /// A thread has ended before its time.
+    is_broken: AtomicBool,
     counters: Counters,
     retries: Retries,
     /// Absent where SQLite makes the checkpoints.
@@ -92,6 +94,7 @@ impl Writers {
                 crew,
                 queue,
                 queued: Arc::default(),
+                is_broken: AtomicBool::new(false),
                 counters,
                 retries,
                 log,
@@ -133,7 +136,7 @@ impl Writers {
         let pushed = self.shared.queue.push(Job { row, since: clock::now(), reply });
         pushed.inspect_err(|error| match error {
             KeepError::Full(_) => self.shared.full(),
-            _ => self.shared.counters.failed(1),
+            _ => self.shared.closed(1),
         })?;
         if self.shared.crew.batch_max > 1 {
             self.shared.queued.notify_one();
@@ -265,10 +268,13 @@ struct Taken<'a> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
+        if !self.batch.is_empty() || !self.shared.queue.is_closed() {
+            self.shared.is_broken.store(true, Ordering::Release);
+        }
         // There is something only when the thread ends too early. Whoever waits for a dropped job is told that the store is
         // closed.
         let left = self.shared.queue.abandon();
-        self.shared.counters.failed(left.len() + self.batch.len());
+        self.shared.closed(left.len() + self.batch.len());
     }
 }
 
@@ -300,6 +306,20 @@ impl Shared {
     fn troubled(&self, trouble: Trouble, rows: usize, error: &KeepError) {
         let cause = || Cause::new(error.to_string().replacen("the request", "requests", 1));
         self.stats.troubles.hit(trouble, rows as u64, cause);
+    }
+
+    /// So many rows found the store closed.
+    fn closed(&self, rows: usize) {
+        self.counters.failed(rows);
+        if self.is_broken.load(Ordering::Acquire) {
+            let cause = || {
+                Cause::new(
+                    "requests are not recorded any more: a thread of the store has ended before its time; start the \
+                     server anew",
+                )
+            };
+            self.stats.troubles.hit(Trouble::StoreClosed, rows as u64, cause);
+        }
     }
 
     /// A row found the queue full.

@@ -119,8 +119,9 @@ impl Server {
             output.read_to_string(&mut rest).unwrap();
         });
         self.printed.extend(rest.lines().map(ToOwned::to_owned));
-        let counts =
-            rest.lines().last().map_or(serde_json::Value::Null, |line| serde_json::from_str(line).unwrap());
+        // Null where it ends with a sentence.
+        let last = rest.lines().last().and_then(|line| serde_json::from_str(line).ok());
+        let counts = last.unwrap_or_default();
         Ended { code: status.code(), counts, stderr: self.stderr() }
     }
 

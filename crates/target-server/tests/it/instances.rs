@@ -1,6 +1,7 @@
 //! Several processes, one port, one database.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use supervise::{Address, SocketSpec, Spec};
 
@@ -246,11 +247,26 @@ fn a_second_signal_reaches_the_instances_as_well() {
     let children = server.children();
     server.signal("INT");
     until("nothing listens any more", || std::net::TcpStream::connect(server.address).err());
-    crate::shutdown::again_until_it_ends(&server, "INT");
+    // What comes sooner is taken for the same one.
+    std::thread::sleep(Duration::from_millis(150));
+    server.signal("INT");
     let ended = server.wait();
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("had to be killed"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("requests were cut off by a second signal"), "{}", ended.stderr);
+    let told = ["cut_off", "unanswered", "untold"].map(|name| ended.counts[name].as_u64());
+    assert_eq!(told, [Some(1), Some(1), Some(0)]);
     assert!(children.iter().all(|child| !runs(*child)));
+}
+
+#[test]
+fn a_third_signal_kills_who_does_not_hear() {
+    let mut server = Server::start(&["--store", "none", "--instances", "2", "--drain-timeout", "60m"]);
+    send_signal(server.children()[0], "STOP");
+    server.signal("INT");
+    crate::shutdown::again_until_it_ends(&server, "INT");
+    let ended = server.wait();
+    assert_eq!((ended.code, &ended.counts["untold"]), (Some(1), &1.into()), "{ended:?}");
+    assert!(ended.stderr.contains("had to be killed"), "{}", ended.stderr);
 }
 
 #[test]

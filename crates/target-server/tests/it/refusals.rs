@@ -100,12 +100,17 @@ fn numbers_out_of_range() {
         ["--instances", "0"],
         ["--instances", "257"],
         ["--backlog", "0"],
+        ["--max-connections", "1e3"],
+        ["--queue-max", "4294967296"],
+        ["--seed", "four"],
         ["--busy-timeout", "10"],
         ["--listen", "8080"],
     ] {
         let said = refused(&flags);
         assert!(said.contains(&format!("invalid value '{}' for '{}", flags[1], flags[0])), "{said}");
     }
+    let said = refused(&["--threads", "four"]);
+    assert!(said.contains(": not a whole number from 1 to 256;"), "{said}");
 }
 
 #[test]

@@ -187,7 +187,9 @@ fn in_target(view: &View<'_>) -> Option<String> {
 /// What the target used of the machine, beside the generator.
 fn target_used(view: &View<'_>) -> Option<String> {
     let used = view.summary.usage.as_ref()?;
-    let beside = used.generator_cpus.map(|cpus| format!(", the generator {cpus:.2}")).unwrap_or_default();
+    let beside = [("what is in front of it", used.front_cpus), ("the generator", used.generator_cpus)];
+    let beside = beside.iter().filter_map(|(who, cpus)| Some(format!(", {who} {:.2}", (*cpus)?)));
+    let beside: String = beside.collect();
     let mut parts =
         vec![format!("the target kept {:.2} CPUs busy{beside}, of {}", used.cpus, used.machine_cpus)];
     parts.extend(sets(used));

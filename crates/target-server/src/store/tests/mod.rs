@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use rusqlite::Connection;
 
 use super::*;
+use crate::log::{Event, Level, Log};
 
 mod checkpoints;
 mod group;
@@ -17,6 +18,21 @@ fn pool(threads: u16) -> Crew {
 
 fn group(batch_max: usize) -> Crew {
     Crew { name: "group", threads: 1, batch_max, queue_max: 0 }
+}
+
+/// Somewhere to count, and the events that were told meanwhile. They are asked for once, at the end.
+fn told() -> (Arc<Stats>, impl FnOnce() -> Vec<serde_json::Value>) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let log = Arc::new(Log::new(Level::Debug, false, None, writer).unwrap());
+    let stats = Arc::new(Stats::new(Arc::clone(&log)));
+    let events = move || {
+        assert!(log.finish(Event::new("stopped", "")));
+        let text = std::io::read_to_string(reader).unwrap();
+        let mut events: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        events.pop();
+        events
+    };
+    (stats, events)
 }
 
 /// Takes the first step, after which the row is queued or refused.
@@ -209,7 +225,8 @@ async fn a_row_says_where_its_time_went() {
 async fn nobody_waits_for_a_thread_that_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     // It takes nothing up, and so ends at the first row as if there were none left.
-    let store = Store::start(&database(&folder), group(0), &Arc::default()).unwrap();
+    let (stats, events) = told();
+    let store = Store::start(&database(&folder), group(0), &stats).unwrap();
     assert!(!store.is_closed());
     for _ in 0..3 {
         let outcome = tokio::time::timeout(Duration::from_secs(10), store.keep(row("/"))).await;
@@ -217,6 +234,33 @@ async fn nobody_waits_for_a_thread_that_has_ended() {
     }
     assert!(store.is_closed());
     assert_eq!((store.figures().failed, store.figures().queue), (3, 0));
+    // Others may still commit what they had taken up. That proves nothing.
+    stats.troubles.committed();
+    store.prove();
+    stats.troubles.finish();
+    let events = events();
+    let told: Vec<_> = events.iter().map(|event| (&event["event"], &event["level"], &event["hit"])).collect();
+    let null = serde_json::Value::Null;
+    assert_eq!(
+        told,
+        [
+            (&"store-closed".into(), &"error".into(), &null),
+            (&"store-closed-ended".into(), &"error".into(), &3.into())
+        ]
+    );
+    assert_eq!(events[1]["well"], false);
+}
+
+#[tokio::test]
+async fn a_store_that_finishes_is_no_trouble() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stats, events) = told();
+    let store = Store::start(&database(&folder), pool(2), &stats).unwrap();
+    store.keep(row("/")).await.unwrap();
+    store.finish();
+    assert_eq!(store.keep(row("/late")).await, Err(KeepError::Closed));
+    stats.troubles.finish();
+    assert_eq!(events(), [] as [serde_json::Value; 0]);
 }
 
 #[tokio::test]
