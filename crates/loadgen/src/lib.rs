@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod arrival;
+pub mod capacity;
 pub mod check;
 pub mod cli;
 pub mod clock;

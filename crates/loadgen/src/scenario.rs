@@ -1,5 +1,6 @@
 //! What may a scenario file say? TOML; every key is optional, and an unknown one is refused with its place.
 
+mod change;
 pub mod library;
 mod matrix;
 mod order;
@@ -15,6 +16,7 @@ use report::assertion::Assertion;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::change::{Change, ChangeError};
 pub use self::matrix::Variant;
 pub use self::order::Order;
 pub use self::page::{Fault, Page};
@@ -91,6 +93,16 @@ pub enum ScenarioError {
     /// Neither a file nor one of the library.
     #[error("there is no scenario `{0}`: name a file, or one of those that `loadgen scenarios` lists")]
     Unknown(String),
+    /// The file is a scenario, and with other values of some keys none.
+    #[error("{} with {changes}: {sentence}", path.display())]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+        /// The values.
+        changes: String,
+        /// Why.
+        sentence: String,
+    },
     /// The file is not a scenario, or asks for what cannot be.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -111,8 +123,37 @@ impl Scenario {
     /// # Errors
     /// When it cannot be read, or does not say what a scenario may say.
     pub fn read(path: &Path, schema: &Schema) -> Result<Read, ScenarioError> {
-        let page = Page::new(path, text(path)?);
+        Self::read_changed(path, schema, &[])
+    }
+
+    /// The same with other values of some keys.
+    ///
+    /// # Errors
+    /// As [`Scenario::read`], and when one of the values cannot be.
+    pub fn read_changed(path: &Path, schema: &Schema, changes: &[Change]) -> Result<Read, ScenarioError> {
+        Self::changed(Page::new(path, text(path)?), schema, changes)
+    }
+
+    /// A server that runs already, loaded as nobody says otherwise; with other values of some keys.
+    ///
+    /// # Errors
+    /// When one of the values cannot be.
+    pub fn of_url(url: &str, schema: &Schema, changes: &[Change]) -> Result<Read, ScenarioError> {
+        let text = format!("[target]\nurl = {}\n", toml::Value::String(url.to_owned()));
+        Self::changed(Page::new(Path::new("load"), text), schema, changes)
+    }
+
+    fn changed(page: Page, schema: &Schema, changes: &[Change]) -> Result<Read, ScenarioError> {
         let scenarios = Self::on(&page, schema)?;
+        if changes.is_empty() {
+            return Ok(Read { page, scenarios });
+        }
+        let page = change::applied(&page, changes)?;
+        let scenarios = Self::on(&page, schema).map_err(|fault| ScenarioError::Changed {
+            path: page.path.clone(),
+            changes: changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            sentence: fault.sentence().to_owned(),
+        })?;
         Ok(Read { page, scenarios })
     }
 

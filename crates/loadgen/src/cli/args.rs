@@ -15,6 +15,7 @@ use report::histogram::Percentile;
 
 pub(super) use self::compare::{CompareCommand, CompareFormat, GateOptions};
 pub(super) use self::import::ImportCommand;
+use super::versus::VersusCommand;
 use super::words::{Percentiles, Tag};
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::Span;
@@ -70,6 +71,8 @@ pub(super) enum Command {
     Scenarios(ScenariosCommand),
     /// Show recorded runs side by side
     Compare(CompareCommand),
+    /// Hold two against each other: URLs, scenarios, settings or programs, in interleaved blocks
+    Versus(Box<VersusCommand>),
     /// Show a recorded run again, in any format
     Report(ReportCommand),
     /// Make a document of what hey, ab, wrk or oha printed, to be compared
@@ -110,7 +113,7 @@ pub(super) struct LoadCommand {
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
 
-    /// Do not keep the run's document; the newest 50 are in `$XDG_STATE_HOME/loadgen` or ~/.local/state/loadgen, for
+    /// Do not keep the run's document; the newest 50 are in ~/.local/state/loadgen (or as `XDG_STATE_HOME` says), for
     /// `loadgen report last` and `loadgen compare`
     #[arg(long)]
     pub(super) no_save: bool,

@@ -1,6 +1,7 @@
 //! What can be typed, what does the shell see? The only room that prints, reads the environment and knows exit codes.
 
 mod args;
+mod bench;
 mod compare;
 mod exit;
 mod history;
@@ -19,6 +20,7 @@ mod serve;
 mod show;
 mod spelling;
 mod truth;
+mod versus;
 mod words;
 
 use std::ffi::OsString;
@@ -80,6 +82,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Report(command)) => show::report(&command),
         Some(Command::Compare(command)) => compare::run(&command),
         Some(Command::Import(command)) => import::run(command),
+        Some(Command::Versus(command)) => versus::run(&command),
         Some(Command::Selftest) => selftest::run(),
         Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]

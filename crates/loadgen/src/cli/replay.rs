@@ -24,7 +24,7 @@ use super::resume::Existing;
 use crate::clock::{RealTimer, Timer as _};
 use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
-use crate::plan::{Asserted, Plan, Stop, Target, masked};
+use crate::plan::{Asserted, Plan, Stop, Surroundings, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context, RunError};
 use crate::scenario::schema::Schema;
@@ -128,10 +128,11 @@ pub(super) fn resolve(
     let run = scenarios.first().map(|(scenario, _)| scenario.run.clone()).unwrap_or_default();
     let is_typed = *target != TargetOptions::default() || *load != LoadOptions::default();
     let plans = scenarios.into_iter().map(|(scenario, variant)| {
-        let used = plan(scenario.clone(), target.clone(), load.clone());
+        let used = plan(scenario.clone(), target.clone(), load.clone(), surroundings());
         let used = used.map_err(|error| misfit(&error, &page, scenario.clone(), &variant))?;
         let has_seed = scenario.load.seed.is_some();
-        let file = is_typed.then(|| plan(scenario, TargetOptions::default(), LoadOptions::default()));
+        let file = is_typed
+            .then(|| plan(scenario, TargetOptions::default(), LoadOptions::default(), surroundings()));
         // A file that makes no plan alone has nothing to be overridden.
         let overridden = file.and_then(Result::ok).map(|file| series::overridden(&file, &used));
         let mut overridden = overridden.unwrap_or_default();
@@ -145,20 +146,31 @@ pub(super) fn resolve(
 }
 
 /// Why there is no plan: with its place in the file, where the file alone makes none either.
-fn misfit(error: &anyhow::Error, page: &Page, scenario: Scenario, variant: &Variant) -> anyhow::Error {
+pub(super) fn misfit(
+    error: &anyhow::Error,
+    page: &Page,
+    scenario: Scenario,
+    variant: &Variant,
+) -> anyhow::Error {
     let special = if variant.is_empty() { String::new() } else { format!(" ([matrix] {variant})") };
     let sentence = format!("{}{special}", output::sentence(error));
-    match plan(scenario, TargetOptions::default(), LoadOptions::default()) {
+    match plan(scenario, TargetOptions::default(), LoadOptions::default(), surroundings()) {
         Err(own) if own.to_string() == error.to_string() => page.together(&sentence).into(),
         _ => anyhow::anyhow!("{}: {sentence}", page.path.display()),
     }
 }
 
-fn plan(scenario: Scenario, target: TargetOptions, load: LoadOptions) -> anyhow::Result<Plan> {
+/// The plan of a scenario under what was typed.
+pub(super) fn plan(
+    scenario: Scenario,
+    target: TargetOptions,
+    load: LoadOptions,
+    around: Surroundings,
+) -> anyhow::Result<Plan> {
     let load = load.over(scenario.load.clone());
     let is_as_written = load == scenario.load && target == TargetOptions::default();
     let target = target.over(scenario.target);
-    let plan = Plan::of_scenario(&scenario.name, target, load, surroundings())?;
+    let plan = Plan::of_scenario(&scenario.name, target, load, around)?;
     let AssertOptions { always, as_written } = scenario.assert;
     let mut plan = plan.asserting(always);
     plan.assertions.extend(as_written.into_iter().map(|assertion| Asserted {
@@ -169,7 +181,7 @@ fn plan(scenario: Scenario, target: TargetOptions, load: LoadOptions) -> anyhow:
 }
 
 /// Makes sure that a document can be written there, before a minute is spent on measuring it.
-fn prepare(folder: &Path) -> anyhow::Result<()> {
+pub(super) fn prepare(folder: &Path) -> anyhow::Result<()> {
     let message =
         || format!("cannot write results to {}; choose another folder with --results", folder.display());
     fs::create_dir_all(folder).with_context(message)?;
@@ -178,7 +190,7 @@ fn prepare(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// One run in one line.
-fn headline(turn: &Turn) -> String {
+pub(super) fn headline(turn: &Turn) -> String {
     let (plan, load) = (&turn.plan, &turn.plan.load);
     let stop = match load.stop {
         Stop::Requests(requests) => format!("{requests} requests"),
@@ -370,7 +382,7 @@ fn judged_again(plan: &Plan, document: &mut Document, strictness: &Strictness) -
 }
 
 /// A file that is not there yet: several runs may begin in the same second.
-fn free_path(folder: &Path, id: &str) -> PathBuf {
+pub(super) fn free_path(folder: &Path, id: &str) -> PathBuf {
     let time = id.split('-').next().unwrap_or(id);
     let names = std::iter::once(format!("{time}.json")).chain((2_u64..).map(|n| format!("{time}-{n}.json")));
     let mut paths = names.map(|name| folder.join(name));

@@ -28,6 +28,13 @@ impl fmt::Display for Variant {
 }
 
 impl Variant {
+    /// Further keys after those that there are.
+    #[must_use]
+    pub fn and(mut self, further: impl IntoIterator<Item = (String, Value)>) -> Self {
+        self.0.extend(further);
+        self
+    }
+
     /// Whether there is nothing special.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -43,6 +50,15 @@ impl Variant {
             format!(" {}={text}", key.rsplit('.').next().unwrap_or(key))
         };
         self.0.iter().map(one).collect()
+    }
+}
+
+impl IntoIterator for Variant {
+    type Item = (String, Value);
+    type IntoIter = std::vec::IntoIter<(String, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -100,7 +116,7 @@ fn scenario(plain: &Table, whole: &Scenario, variant: &Variant) -> Result<Scenar
 }
 
 /// Puts a value under a dotted key; tables on the way are made where they are not there.
-fn put(table: &mut Table, key: &str, value: &Value) {
+pub(super) fn put(table: &mut Table, key: &str, value: &Value) {
     match key.split_once('.') {
         None => {
             table.insert(key.to_owned(), value.clone());

@@ -42,6 +42,13 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+impl Fault {
+    /// What is wrong, without its place.
+    pub fn sentence(&self) -> &str {
+        &self.sentence
+    }
+}
+
 impl Page {
     pub(super) fn new(path: &Path, text: String) -> Self {
         Self { path: path.to_owned(), text }

@@ -49,3 +49,5 @@ mod signals;
 mod truth;
 #[cfg(test)]
 mod usage;
+#[cfg(test)]
+mod versus;

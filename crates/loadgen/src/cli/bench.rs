@@ -1,0 +1,98 @@
+//! One run after the other, for commands that look at each before the next: made, told, written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use report::document::{Document, Run};
+use report::store;
+
+use super::exit::Exit;
+use super::live::Overall;
+use super::load::interrupt_on_signals;
+use super::output;
+use super::record::Recording;
+use super::replay::{free_path, prepare};
+use crate::launch::Program;
+use crate::machine;
+use crate::plan::Plan;
+use crate::run::{self, Context, Interrupt};
+use crate::scenario::is_folder_name;
+
+/// Where runs are made and filed.
+#[derive(Debug)]
+pub(super) struct Bench {
+    root: PathBuf,
+    machine: Option<String>,
+    interrupt: Interrupt,
+}
+
+/// What loads and is loaded.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    /// The program that embedded targets are part of.
+    pub(super) program: Program,
+    /// What everything is made of, by name.
+    pub(super) versions: BTreeMap<String, String>,
+    /// What the person calls it, by name.
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+impl Bench {
+    /// A bench whose documents go to a folder of this machine under `results`, and there to folders of these names: made now, so
+    /// that nothing is measured that could not be written.
+    pub(super) fn new(results: &Path, machine: Option<&str>, names: &[&str]) -> anyhow::Result<Self> {
+        ensure!(
+            machine.is_none_or(is_folder_name),
+            "--machine is a folder's name: use letters, digits, dots, dashes and underscores"
+        );
+        let root = results.join(machine::observe(machine).label);
+        for name in names {
+            prepare(&root.join(name))?;
+        }
+        Ok(Self { root, machine: machine.map(str::to_owned), interrupt: interrupt_on_signals()? })
+    }
+
+    /// How the runs are ended early.
+    pub(super) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// Makes a run.
+    ///
+    /// # Errors
+    /// When its load could not begin.
+    pub(super) fn make(
+        &self,
+        plan: &Plan,
+        parts: &Parts,
+        overall: Option<(String, Option<Duration>)>,
+    ) -> anyhow::Result<(Run, Exit)> {
+        let overall = overall.map(|(text, left)| Overall { text, left });
+        let mut recording = Recording::default().within(overall);
+        let context = Context {
+            program: &parts.program,
+            machine: self.machine.as_deref(),
+            interrupt: &self.interrupt,
+            versions: parts.versions.clone(),
+            tags: parts.tags.clone(),
+            rows: None,
+        };
+        let mut run = run::run(plan, &context, &mut recording)?;
+        let exit = recording.finish(&mut run);
+        Ok((run, exit))
+    }
+
+    /// Writes a run's document and says where.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn write(&self, run: Run) -> anyhow::Result<(PathBuf, Document)> {
+        let path = free_path(&self.root.join(&run.name), &run.id);
+        let document = Document::Run(Box::new(run));
+        store::write(&path, &document).context(Exit::Invalid)?;
+        output::tell(&format!("wrote {}", path.display()));
+        Ok((path, document))
+    }
+}

@@ -1,0 +1,129 @@
+//! `loadgen versus`, as it is typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use report::compare::{Judgement, Metric};
+
+use super::super::args::CompareFormat;
+use super::super::words::{Tag, Tolerance};
+use crate::options::{LoadOptions, TargetOptions};
+use crate::quantity::Span;
+use crate::scenario::Change;
+
+const WORDS: &str = "\
+Each block is a run of A and a run of B in an order that the seed decides, each against a fresh target, with the same
+arrivals. What the machine does meanwhile meets both, and the comparison is of pairs: `loadgen compare --help` tells
+what its verdicts mean. A run whose generator was the limit is made once more; a second time ends the comparison with 4.
+
+Exit codes: 1 when one of the verdicts of --fail-on was given, or a check or assertion did not hold; else as of a run.
+
+Examples:
+  loadgen versus http://127.0.0.1:8080/ http://127.0.0.1:8081/ -c 20
+  loadgen versus quick no-database --blocks 8
+  loadgen versus quick --a-set target.store=pool --b-set target.store=group
+  loadgen versus quick --a-binary ./loadgen-1.3 --b-binary target/release/loadgen --fail-on regressed";
+
+/// `loadgen versus`.
+#[derive(Debug, Args)]
+#[command(after_help = WORDS)]
+pub(in super::super) struct VersusCommand {
+    /// Two URLs or scenarios (files, or names that `loadgen scenarios` lists); or one, and below what makes two of it
+    #[arg(required = true, num_args = 1..=2, value_names = ["A", "B"])]
+    pub(super) what: Vec<String>,
+
+    /// A key of A's scenario with another value, such as target.store=pool; may be repeated. Of a key of
+    /// its matrix, this value alone
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) a_set: Vec<Change>,
+
+    /// The same for B
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) b_set: Vec<Change>,
+
+    /// The program whose `serve` is the target of A, where the scenario starts that [default: this one]
+    #[arg(long, value_name = "FILE")]
+    pub(super) a_binary: Option<PathBuf>,
+
+    /// The same for B
+    #[arg(long, value_name = "FILE")]
+    pub(super) b_binary: Option<PathBuf>,
+
+    /// How many blocks: a run of each
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub(super) blocks: u32,
+
+    /// How long each run loads; as --duration [default: as the scenario says; of a URL 10s]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["duration", "requests", "stages"])]
+    pub(super) block_duration: Option<Span>,
+
+    /// Pause before each run but the first
+    #[arg(long, value_name = "TIME")]
+    pub(super) cooldown: Option<Span>,
+
+    /// Figures to be compared [default: rps,p50,p99,errors]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(super) metrics: Vec<Metric>,
+
+    /// The change of a metric that counts, such as p99=15%; may be repeated [default: 5%, of tails 10%]
+    #[arg(long, value_name = "METRIC=SHARE")]
+    pub(super) tolerance: Vec<Tolerance>,
+
+    /// Verdicts that end with 1
+    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',', default_value = "regressed")]
+    pub(super) fail_on: Vec<FailOn>,
+
+    /// How the comparison is written
+    #[arg(
+        short = 'o',
+        long = "output",
+        alias = "o",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
+    pub(super) output: CompareFormat,
+
+    /// A word of your own to know the runs by, kept in their documents; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) tag: Vec<Tag>,
+
+    /// Folder under which results are filed, as MACHINE/SCENARIO/TIME.json
+    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    pub(super) results: PathBuf,
+
+    /// Name of this machine in the results [default: like local-2cpu-4gb, which git ignores]
+    #[arg(long, value_name = "NAME")]
+    pub(super) machine: Option<String>,
+
+    #[command(flatten, next_help_heading = "Load of both, instead of what the scenario says")]
+    pub(super) load: LoadOptions,
+
+    #[command(flatten)]
+    pub(super) target: TargetOptions,
+}
+
+/// A verdict that a comparison may fail on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in super::super) enum FailOn {
+    /// Worse, by as much as the tolerance
+    Regressed,
+    /// Worse, by less
+    Worse,
+    /// Nothing can be claimed
+    Inconclusive,
+    /// None: the comparison is for reading
+    Never,
+}
+
+impl FailOn {
+    /// Whether a verdict is this one. What was not judged is inconclusive.
+    pub(super) fn is(self, judgement: Option<Judgement>) -> bool {
+        match self {
+            Self::Regressed => judgement == Some(Judgement::Regressed),
+            Self::Worse => judgement == Some(Judgement::Worse),
+            Self::Inconclusive => judgement.is_none_or(|it| it == Judgement::Inconclusive),
+            Self::Never => false,
+        }
+    }
+}
