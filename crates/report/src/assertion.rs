@@ -119,7 +119,7 @@ impl Left {
         if let Some((above, below)) = text.split_once('/')
             && let (Ok(above), Ok(below)) = (above.trim().parse::<Figure>(), below.trim().parse::<Figure>())
         {
-            if above.kind() == below.kind() && above.kind() != Kind::Word {
+            if above.kind().plain() == below.kind().plain() && above.kind() != Kind::Word {
                 return Ok(Self::Ratio(above, below));
             }
             return Err(AssertionError::Ratio(above.to_string(), below.to_string()));
@@ -191,7 +191,7 @@ enum Measured {
 impl Assertion {
     /// Judges a run.
     pub fn judge(&self, run: &Run) -> AssertionRecord {
-        let further: Vec<Percentile> = self.left.figures().filter_map(Figure::percentile).collect();
+        let further: Vec<Percentile> = self.percentiles().collect();
         let document = Document::Run(Box::new(run.clone()));
         let summary = Summary::with(&document, &further);
         let measured = match &self.left {
@@ -226,6 +226,11 @@ impl Assertion {
             holds: holds.unwrap_or(false),
             skipped: false,
         }
+    }
+
+    /// The percentiles that it needs.
+    pub fn percentiles(&self) -> impl Iterator<Item = Percentile> {
+        self.left.figures().filter_map(Figure::percentile)
     }
 
     /// The record of an assertion that was not judged, and why.

@@ -15,6 +15,7 @@ use report::histogram::Percentile;
 
 pub(super) use self::compare::{CompareCommand, CompareFormat, GateOptions};
 pub(super) use self::import::ImportCommand;
+use super::capacity::CapacityCommand;
 use super::versus::VersusCommand;
 use super::words::{Percentiles, Tag};
 use crate::options::{LoadOptions, TargetOptions};
@@ -73,6 +74,8 @@ pub(super) enum Command {
     Compare(CompareCommand),
     /// Hold two against each other: URLs, scenarios, settings or programs, in interleaved blocks
     Versus(Box<VersusCommand>),
+    /// Search the highest rate that meets an objective
+    Capacity(Box<CapacityCommand>),
     /// Show a recorded run again, in any format
     Report(ReportCommand),
     /// Make a document of what hey, ab, wrk or oha printed, to be compared

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use report::document::{Document, Run};
 use report::store;
+use url::Url;
 
 use super::exit::Exit;
 use super::live::Overall;
@@ -16,9 +17,17 @@ use super::record::Recording;
 use super::replay::{free_path, prepare};
 use crate::launch::Program;
 use crate::machine;
-use crate::plan::Plan;
+use crate::plan::{Plan, masked};
 use crate::run::{self, Context, Interrupt};
 use crate::scenario::is_folder_name;
+
+/// What was typed to be loaded, as it may be shown: a URL without its password.
+pub(super) fn shown(what: &str) -> String {
+    match what.parse::<Url>() {
+        Ok(url) if url.has_host() => masked(&url),
+        Ok(_) | Err(_) => what.to_owned(),
+    }
+}
 
 /// Where runs are made and filed.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod capacity;
 mod compare;
 mod exit;
 mod history;
@@ -83,6 +84,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Compare(command)) => compare::run(&command),
         Some(Command::Import(command)) => import::run(command),
         Some(Command::Versus(command)) => versus::run(&command),
+        Some(Command::Capacity(command)) => capacity::run(&command),
         Some(Command::Selftest) => selftest::run(),
         Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]

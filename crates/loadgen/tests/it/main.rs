@@ -2,6 +2,8 @@
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
 #[cfg(test)]
+mod capacity;
+#[cfg(test)]
 mod ci;
 #[cfg(test)]
 mod command;

@@ -203,8 +203,10 @@ fn what_cannot_be_held_against_each_other_is_refused_before_anything_starts() {
 fn a_server_that_is_not_there_ends_it() {
     let (there, here) = (Place::new(), Place::new());
     let (_server, url) = server(&there);
-    let ended = here.run(&["versus", &url, "http://127.0.0.1:1/", "--block-duration", "100ms", "-c", "2"]);
+    let dead = "http://user:secret@127.0.0.1:1/";
+    let ended = here.run(&["versus", &url, dead, "--block-duration", "100ms", "-c", "2"]);
     assert_eq!(ended.code, 3, "{ended:?}");
-    assert!(ended.stderr.contains("http://127.0.0.1:1/ did not answer"), "{ended:?}");
+    assert!(ended.stderr.contains("127.0.0.1:1/ did not answer"), "{ended:?}");
+    assert!(!ended.stderr.contains("secret"), "{ended:?}");
     assert!(here.documents().len() <= 2, "one of each at most");
 }

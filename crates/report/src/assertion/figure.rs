@@ -76,7 +76,11 @@ impl PartialEq for Plain {
 /// All of them, in the order in which they are listed to a person.
 static PLAIN: [Plain; 21] = [
     Plain { name: "rps", kind: Kind::Number, of: |_, summary| summary.rate().map(Value::Number) },
-    Plain { name: "errors", kind: Kind::Count, of: |_, summary| summary.errors.map(Value::Count) },
+    Plain {
+        name: "errors",
+        kind: Kind::CountOrShare,
+        of: |run, summary| Some(Value::Part(summary.errors?, run.account.sent)),
+    },
     Plain { name: "error_rate", kind: Kind::Share, of: |_, summary| summary.error_rate.map(Value::Share) },
     Plain { name: "timeouts", kind: Kind::Count, of: |run, _| Some(Value::Count(run.account.timeout)) },
     Plain { name: "http_errors", kind: Kind::Count, of: |run, _| Some(Value::Count(run.account.http_error)) },
@@ -274,6 +278,11 @@ impl Part {
 }
 
 impl Kind {
+    /// Without what a bound may make of it.
+    pub(super) fn plain(self) -> Self {
+        if self == Self::CountOrShare { Self::Count } else { self }
+    }
+
     /// A bound in this unit.
     pub(super) fn read(self, text: &str, figure: &str) -> Result<Value, AssertionError> {
         let number = |text: &str| {

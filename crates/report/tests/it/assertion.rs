@@ -23,6 +23,8 @@ fn figures_are_those_of_the_report() {
         ("rps >= 3000", true, "3,144.1"),
         ("rps >= 3_200", false, "3,144.1"),
         ("errors == 0", true, "0"),
+        ("errors < 0.1%", true, "0%"),
+        ("errors / sent < 0.01", true, "0.00"),
         ("error_rate < 0.1%", true, "0%"),
         ("sent == 31,541", true, "31,541"),
         ("rows == 31541", true, "31,541"),

@@ -16,7 +16,8 @@ Each block is a run of A and a run of B in an order that the seed decides, each 
 arrivals. What the machine does meanwhile meets both, and the comparison is of pairs: `loadgen compare --help` tells
 what its verdicts mean. A run whose generator was the limit is made once more; a second time ends the comparison with 4.
 
-Exit codes: 1 when one of the verdicts of --fail-on was given, or a check or assertion did not hold; else as of a run.
+Exit codes: 1 as --fail-on says, or when a check or an assertion did not hold; 4 when the generator was the limit; else 0,
+3, 130 and 143 as of a run.
 
 Examples:
   loadgen versus http://127.0.0.1:8080/ http://127.0.0.1:8081/ -c 20
@@ -69,9 +70,9 @@ pub(in super::super) struct VersusCommand {
     #[arg(long, value_name = "METRIC=SHARE")]
     pub(super) tolerance: Vec<Tolerance>,
 
-    /// Verdicts that end with 1
-    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',', default_value = "regressed")]
-    pub(super) fail_on: Vec<FailOn>,
+    /// End with 1 when anything is so, or less good
+    #[arg(long, value_enum, value_name = "VERDICT", default_value = "regressed")]
+    pub(super) fail_on: FailOn,
 
     /// How the comparison is written
     #[arg(
@@ -103,27 +104,52 @@ pub(in super::super) struct VersusCommand {
     pub(super) target: TargetOptions,
 }
 
-/// A verdict that a comparison may fail on.
+/// What ends with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in super::super) enum FailOn {
     /// Worse, by as much as the tolerance
     Regressed,
-    /// Worse, by less
+    /// Worse at all
     Worse,
-    /// Nothing can be claimed
+    /// Also what is inconclusive, or cannot be judged
     Inconclusive,
-    /// None: the comparison is for reading
+    /// Nothing: the comparison is for reading
     Never,
 }
 
 impl FailOn {
-    /// Whether a verdict is this one. What was not judged is inconclusive.
-    pub(super) fn is(self, judgement: Option<Judgement>) -> bool {
-        match self {
-            Self::Regressed => judgement == Some(Judgement::Regressed),
-            Self::Worse => judgement == Some(Judgement::Worse),
-            Self::Inconclusive => judgement.is_none_or(|it| it == Judgement::Inconclusive),
-            Self::Never => false,
+    /// Whether it ends with 1. `None`: what was not judged.
+    pub(super) fn catches(self, judgement: Option<Judgement>) -> bool {
+        match judgement {
+            _ if self == Self::Never => false,
+            Some(Judgement::Regressed) => true,
+            Some(Judgement::Worse) => self != Self::Regressed,
+            Some(Judgement::Inconclusive) | None => self == Self::Inconclusive,
+            Some(Judgement::Improved | Judgement::Equivalent) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_less_good_is_caught_too() {
+        let said = [
+            Some(Judgement::Regressed),
+            Some(Judgement::Worse),
+            Some(Judgement::Inconclusive),
+            None,
+            Some(Judgement::Equivalent),
+            Some(Judgement::Improved),
+        ];
+        for (fail_on, number) in
+            [(FailOn::Regressed, 1), (FailOn::Worse, 2), (FailOn::Inconclusive, 4), (FailOn::Never, 0)]
+        {
+            let caught: Vec<_> = said.into_iter().take_while(|it| fail_on.catches(*it)).collect();
+            assert_eq!(caught.len(), number, "{fail_on:?}");
+            assert_eq!(said.into_iter().filter(|it| fail_on.catches(*it)).count(), number, "{fail_on:?}");
         }
     }
 }

@@ -9,8 +9,9 @@ use anyhow::{Context as _, bail, ensure};
 use report::document::Arm;
 use toml::Value;
 
+use super::super::bench::{Parts, shown};
 use super::super::load::{surroundings, versions};
-use super::super::{bench::Parts, replay};
+use super::super::replay;
 use super::args::VersusCommand;
 use crate::hash::fnv1a;
 use crate::launch::Program;
@@ -89,7 +90,7 @@ impl Side {
         let named = [("arm".to_owned(), Value::String(arm.name().to_owned()))];
         let changed = changes.iter().map(|change| (change.key.clone(), change.value.clone()));
         let variant = Variant::default().and(named).and(variant).and(changed);
-        let words = std::iter::once(what.to_owned()).chain(changes.iter().map(ToString::to_string));
+        let words = std::iter::once(shown(what)).chain(changes.iter().map(ToString::to_string));
         let parts =
             Parts { program: super::super::this_program()?, versions: versions(), tags: BTreeMap::new() };
         let label = words.collect::<Vec<_>>().join(", ");

@@ -192,12 +192,13 @@ impl Duel<'_> {
         );
         output::show(&match command.output {
             CompareFormat::Text => heading + &comparison.text(output::page()),
-            CompareFormat::Markdown => heading.replace('\n', "\n\n") + &comparison.markdown(),
+            CompareFormat::Markdown => {
+                heading.trim_end().replace('\n', "\n\n") + "\n\n" + &comparison.markdown()
+            }
             CompareFormat::Csv => comparison.csv(),
             CompareFormat::Json => comparison.json(),
         })?;
-        let differences = comparison.differences();
-        let fails = differences.iter().any(|it| command.fail_on.iter().any(|on| on.is(it.judgement)));
+        let fails = comparison.differences().iter().any(|it| command.fail_on.catches(it.judgement));
         Ok(if fails { Exit::Broken } else { Exit::Done })
     }
 }

@@ -1,0 +1,161 @@
+//! Queues and servers of which the answer is known, in no time at all.
+
+use std::convert::Infallible;
+
+use super::*;
+
+fn limits() -> Limits {
+    Limits {
+        from: 100.0,
+        trial: Duration::from_secs(60),
+        precision: 0.02,
+        one_in: Some(100.0),
+        most_trials: 60,
+        most_time: Duration::from_secs(3600),
+    }
+}
+
+fn found(limits: &Limits, mut make: impl FnMut(&Trial) -> Outcome) -> Found {
+    search(limits, |trial| Ok::<_, Infallible>(make(trial))).unwrap()
+}
+
+fn up_to(capacity: f64) -> impl FnMut(&Trial) -> Outcome {
+    move |trial| if trial.rate <= capacity { Outcome::Pass } else { Outcome::Fail }
+}
+
+/// Numbers between 0 and 1 that a seed decides (xorshift64*): quick, and good enough for a queue.
+struct Chance(u64);
+
+impl Chance {
+    fn exponential(&mut self, mean: f64) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let bits = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11;
+        -mean * ((bits as f64 + 0.5) / (1_u64 << 53) as f64).ln()
+    }
+}
+
+/// An M/M/1 queue of 1,000 requests a second, under Poisson arrivals: whether 99 of 100 are answered within 20 ms.
+fn queue(trial: &Trial, chance: &mut Chance) -> Outcome {
+    let (mut now, mut free) = (0.0, 0.0_f64);
+    let (mut all, mut slow) = (0_u32, 0_u32);
+    loop {
+        now += chance.exponential(1.0 / trial.rate);
+        if now > trial.length.as_secs_f64() {
+            return if slow * 100 <= all { Outcome::Pass } else { Outcome::Fail };
+        }
+        free = free.max(now) + chance.exponential(0.001);
+        all += 1;
+        slow += u32::from(free - now > 0.02);
+    }
+}
+
+/// Its p99 is ln(100) / (1000 - rate), which is 20 ms at 769.7/s.
+#[test]
+fn the_capacity_of_a_queue_is_found() {
+    const TRUTH: f64 = 1000.0 - 4.605_170_186 / 0.02;
+    const SEEDS: u64 = 200;
+    let one = |seed: u64| {
+        let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let found = found(&limits(), |trial| queue(trial, &mut chance));
+        (found.end == End::Found).then_some(found.passes.unwrap() / TRUTH)
+    };
+    let ratios: Vec<f64> = (1..=SEEDS).filter_map(one).collect();
+    let good = ratios.iter().filter(|ratio| (0.96..=1.04).contains(*ratio)).count();
+    let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    assert!(good >= 190, "{good} of {} searches that found, mean {mean:.3}", ratios.len());
+}
+
+#[test]
+fn a_certain_server_lies_between_the_two_rates() {
+    for capacity in [2.0, 60.0, 99.9, 100.0, 769.7, 123_456.0] {
+        let found = found(&Limits { one_in: None, most_time: Duration::MAX, ..limits() }, up_to(capacity));
+        let (passes, fails) = (found.passes.unwrap(), found.fails.unwrap());
+        assert!(passes <= capacity && capacity < fails && fails <= passes * 1.021, "{capacity}: {found:?}");
+        assert_eq!(found.end, End::Found);
+    }
+}
+
+#[test]
+fn what_short_trials_said_wrongly_is_put_right() {
+    // Every single trial fails beyond 680, longer ones pass up to 720; or every single one passes up to 800.
+    for (single, truth) in [(680.0, 720.0), (800.0, 770.0)] {
+        let found = found(&limits(), |trial| {
+            let is_single = matches!(trial.phase, Phase::Doubling | Phase::Halving);
+            up_to(if is_single { single } else { truth })(trial)
+        });
+        let (passes, fails) = (found.passes.unwrap(), found.fails.unwrap());
+        assert!(passes <= truth && truth < fails && fails < passes * 1.03, "{truth}: {found:?}");
+        assert_eq!(found.end, End::Found);
+    }
+}
+
+#[test]
+fn a_generator_at_its_limit_is_no_server() {
+    let mut voids = 0;
+    let found = found(&limits(), |trial| {
+        voids += u32::from(trial.rate > 500.0);
+        if trial.rate > 500.0 { Outcome::Void } else { Outcome::Pass }
+    });
+    assert_eq!(found, Found { passes: Some(400.0), fails: None, end: End::Generator(800.0) });
+    assert_eq!(voids, 2);
+    let mut is_first = true;
+    let once = search(&limits(), |trial| {
+        let void = std::mem::take(&mut is_first);
+        Ok::<_, Infallible>(if void { Outcome::Void } else { up_to(300.0)(trial) })
+    });
+    assert_eq!(once.unwrap().end, End::Found, "one void trial is made again");
+}
+
+#[test]
+fn every_search_ends() {
+    assert_eq!(found(&limits(), |_| Outcome::Pass).end, End::Trials);
+    let short = Limits { most_time: Duration::from_secs(35), ..limits() };
+    let timed = found(&short, |_| Outcome::Pass);
+    assert_eq!(timed, Found { passes: Some(200.0), fails: None, end: End::Time }, "20, 10 and no 10 s more");
+    let nothing = found(&Limits { one_in: None, ..limits() }, |_| Outcome::Fail);
+    assert_eq!((nothing.passes, nothing.end), (None, End::NothingPasses));
+    let fickle = found(&Limits { most_trials: 1000, most_time: Duration::MAX, ..limits() }, |trial| {
+        let passes = matches!(trial.phase, Phase::Doubling | Phase::Halving) && trial.rate < 700.0;
+        if passes { Outcome::Pass } else { Outcome::Fail }
+    });
+    assert_eq!((fickle.passes, fickle.end), (None, End::Unsteady));
+    let error = search(&limits(), |_| Err::<Outcome, _>("no target"));
+    assert_eq!(error, Err("no target"));
+}
+
+#[test]
+fn what_piles_up_is_seen() {
+    let line = |from: u64, by: u64| (0..10).map(|n| from + n * by).collect::<Vec<_>>();
+    // A server for 80 requests a second under 100, and one that takes its time at a rate it carries.
+    assert!(is_growing(&line(10_000, 200_000)));
+    assert!(!is_growing(&line(1_000_000, 0)));
+    // A tenth slower, and three times as slow but by a hair.
+    assert!(!is_growing(&line(500_000, 6_000)));
+    assert!(!is_growing(&line(100, 100)));
+    let stalled = [20_000, 0, 20_000, 21_000, 0, 0, 19_000, 20_000];
+    assert!(
+        !is_growing(&stalled) && !is_growing(&[]) && !is_growing(&[0; 8]) && !is_growing(&[1, 1, 1_000_000])
+    );
+}
+
+#[test]
+fn what_was_not_tried_is_not_known_to_fail() {
+    // Longer trials pass above the rate that failed in a short one, until time is up.
+    let most_time = Duration::from_secs(15 * 60);
+    let timed = found(&Limits { most_time, ..limits() }, |trial| {
+        let is_single = matches!(trial.phase, Phase::Doubling | Phase::Halving);
+        up_to(if is_single { 690.0 } else { 1e6 })(trial)
+    });
+    assert_eq!((timed.fails, timed.end), (None, End::Time));
+}
+
+#[test]
+fn trials_are_long_enough_for_their_percentile() {
+    let length = |phase, rate| limits().length(phase, rate).as_secs();
+    assert_eq!((length(Phase::Doubling, 1000.0), length(Phase::Halving, 1000.0)), (10, 30));
+    assert_eq!((length(Phase::Confirming, 1000.0), length(Phase::Confirming, 50.0)), (60, 200));
+    let none = Limits { one_in: None, ..limits() };
+    assert_eq!(none.length(Phase::Doubling, 0.5).as_secs(), 40, "some requests are due in any");
+}

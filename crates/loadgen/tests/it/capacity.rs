@@ -1,0 +1,147 @@
+//! The highest rate that meets an objective.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::helper::{Ended, Place, Running};
+
+/// A server that answers as its paths say, and where it is.
+fn server(place: &Place) -> (Running, String) {
+    let mut server = place.start(&["truth-server", "--listen", "127.0.0.1:0"]);
+    let url = server.until("the server listens", |server| {
+        let said = server.stdout();
+        said.strip_prefix("truth server on ")?.strip_suffix('\n').map(str::to_owned)
+    });
+    (server, url)
+}
+
+/// What it said, where the generator was left alone. On a busy machine it may have been its own limit: that is told as it must be.
+fn answer(ended: &Ended) -> Option<Value> {
+    let json: Value =
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+    assert_eq!(json["schema"], "loadgen.capacity/1");
+    let trials = json["trials"].as_array().unwrap();
+    for trial in trials {
+        assert_eq!(trial["why"].is_null(), trial["outcome"] == "passes", "{trial}");
+    }
+    if json["end"] != "generator-limit" {
+        return Some(json);
+    }
+    assert_eq!((ended.code, &json["confirmed"]), (4, &false.into()), "{json:#}");
+    assert_eq!(trials.last().unwrap()["outcome"], "void", "{json:#}");
+    None
+}
+
+/// Two connections with 10 ms each carry 200 requests a second; what falls due beyond that is late.
+#[test]
+fn what_two_connections_carry_is_found() {
+    let (there, here) = (Place::new(), Place::new());
+    let (_server, url) = server(&there);
+    let url = format!("{url}delay/10ms");
+    let words = ["capacity", &url, "-c", "2", "--from", "60", "--slo", "errors<1%", "--arrival", "uniform"];
+    let limits = ["--trial", "600ms", "--precision", "10%", "--most-time", "30s", "-o", "json"];
+    let ended = here.run(&[&words[..], &limits].concat());
+    let documents = here.documents();
+    let Some(json) = answer(&ended) else { return };
+    assert_eq!(
+        (ended.code, &json["end"], &json["confirmed"]),
+        (0, &"found".into(), &true.into()),
+        "{json:#}"
+    );
+    let [passes, fails] = ["passes", "fails"].map(|key| json[key].as_f64().unwrap());
+    assert!((100.0..205.0).contains(&passes) && fails > passes && fails <= passes * 1.101, "{json:#}");
+    let trials = json["trials"].as_array().unwrap();
+    assert_eq!(documents.len(), trials.len(), "each trial has a document");
+    let rates: Vec<_> = trials.iter().map(|trial| trial["rate"].as_f64().unwrap()).collect();
+    assert!(rates.starts_with(&[60.0, 120.0]), "{rates:?}");
+    let confirming: Vec<_> = trials.iter().filter(|trial| trial["phase"] == "confirming").collect();
+    assert!(confirming.len() >= 2 && confirming.last().unwrap()["rate"] == passes, "{json:#}");
+    let is_late =
+        |trial: &&Value| trial["why"].as_str().is_some_and(|why| why.contains("the rate was not reached"));
+    assert!(trials.iter().any(|trial| is_late(&trial)), "{json:#}");
+}
+
+#[test]
+fn what_no_rate_meets_is_told() {
+    let (there, here) = (Place::new(), Place::new());
+    let (_server, url) = server(&there);
+    let words = ["capacity", &url, "-c", "2", "--from", "640", "--slo", "fastest < 1ns", "--trial", "300ms"];
+    let ended = here.run(&[&words[..], &["-o", "json"]].concat());
+    let Some(json) = answer(&ended) else { return };
+    assert_eq!(
+        (ended.code, &json["end"], &json["passes"]),
+        (1, &"nothing-passes".into(), &Value::Null),
+        "{json:#}"
+    );
+    assert_eq!(json["fails"], 10.0);
+    let why = json["trials"][0]["why"].as_str().unwrap();
+    assert!(why.starts_with("fastest < 1ns does not hold: "), "{why}");
+}
+
+#[test]
+fn a_search_is_bounded_and_says_that_nothing_is_confirmed() {
+    let place = Place::with("s.toml", "[load]\nrequests = 40\n[assert]\nalways = [\"rps > 1000000\"]\n");
+    let words = ["capacity", "s.toml", "-c", "2", "--from", "20", "--slo", "errors == 0", "--trial", "200ms"];
+    let ended = place.run(&[&words[..], &["--most-trials", "2", "--tag", "why=test"]].concat());
+    assert_eq!(ended.code, 4, "{ended:?}");
+    let runs = place.documents();
+    assert_eq!(runs.len(), 2, "{ended:?}");
+    for run in &runs {
+        assert_eq!(run.verification.as_ref().unwrap().rows, run.account.ok, "a database of its own");
+        assert_eq!(
+            (run.assertions.len(), run.tags["why"].as_str()),
+            (1, "test"),
+            "the objective alone is asserted"
+        );
+    }
+    let is_limited = ended.stdout.contains("generator limit reached");
+    assert!(is_limited || ended.stdout.contains("as --most-trials allows"), "{ended:?}");
+    assert_eq!(place.left_behind(), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_interrupted_claims_nothing() {
+    let (there, here) = (Place::new(), Place::new());
+    let (_server, url) = server(&there);
+    let words = ["capacity", &url, "-c", "2", "--from", "50", "--slo", "errors == 0", "--trial", "100s"];
+    let mut running = here.start(&words);
+    running.until("the first trial", |running| {
+        running.stderr().contains("trial 1, doubling: 50 ").then_some(())
+    });
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    assert_eq!(ended.code, 130, "{ended:?}");
+    let is_early = ended.stderr.contains("nothing was measured");
+    assert!(is_early || ended.stdout.contains("interrupted: nothing is claimed"), "{ended:?}");
+    assert_eq!(here.documents_if_any().len(), usize::from(!is_early));
+}
+
+#[test]
+fn what_cannot_be_searched_is_refused_before_anything_starts() {
+    let place = Place::with("m.toml", "[matrix]\n\"target.store\" = [\"pool\", \"none\"]\n");
+    let slo = ["--slo", "p99 < 1s"];
+    for (words, said) in [
+        (&["m.toml"][..], "m.toml has 2 combinations in [matrix]"),
+        (&["nowhere"], "there is no scenario `nowhere`"),
+        (&["quick", "--rate", "50"], "say the first rate with --from"),
+        (&["quick", "-z", "5s"], "how long a trial is with --trial"),
+        (&["quick", "--from", "0"], "not one request falls due"),
+        (&["quick", "--precision", "2"], "from 0.1% to 50%"),
+        (&["127.0.0.1:9/"], "127.0.0.1:9/"),
+    ] {
+        let ended = place.run(&[&["capacity"][..], words, &slo].concat());
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{words:?} {ended:?}");
+        assert!(ended.stderr.contains(said), "{words:?} {ended:?}");
+        ended.assert_calm();
+    }
+    for (words, said) in [(&["quick"][..], "--slo"), (&["quick", "--slo", "p99<20"], "a time like 400ms")] {
+        let ended = place.run(&[&["capacity"][..], words].concat());
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.contains(said), "{words:?} {ended:?}");
+    }
+    assert_eq!(place.names(), ["m.toml"]);
+    let words = ["capacity", "http://127.0.0.1:1/", "--trial", "100ms", "-c", "2", "--slo", "errors == 0"];
+    let ended = place.run(&words);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.stderr.contains("http://127.0.0.1:1/ did not answer"), "{ended:?}");
+}
