@@ -9,6 +9,7 @@ mod import;
 mod list;
 mod live;
 mod load;
+mod merge;
 mod output;
 mod record;
 mod replay;
@@ -83,6 +84,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Compare(command)) => compare::run(&command),
         Some(Command::Import(command)) => import::run(command),
         Some(Command::Versus(command)) => versus::run(&command),
+        Some(Command::Merge(command)) => merge::run(&command),
         Some(Command::Selftest) => selftest::run(),
         Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]
