@@ -538,6 +538,7 @@ impl Totals<'_> {
             checks: tally.checks(&self.plan.load.watch),
             assertions: Vec::new(),
             header_values: tally.header_values(&self.plan.load.watch),
+            merged: None,
             notes: Vec::new(),
         }
     }

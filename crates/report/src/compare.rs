@@ -53,6 +53,15 @@ pub struct Comparison {
     pivot: Option<Pivot>,
 }
 
+/// Keys of two configurations that make them two plans.
+pub(crate) fn differing_keys(
+    left: &BTreeMap<String, String>,
+    right: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let keys = config::differing(&config::without_ports(left), &config::without_ports(right));
+    keys.into_iter().filter(|key| config::makes_a_difference(key)).collect()
+}
+
 /// Where published figures come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {

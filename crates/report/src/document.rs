@@ -6,6 +6,7 @@
 mod answers;
 mod block;
 mod conditions;
+mod merged;
 mod target;
 mod usage;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::answers::{AssertionRecord, CheckExample, CheckRecord, HeaderValues, Named, Warmup};
 pub use self::block::{Arm, Block};
 pub use self::conditions::Conditions;
+pub use self::merged::{Merged, Part};
 pub use self::target::{Front, Instance, Told, ToldBatches, ToldTime, Verification};
 pub use self::usage::Usage;
 use crate::histogram::Distribution;
@@ -159,6 +161,9 @@ pub struct Run {
     /// proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_machine: Option<bool>,
+    /// The generators, where several measured it together. Absent where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Box<Merged>>,
     /// What nobody could know from the numbers later: a limit raised, an instance that died.
     pub notes: Vec<String>,
 }

@@ -15,6 +15,7 @@ pub mod histogram;
 pub mod hlog;
 pub mod import;
 mod json;
+pub mod merge;
 pub mod runs;
 pub mod share;
 pub mod stats;

@@ -221,7 +221,10 @@ impl Summary {
         Self {
             model: Some(model),
             open: (model == Model::Open).then(|| OpenModel::of(run)),
-            rps: per_second(account.answered_in_window, run.window.measured_ns),
+            rps: match &run.merged {
+                Some(merged) => merged.rate(),
+                None => per_second(account.answered_in_window, run.window.measured_ns),
+            },
             rps_hey: per_second(ended, run.window.wall_ns),
             rps_qualifier: None,
             total_s: Some(seconds(run.window.wall_ns)),

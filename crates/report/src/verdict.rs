@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cpus::Cpus;
 use crate::document::{Generator, Run, Worker};
 use crate::histogram::Percentile;
@@ -64,7 +66,8 @@ const IDLE_NS: f64 = 50_000.0;
 const SHORTEST_NS: u64 = 1_000_000_000;
 
 /// Whether the numbers describe the target, or the generator in front of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Nothing says that the generator was in the way.
     Ok,

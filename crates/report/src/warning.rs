@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::condition::{self, Condition};
-use crate::document::{Account, Document, Ended, FailureKind, Named, Run, Series};
+use crate::document::{Account, Document, Ended, FailureKind, Merged, Named, Run, Series};
 use crate::histogram::Percentile;
 use crate::share::{self, Uneven};
 use crate::summary::{STREAMS_KEY, Summary};
@@ -137,6 +137,17 @@ pub enum Warning {
     Machine(Condition),
     /// Something speaks against the generator.
     Generator(Reason),
+    /// Something speaks against one of several generators.
+    Part {
+        /// Which one, from 1.
+        number: usize,
+        /// The label of its machine.
+        machine: String,
+        /// What its own document says of it.
+        verdict: Verdict,
+        /// Why, in clauses.
+        reasons: Vec<String>,
+    },
     /// The run was too short for answers that take so long.
     Short {
         /// Mean latency.
@@ -190,6 +201,7 @@ impl Warning {
                 Verdict::ClientLimited
             }
             Self::Generator(reason) => reason.verdict,
+            Self::Part { verdict, .. } => *verdict,
             _ => Verdict::Ok,
         }
     }
@@ -234,6 +246,7 @@ impl Warning {
                 Some("see whether others load it too, or whether something between them answers".into())
             }
             Self::Interrupted { .. }
+            | Self::Part { .. }
             | Self::NothingAnswered { .. }
             | Self::ChecksFailed { .. }
             | Self::VerificationFailed { .. }
@@ -299,6 +312,9 @@ impl fmt::Display for Warning {
                 write!(f, "{first} {verb} on {}; {subject} needs {needs}", counted(*samples, "sample"))
             }
             Self::Generator(reason) => reason.fmt(f),
+            Self::Part { number, machine, reasons, .. } => {
+                write!(f, "generator {number} ({}): {}", one_line(machine), reasons.join("; "))
+            }
             Self::Machine(condition) => condition.fmt(f),
             Self::Uneven(uneven) => uneven.fmt(f),
             Self::Disagreement { told, ok, sent } => fmt_disagreement(f, [*told, *ok, *sent]),
@@ -377,8 +393,10 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
     }
     warnings.extend(verification(run));
     warnings.extend(disagreement(run));
-    let reasons = verdict::reasons(run, summary);
-    warnings.extend(reasons.into_iter().map(Warning::Generator));
+    match &run.merged {
+        Some(merged) => warnings.extend(against_parts(merged)),
+        None => warnings.extend(verdict::reasons(run, summary).into_iter().map(Warning::Generator)),
+    }
     warnings.extend(censored(run, summary));
     warnings.extend(unsent(run, summary));
     // Where each got a request or two, that some had no answer is chance.
@@ -393,6 +411,17 @@ fn of_run(run: &Run, summary: &Summary) -> Vec<Warning> {
     warnings.extend(thin(summary));
     warnings.extend(condition::of(run).into_iter().map(Warning::Machine));
     warnings
+}
+
+/// What the documents of several generators say of them: their health is not in the merged one.
+fn against_parts(merged: &Merged) -> impl Iterator<Item = Warning> {
+    let doubtful = merged.parts.iter().zip(1..).filter(|(part, _)| part.verdict != Verdict::Ok);
+    doubtful.map(|(part, number)| Warning::Part {
+        number,
+        machine: part.machine.clone(),
+        verdict: part.verdict,
+        reasons: part.reasons.clone(),
+    })
 }
 
 /// So many answers on one connection make it telling that another one had none.

@@ -2,6 +2,7 @@
 
 mod compare;
 mod import;
+mod merge;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use report::histogram::Percentile;
 
 pub(super) use self::compare::{CompareCommand, CompareFormat, GateOptions};
 pub(super) use self::import::ImportCommand;
+pub(super) use self::merge::MergeCommand;
 use super::capacity::CapacityCommand;
 use super::versus::VersusCommand;
 use super::words::{Percentiles, Tag};
@@ -80,6 +82,8 @@ pub(super) enum Command {
     Report(ReportCommand),
     /// Make a document of what hey, ab, wrk or oha printed, to be compared
     Import(ImportCommand),
+    /// Make one document of those of several generators that loaded one target at the same time
+    Merge(MergeCommand),
     /// Show what a load test or a scenario would do, without doing it
     Plan(Box<PlanCommand>),
     /// Prove on this machine that the numbers are right, and say how exact they are here

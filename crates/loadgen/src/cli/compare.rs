@@ -1,6 +1,6 @@
 //! `loadgen compare`: stored documents side by side, and what they say of each other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use report::compare::{Comparison, Gate, Metric, Passage};
@@ -16,7 +16,10 @@ use super::{history, output};
 pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
     let candidates: Vec<PathBuf> = command.paths.iter().chain(&command.gate.candidate).cloned().collect();
     let (documents, skipped) = read_all(&candidates)?;
-    let (baseline, foreign) = read_all(&command.baseline)?;
+    let (labels, paths): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        command.baseline.iter().partition(|word| is_label(word));
+    let (mut baseline, foreign) = read_all(&paths.into_iter().cloned().collect::<Vec<_>>())?;
+    let documents = set_apart(documents, &labels, &mut baseline)?;
     let metrics = if command.metrics.is_empty() { &Metric::DEFAULT } else { command.metrics.as_slice() };
     let mut comparison = Comparison::with(baseline, documents, metrics);
     comparison.tolerances = command.tolerance.iter().map(|it| (it.metric, it.change)).collect();
@@ -40,6 +43,38 @@ pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
         output::tell(&format!("skipped {}", counted(skipped, "other JSON file")));
     }
     hold(&comparison, &command.gate)
+}
+
+/// Whether a word of `--baseline` names no file but what documents say of themselves.
+fn is_label(word: &Path) -> bool {
+    let text = word.to_string_lossy();
+    !text.contains(['/', '*', '?', '[']) && !word.exists() && !history::is_word(word)
+}
+
+/// Puts the runs of these labels, which are machines or tags (`version=1.3`), into the baseline, and gives the others.
+fn set_apart(
+    documents: Vec<Document>,
+    labels: &[&PathBuf],
+    baseline: &mut Vec<Document>,
+) -> anyhow::Result<Vec<Document>> {
+    let mut rest = documents;
+    for label in labels {
+        let label = label.to_string_lossy();
+        let (fitting, others): (Vec<Document>, Vec<Document>) =
+            rest.into_iter().partition(|document| is_called(document, &label));
+        if fitting.is_empty() {
+            bail!("--baseline {label}: there is no such file, and no run of that machine or with that tag");
+        }
+        baseline.extend(fitting);
+        rest = others;
+    }
+    Ok(rest)
+}
+
+fn is_called(document: &Document, label: &str) -> bool {
+    let Document::Run(run) = document else { return false };
+    let tag = label.split_once('=').and_then(|(key, value)| Some(run.tags.get(key)? == value));
+    run.machine.label == label || tag == Some(true)
 }
 
 /// The labels of the machines.

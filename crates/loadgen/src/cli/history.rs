@@ -74,6 +74,11 @@ pub(super) fn resolve(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     paths.iter().map(|path| back(path).map_or_else(|| Ok(path.clone()), kept)).collect()
 }
 
+/// Whether it is one of these words.
+pub(super) fn is_word(path: &Path) -> bool {
+    back(path).is_some()
+}
+
 /// `last` is 0 runs back, `last~1` is 1.
 fn back(path: &Path) -> Option<usize> {
     let rest = path.to_str()?.strip_prefix(LAST)?;

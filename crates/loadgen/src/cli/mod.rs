@@ -10,6 +10,7 @@ mod import;
 mod list;
 mod live;
 mod load;
+mod merge;
 mod output;
 mod record;
 mod replay;
@@ -85,6 +86,7 @@ fn dispatch(arguments: Arguments) -> ExitCode {
         Some(Command::Import(command)) => import::run(command),
         Some(Command::Versus(command)) => versus::run(&command),
         Some(Command::Capacity(command)) => capacity::run(&command),
+        Some(Command::Merge(command)) => merge::run(&command),
         Some(Command::Selftest) => selftest::run(),
         Some(Command::TruthServer(command)) => truth::run(command),
         #[cfg(feature = "serve")]

@@ -58,6 +58,14 @@ fn the_exit_code_is_the_gate() {
     assert!(elsewhere.code == 2 && elsewhere.stderr.contains("there are test-2cpu-4gb"), "{elsewhere:?}");
     let priced = place.run(&["compare", "base", "--metrics", "cost", "--price", "test-2cpu-4gb=2.63"]);
     assert!(priced.code == 0 && priced.stdout.contains("2.63 a month"), "{priced:?}");
+    runs(&place, "tagged", 12.0, |run| run["tags"] = json!({"version": "1.3"}));
+    for (label, code) in [("version=1.3", 0), ("version=1.4", 2), ("nowhere", 2)] {
+        let words = ["compare", "base", "tagged", "--baseline", label, "--metrics", "rps", "-o", "json"];
+        let ended = place.run(&words);
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert_eq!(ended.stdout.contains("\"improved\""), code == 0, "{ended:?}");
+        assert_eq!(ended.stderr.contains("no such file, and no run of that machine"), code == 2, "{ended:?}");
+    }
     let lone = place.run(&["compare", "base", "--fail-on", "regressed"]);
     assert!(lone.code == 2 && lone.stderr.contains("--baseline"), "{lone:?}");
 }

@@ -28,6 +28,8 @@ mod identity;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
+mod merge;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod outputs;

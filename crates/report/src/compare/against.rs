@@ -90,7 +90,27 @@ impl Comparison {
                 table.tint_last(VERDICT, tone);
             }
         }
+        for (metric, mean, rows) in self.geometric_means() {
+            let dash = || "-".to_owned();
+            let title = format!("geometric mean of {rows} rows");
+            let ratio = format!("x{mean:.3}");
+            table.push(vec![title, String::new(), metric.title(), ratio, dash(), dash(), dash(), dash()]);
+        }
         (!table.is_empty()).then_some(table)
+    }
+
+    /// Of each metric, the geometric mean of its ratios over all rows that can be held against their bases, and how many they are: two
+    /// at least. It has no verdict: rows may move in opposite directions, and each has its own.
+    pub fn geometric_means(&self) -> Vec<(Metric, f64, usize)> {
+        let differences = self.differences();
+        let of = |metric: Metric| {
+            let judged = differences.iter().filter(|it| it.metric == metric && it.judgement.is_some());
+            let logs: Vec<f64> =
+                judged.filter_map(|it| it.ratio).map(f64::ln).filter(|log| log.is_finite()).collect();
+            let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+            (logs.len() > 1).then(|| (metric, mean.exp(), logs.len()))
+        };
+        self.metrics.iter().filter_map(|&metric| of(metric)).collect()
     }
 
     /// A difference in one line: `x0.905, 95% interval 0.899..0.911: regressed; tolerated 5%`.

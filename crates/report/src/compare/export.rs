@@ -92,11 +92,17 @@ impl Comparison {
                 json!({"title": source.title, "tool": source.tool, "notes": notes})
             })
             .collect();
+        let means: serde_json::Map<String, Value> = self
+            .geometric_means()
+            .into_iter()
+            .map(|(metric, ratio, rows)| (metric.to_string(), json!({"ratio": ratio, "rows": rows})))
+            .collect();
         let value = json!({
             "schema": COMPARISON_SCHEMA,
             "common": self.common(),
             "rows": rows,
             "differences": differences,
+            "geometric_means": means,
             "sources": sources,
             "notes": self.notes,
         });

@@ -119,6 +119,7 @@ impl Comparison {
         };
         let further = [
             ("Against the base:", self.against()),
+            ("More instances, where nothing else differs:", self.speed_ups()),
             ("Published tails, each against its own median:", self.tails()),
         ];
         tables.extend(further.into_iter().filter_map(|(title, table)| Some((title.to_owned(), table?))));
@@ -177,6 +178,9 @@ impl Comparison {
         }
         if self.against().is_some() {
             notes.extend(self.notes_on_differences());
+        }
+        if self.speed_ups().is_some() {
+            notes.push("efficiency: the speed-up by how many times as many instances there are".into());
         }
         notes.extend(self.scaling());
         notes.extend(self.notes.iter().map(|note| one_line(note)));

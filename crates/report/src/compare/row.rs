@@ -68,7 +68,8 @@ impl Repeat {
         Self {
             started_at: run.started_at.clone(),
             block: run.block.clone(),
-            cpus: Some(run.machine.cpus_allowed),
+            // Nobody knows whether generators of machines that are called alike shared one.
+            cpus: Some(run.machine.cpus_allowed).filter(|_| run.merged.is_none()),
             target_ns_per_request: watched.or(cpu),
             price_per_month: None,
             summary,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::list::percent;
 use super::{Comparison, Metric, Row};
-use crate::stats::Interval;
 use crate::stats::usl::{self, Fit, LEAST_SIZES, Size};
+use crate::stats::{self, Design, Effect, Interval};
 use crate::summary::INSTANCES_KEY;
+use crate::table::{Align, Table};
 use crate::units::{one_line, rate};
 use crate::verdict::Verdict;
 
@@ -16,6 +18,46 @@ impl Comparison {
     /// One sentence for each set of rows that differ in the number of instances alone, from four numbers on: the law, or why
     /// there is none.
     pub fn scaling(&self) -> Vec<String> {
+        let told = self.sets().into_iter().filter(|(_, sizes)| sizes.len() >= LEAST_SIZES);
+        told.map(|(set, sizes)| match usl::fit(&sizes) {
+            Ok(fit) => format!("{set}, over the number of instances: {}", sentence(&fit)),
+            Err(refusal) => format!("{set}, over the number of instances: {refusal}"),
+        })
+        .collect()
+    }
+
+    /// How many times as much more instances carry than the fewest of their set, and what part that is of what each would
+    /// carry alone. `None` where no rows differ in the number of instances alone.
+    pub fn speed_ups(&self) -> Option<Table> {
+        use Align::{Left, Right};
+        let titles = [("rows", Left), ("instances", Right), ("speed-up", Right), ("efficiency", Right)];
+        let mut table = Table::new(titles);
+        for (set, mut sizes) in self.sets() {
+            sizes.sort_by(|left, right| left.size.total_cmp(&right.size));
+            let Some((base, others)) = sizes.split_first().filter(|(base, _)| base.size > 0.0) else {
+                continue;
+            };
+            for size in others.iter().filter(|size| size.size > base.size) {
+                if let Some((speed_up, interval)) = ratio(&base.throughputs, &size.throughputs) {
+                    let more = size.size / base.size;
+                    let span = |of: &dyn Fn(f64) -> String| {
+                        interval.map_or_else(String::new, |it| format!(" [{}..{}]", of(it.low), of(it.high)))
+                    };
+                    let (times, part) = (|by: f64| format!("{by:.2}"), |by: f64| percent(by / more));
+                    table.push(vec![
+                        set.clone(),
+                        format!("{} to {}", base.size, size.size),
+                        format!("x{}{}", times(speed_up), span(&times)),
+                        format!("{}{}", part(speed_up), span(&part)),
+                    ]);
+                }
+            }
+        }
+        (!table.is_empty()).then_some(table)
+    }
+
+    /// Rows that differ in the number of instances alone, by what they have in common.
+    fn sets(&self) -> BTreeMap<String, Vec<Size>> {
         let mut sets: BTreeMap<String, Vec<Size>> = BTreeMap::new();
         for row in self.rows.iter().filter(|row| tells_scaling(row)) {
             let values = row.values(Metric::Rps).unwrap_or_default();
@@ -25,13 +67,17 @@ impl Comparison {
             };
             sets.entry(set_of(row)).or_default().push(size);
         }
-        let told = sets.into_iter().filter(|(_, sizes)| sizes.len() >= LEAST_SIZES);
-        told.map(|(set, sizes)| match usl::fit(&sizes) {
-            Ok(fit) => format!("{set}, over the number of instances: {}", sentence(&fit)),
-            Err(refusal) => format!("{set}, over the number of instances: {refusal}"),
-        })
-        .collect()
+        sets
     }
+}
+
+/// The ratio of two sets of runs, with its 95% interval where there are runs enough.
+fn ratio(base: &[f64], other: &[f64]) -> Option<(f64, Option<Interval>)> {
+    if let Some(effect) = Effect::of(base, other, Design::Unpaired) {
+        return Some((effect.ratio, Some(effect.interval(0.95))));
+    }
+    let ratio = stats::median(other)? / stats::median(base)?;
+    ratio.is_finite().then_some((ratio, None))
 }
 
 /// A generator that was the limit tells nothing of its target.

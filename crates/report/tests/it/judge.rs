@@ -359,6 +359,48 @@ fn a_million_answers_cost_what_the_machine_costs_meanwhile() {
 }
 
 #[test]
+fn ratios_of_several_rows_have_a_geometric_mean() {
+    let arms = |name: &str, by: f64| {
+        let mut runs =
+            [arm("a", Order::Base, 3.0, &QUIET), arm("b", Order::After, 3.0 * by, &QUIET)].concat();
+        for run in &mut runs {
+            run.name = name.into();
+            run.id += name;
+        }
+        runs
+    };
+    let means = |runs: Vec<Run>| Comparison::with(Vec::new(), stored(runs), &METRICS).geometric_means();
+    assert!(means(arms("x", 0.8)).is_empty(), "one row is its own mean");
+    let [(metric, mean, rows)] = means([arms("x", 0.8), arms("y", 1.25)].concat()).try_into().unwrap();
+    assert!(metric == Metric::Rps && rows == 2 && (mean - 1.0).abs() < 1e-6, "{metric} {mean} {rows}");
+    let mut elsewhere = arms("y", 1.25);
+    elsewhere[5..].iter_mut().for_each(|run| run.machine.fingerprint = "ffff".into());
+    assert!(means([arms("x", 0.8), elsewhere].concat()).is_empty(), "what is not judged has no part in it");
+}
+
+#[test]
+fn more_instances_have_a_speed_up_and_an_efficiency() {
+    let table = |factors: &[f64]| {
+        let sizes = [("1", 2.0), ("4", 6.0)].map(|(instances, thousands)| {
+            let mut runs = arm("pool", Order::Base, thousands, factors);
+            for run in &mut runs {
+                run.plan_key = instances.into();
+                run.id += instances;
+                run.config.insert("target.instances".into(), instances.into());
+            }
+            runs
+        });
+        Comparison::of(stored(sizes.concat())).speed_ups().map(|table| table.markdown())
+    };
+    let loud = table(&LOUD).unwrap();
+    assert!(loud.contains("| x on test-2cpu-4gb | 1 to 4 | x3.00 [") && loud.contains("| 75% ["), "{loud}");
+    let lone = table(&[1.0]).unwrap();
+    assert!(lone.contains("| 1 to 4 | x3.00 | 75% |"), "{lone}");
+    let one = Comparison::of(stored(arm("pool", Order::Base, 3.0, &QUIET)));
+    assert!(one.speed_ups().is_none());
+}
+
+#[test]
 fn other_programs_read_it() {
     let comparison = matrix();
     let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();

@@ -11,6 +11,7 @@ mod hlog;
 mod hygiene;
 mod import;
 mod judge;
+mod merge;
 mod reference;
 mod runs;
 mod sample;

@@ -126,6 +126,7 @@ fn empty(name: &str, seconds: u64) -> Run {
         header_values: None,
         negotiated: None,
         same_machine: None,
+        merged: None,
         notes: Vec::new(),
     }
 }

@@ -37,8 +37,9 @@ pub(in crate::cli) struct CompareCommand {
     #[arg(required_unless_present = "candidate", value_name = "PATH")]
     pub(in crate::cli) paths: Vec<PathBuf>,
 
-    /// Documents that the others are held against, scenario by scenario; may be repeated
-    #[arg(long, value_name = "PATH")]
+    /// Documents that the others are held against, scenario by scenario: a path, or the label of a machine or a tag
+    /// (version=1.3) of those that are compared; may be repeated
+    #[arg(long, value_name = "PATH|LABEL")]
     pub(in crate::cli) baseline: Vec<PathBuf>,
 
     /// Figures to be compared [default: rps,p50,p99,errors,timeouts]

@@ -31,6 +31,7 @@ pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
     match view.document {
         Document::Run(run) => {
             let facts = [
+                merged(run),
                 engine(run),
                 open_model(view),
                 misbehaves(view, run),
@@ -75,6 +76,18 @@ fn further_percentiles(view: &View<'_>) -> Option<String> {
     let parts: Vec<_> =
         if view.percentiles.is_empty() { Vec::new() } else { known.chain(view.unknown()).collect() };
     (!parts.is_empty()).then(|| format!("asked for: {}", parts.join(", ")))
+}
+
+fn merged(run: &Run) -> Option<String> {
+    let merged = run.merged.as_ref()?;
+    let mut machines: Vec<String> = merged.parts.iter().map(|part| one_line(&part.machine)).collect();
+    machines.dedup();
+    Some(format!(
+        "merged of {} ({}); Requests/sec is of the {} in which all were at work",
+        counted(merged.parts.len() as u64, "generator"),
+        machines.join(", "),
+        nanos(merged.common_ns)
+    ))
 }
 
 fn tagged(run: &Run) -> Option<String> {
