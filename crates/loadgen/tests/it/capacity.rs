@@ -34,6 +34,7 @@ fn answer(ended: &Ended) -> Option<Value> {
 
 /// Two connections with 10 ms each carry 200 requests a second; what falls due beyond that is late.
 #[test]
+#[ignore = "needs a quiet machine: cargo test -p loadgen --test it -- --ignored capacity"]
 fn what_two_connections_carry_is_found() {
     let (there, here) = (Place::new(), Place::new());
     let (_server, url) = server(&there);
