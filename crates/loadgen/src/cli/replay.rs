@@ -1,6 +1,6 @@
 //! `loadgen run`: scenarios, one after the other, each with a fresh target and a document of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
@@ -31,12 +31,13 @@ use crate::scenario::schema::Schema;
 use crate::scenario::{AssertOptions, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
 use crate::series::{self, Forecast, Turn, about};
 
-pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
+/// `typed`: the names of the options that were typed.
+pub(super) fn run(command: RunCommand, typed: BTreeSet<String>) -> anyhow::Result<Exit> {
     if command.machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
         bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
     }
     // Everything is resolved and every folder is made before anything starts.
-    let turns = turns(&command)?;
+    let turns = turns(&command, typed)?;
     let RunCommand { output: shown, strictness, record, reports, .. } = command;
     let RunCommand { results, machine, resume, dry_run, .. } = command;
     record::check(&shown, &record, turns.len())?;
@@ -79,9 +80,10 @@ const INTERRUPTED: &str = "the series was interrupted before it";
 const FAILED: &str = "an earlier run could not be made";
 
 /// Every run of the series, in its order.
-fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
+fn turns(command: &RunCommand, mut typed: BTreeSet<String>) -> anyhow::Result<Vec<Turn>> {
     let RunCommand { scenarios, repeats, order, cooldown, strictness, load, target, .. } = command;
     let seed = load.seed.unwrap_or(surroundings().seed);
+    typed.extend(target.settings().keys().map(|flag| format!("target.{}", flag.replace('-', "_"))));
     let schema = super::schema();
     let mut turns: Vec<Turn> = Vec::new();
     for path in scenarios {
@@ -92,15 +94,16 @@ fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
         let mut made = vec![0; resolved.plans.len()];
         for number in order.of(resolved.plans.len(), rounds as usize, seed) {
             made[number] += 1;
-            let (plan, variant, overridden) = &resolved.plans[number];
+            let (plan, variant, mut overridden) = resolved.plans[number].clone();
+            series::tell_apart(&mut overridden, &typed);
             // What it reads from files is read before the first run.
             run::dialer(&plan.load).with_context(|| path.display().to_string())?;
             turns.push(Turn {
-                plan: plan.clone().asserting(strictness.assertions.iter().cloned()),
-                variant: variant.clone(),
+                plan: plan.asserting(strictness.assertions.iter().cloned()),
+                variant,
                 repeat: (made[number], rounds),
                 pause,
-                overridden: overridden.clone(),
+                overridden,
             });
         }
     }

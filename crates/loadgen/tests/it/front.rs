@@ -206,10 +206,8 @@ fn haproxy_starves_nobody_where_the_server_alone_does() {
     let Some((place, run)) = with_haproxy(&words) else { return };
     let found = report::store::find(&[place.folder.path().join("results")]).unwrap();
     let report = place.run(&["report", found.documents[0].to_str().unwrap()]).stdout;
-    assert!(
-        report.contains("target.front.config (the document has both), target.instances 1 (4)"),
-        "{report}"
-    );
+    let said = report.replace("\n    ", " ");
+    assert!(said.contains(", instances 1 (4)\n") && !said.contains("front.config"), "{said}");
     assert_eq!(run.account.errors(), 0);
     assert_eq!(run.verification.unwrap().rows, run.account.ok);
     assert_eq!(run.connections.never_answered, 0);

@@ -150,16 +150,18 @@ fn the_document_tells_what_was_overridden() {
     let ended = place.run(&typed);
     assert_eq!(ended.code, 0, "{ended:?}");
     let run = place.document();
-    let both =
-        |file: &str, used: &str| Overridden { file: Some(file.to_owned()), used: Some(used.to_owned()) };
-    assert_eq!(run.overridden["load.requests"], both("20", "30"));
-    assert_eq!(run.overridden["target.store"], both("pool", "none"));
+    let both = |file: &str, used: &str, follows| Overridden {
+        file: Some(file.to_owned()),
+        used: Some(used.to_owned()),
+        follows,
+    };
+    assert_eq!(run.overridden["load.requests"], both("20", "30", false));
+    assert_eq!(run.overridden["target.store"], both("pool", "none", false));
+    assert_eq!(run.overridden["load.connections"], both("20", "30", true), "no more than requests");
     assert!(!run.overridden.contains_key("load.timeout"), "what was typed is what the file says");
     assert_eq!(run.config["load.requests"], "30");
     assert!(
-        ended
-            .stdout
-            .contains("instead of what the scenario says: load.connections 30 (20), load.requests 30 (20)"),
+        ended.stdout.contains("\ninstead of what the scenario says: requests 30 (20), store none (pool)\n"),
         "{}",
         ended.stdout
     );
