@@ -9,6 +9,7 @@ pub mod assertion;
 pub mod compare;
 pub mod condition;
 pub mod cpus;
+pub mod defaults;
 pub mod document;
 pub mod format;
 pub mod histogram;

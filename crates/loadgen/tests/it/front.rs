@@ -52,9 +52,9 @@ fn it_is_loaded_in_the_place_of_the_instances_and_told_of_them() {
     assert!(front.ended == "stopped" && front.cpu_ns.unwrap() > 0, "{front:?}");
     let usage = front.usage.as_ref().unwrap();
     assert!(usage.watched_ns > 0 && usage.rss_kib[0] > 0, "it is watched as the instances are: {usage:?}");
-    assert!(ended.stdout.contains(" CPUs busy, what is in front of it 0."), "{}", ended.stdout);
+    assert!(ended.stdout.contains(", front 0."), "{}", ended.stdout);
     assert_eq!(run.versions["front"], "front 1.2");
-    assert!(ended.stdout.contains("\nin front of the target: front 1.2, "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\nfront 1.2 in front of 2 instances\n"), "{}", ended.stdout);
     assert_eq!(run.instances.len(), 2);
     assert!(run.instances.iter().all(|one| one.answered == Some(0) && one.ended == "stopped"), "{run:?}");
     let told = std::fs::read_to_string(place.folder.path().join("told")).unwrap();

@@ -60,7 +60,7 @@ fn row(request: &Request) -> Vec<String> {
     vec![short(name, LENGTH), count(*sent), count(*errors), p50, p99, slowest, count(*body_bytes)]
 }
 
-/// Facts of a line each.
+/// Facts of a line each, beside the assertions.
 pub(super) fn facts(run: &Run) -> impl Iterator<Item = String> {
     let warmup = run.warmup.map(|warmup| {
         let (length, sent) =
@@ -71,7 +71,7 @@ pub(super) fn facts(run: &Run) -> impl Iterator<Item = String> {
         )
     });
     let values = run.header_values.as_ref().map(header_line);
-    overridden(run).into_iter().chain(warmup).chain(values).chain(run.assertions.iter().map(assertion_line))
+    overridden(run).into_iter().chain(warmup).chain(values)
 }
 
 /// Assertions with what was measured, a line each: those that failed, or all others.
