@@ -234,8 +234,8 @@ struct Series<'a> {
     turns: &'a [Turn],
     /// For each run its document, when it has one.
     kept: Vec<Option<Kept>>,
-    /// The run that could not be made, and why.
-    failed: Option<(usize, String)>,
+    /// The run that could not be made.
+    failed: Option<usize>,
     forecast: Forecast,
     reports: Reports<'a>,
     exit: Exit,
@@ -345,7 +345,7 @@ impl Series<'_> {
             self.reports.leave(INTERRUPTED);
         } else {
             self.reports.failed(&error.to_string());
-            self.failed = Some((index, error.to_string()));
+            self.failed = Some(index);
             self.reports.leave(FAILED);
         }
         if let Err(error) = self.reports.write() {
@@ -365,7 +365,7 @@ impl Series<'_> {
         if self.turns.len() > 1 {
             let width = output::stderr_width().unwrap_or(usize::MAX);
             let results = list::results(self.turns, &self.kept, width);
-            let missing = list::missing(self.turns, &self.kept, self.failed.as_ref());
+            let missing = list::missing(self.turns, &self.kept, self.failed);
             output::tell(format!("\n{results}{missing}").trim_end());
         }
         Ok(())
