@@ -5,6 +5,7 @@ use report::document::{Ended as How, Run};
 use rustix::process::Signal;
 
 use crate::helper::{Place, Running, send_signal, until};
+use crate::needs;
 
 /// A scenario whose front is a server of ours that answers by itself.
 fn place(store: &str, load: &str) -> Place {
@@ -182,9 +183,7 @@ fn what_cannot_be_meant_is_refused() {
 
 /// Replays one of the library's scenarios with HAProxy; `None` where it is not installed.
 fn with_haproxy(words: &[&str]) -> Option<(Place, Run)> {
-    let folders = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
-    if !folders.iter().any(|folder| std::path::Path::new(folder).join("haproxy").exists()) {
-        println!("not tested: HAProxy is not installed (apt install haproxy)");
+    if !needs::has("haproxy", "haproxy") {
         return None;
     }
     let place = Place::new();

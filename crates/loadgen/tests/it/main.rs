@@ -32,6 +32,9 @@ mod merge;
 #[cfg(test)]
 mod network;
 #[cfg(test)]
+#[path = "../../../target-server/tests/it/needs.rs"]
+mod needs;
+#[cfg(test)]
 mod outputs;
 #[cfg(test)]
 mod readme;

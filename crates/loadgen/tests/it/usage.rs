@@ -5,6 +5,7 @@ use report::document::{Run, Usage};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::helper::{Ended, Place};
+use crate::needs;
 
 fn usages(run: &Run) -> Vec<&Usage> {
     run.instances.iter().map(|instance| instance.usage.as_deref().expect("it was watched")).collect()
@@ -59,7 +60,7 @@ fn the_generator_and_the_target_run_where_they_are_told() {
     let allowed = sched_getaffinity(None).unwrap();
     let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
     let [first, .., last] = cpus[..] else {
-        println!("skipped: with one CPU, they cannot be told apart");
+        needs::leave_out("with one CPU, they cannot be told apart");
         return;
     };
     let place = Place::with(
