@@ -17,6 +17,7 @@ pub mod hlog;
 pub mod import;
 mod json;
 pub mod merge;
+pub mod os;
 pub mod runs;
 pub mod share;
 pub mod stats;

@@ -6,9 +6,10 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use report::compare::Comparison;
 use report::document::{Document, Ended, Overridden, Run};
+use report::os::why_not_written;
 use report::store;
 use report::units::counted;
 
@@ -82,8 +83,8 @@ const FAILED: &str = "an earlier run could not be made";
 /// Every run of the series, in its order.
 fn turns(command: &RunCommand, mut typed: BTreeSet<String>) -> anyhow::Result<Vec<Turn>> {
     let RunCommand { scenarios, repeats, order, cooldown, strictness, load, target, .. } = command;
-    let seed = load.seed.unwrap_or(surroundings().seed);
     typed.extend(target.settings().keys().map(|flag| format!("target.{}", flag.replace('-', "_"))));
+    let seed = load.seed.unwrap_or(surroundings().seed);
     let schema = super::schema();
     let mut turns: Vec<Turn> = Vec::new();
     for path in scenarios {
@@ -185,10 +186,11 @@ pub(super) fn plan(
 
 /// Makes sure that a document can be written there, before a minute is spent on measuring it.
 pub(super) fn prepare(folder: &Path) -> anyhow::Result<()> {
-    let message =
-        || format!("cannot write results to {}; choose another folder with --results", folder.display());
-    fs::create_dir_all(folder).with_context(message)?;
-    tempfile::NamedTempFile::new_in(folder).with_context(message)?;
+    let made = fs::create_dir_all(folder).and_then(|()| tempfile::NamedTempFile::new_in(folder));
+    made.map_err(|error| {
+        let why = why_not_written(&error);
+        anyhow!("cannot write results to {}: {why}; choose another folder with --results", folder.display())
+    })?;
     Ok(())
 }
 
