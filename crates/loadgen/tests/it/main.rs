@@ -14,6 +14,8 @@ mod gate;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod help;
+#[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod hey;
@@ -30,10 +32,10 @@ mod import;
 #[cfg(test)]
 mod merge;
 #[cfg(test)]
-mod network;
-#[cfg(test)]
 #[path = "../../../target-server/tests/it/needs.rs"]
 mod needs;
+#[cfg(test)]
+mod network;
 #[cfg(test)]
 mod outputs;
 #[cfg(test)]

@@ -93,7 +93,7 @@ pub(in crate::cli) struct GateOptions {
     #[arg(long, value_enum, value_name = "VERDICT", requires = "baseline")]
     pub(in crate::cli) fail_on: Option<FailWord>,
 
-    /// Write what was held against the baseline as a `JUnit` report: a suite for each row, a test for each metric
+    /// Write what was held against the baseline as a JUnit report: a suite for each row, a test for each metric
     #[arg(long, value_name = "FILE", requires = "fail_on")]
     pub(in crate::cli) junit: Option<PathBuf>,
 }
