@@ -154,11 +154,14 @@ impl Metric {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Rps | Self::RpsPerCpu => "1/s",
-            Self::Latency(_) | Self::Mean | Self::Max | Self::CpuPerRequest => "ns",
-            Self::ThreadWait | Self::LockWait | Self::Commit => "ns",
-            Self::Tail(_) | Self::MaxTail | Self::Errors | Self::ErrorRate | Self::Timeouts => "",
-            Self::Cost | Self::RowsPerCommit | Self::TargetCpus => "",
-            Self::GeneratorCpus | Self::CpuPressure => "",
+            Self::Latency(_)
+            | Self::Mean
+            | Self::Max
+            | Self::CpuPerRequest
+            | Self::ThreadWait
+            | Self::LockWait
+            | Self::Commit => "ns",
+            _ => "",
         }
     }
 
@@ -166,13 +169,11 @@ impl Metric {
     pub fn write(self, value: f64) -> String {
         match self {
             Self::Rps | Self::RpsPerCpu => rate(value),
-            Self::Latency(_) | Self::Mean | Self::Max | Self::CpuPerRequest => nanos(whole(value)),
-            Self::ThreadWait | Self::LockWait | Self::Commit => nanos(whole(value)),
-            Self::Tail(_) | Self::MaxTail => format!("{value:.2}"),
-            Self::RowsPerCommit | Self::TargetCpus | Self::GeneratorCpus => format!("{value:.2}"),
             Self::Cost => format!("{value:.5}"),
             Self::ErrorRate | Self::CpuPressure => share(value),
             Self::Errors | Self::Timeouts => count(whole(value)),
+            _ if self.unit() == "ns" => nanos(whole(value)),
+            _ => format!("{value:.2}"),
         }
     }
 
