@@ -29,7 +29,7 @@ use crate::plan::{Asserted, Plan, Stop, Surroundings, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context, RunError};
 use crate::scenario::schema::Schema;
-use crate::scenario::{AssertOptions, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
+use crate::scenario::{AssertOptions, Order, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
 use crate::series::{self, Forecast, Turn, about};
 
 /// `typed`: the names of the options that were typed.
@@ -80,35 +80,38 @@ const INTERRUPTED: &str = "the series was interrupted before it";
 /// Why runs are not made after one that could not be.
 const FAILED: &str = "an earlier run could not be made";
 
-/// Every run of the series, in its order.
+/// Every run of the series, in its order. Several scenarios are taken in turn, like the combinations of a matrix: a round of
+/// each, then the next, but for those that are sequential.
 fn turns(command: &RunCommand, mut typed: BTreeSet<String>) -> anyhow::Result<Vec<Turn>> {
     let RunCommand { scenarios, repeats, order, cooldown, strictness, load, target, .. } = command;
     typed.extend(target.settings().keys().map(|flag| format!("target.{}", flag.replace('-', "_"))));
     let seed = load.seed.unwrap_or(surroundings().seed);
     let schema = super::schema();
-    let mut turns: Vec<Turn> = Vec::new();
+    let mut rounds: Vec<Vec<Turn>> = Vec::new();
     for path in scenarios {
         let resolved = resolve(path, &schema, target, load)?;
-        let rounds = repeats.or(resolved.run.repeats.map(NonZeroU32::get)).unwrap_or(1);
+        let repeats = repeats.or(resolved.run.repeats.map(NonZeroU32::get)).unwrap_or(1);
         let order = order.or(resolved.run.order).unwrap_or_default();
         let pause = cooldown.or(resolved.run.cooldown).map_or(Duration::ZERO, |span| span.0);
         let mut made = vec![0; resolved.plans.len()];
-        for number in order.of(resolved.plans.len(), rounds as usize, seed) {
+        for number in order.of(resolved.plans.len(), repeats as usize, seed) {
+            let round = if order == Order::Sequential { 0 } else { made[number] as usize };
+            rounds.resize_with(rounds.len().max(round + 1), Vec::new);
             made[number] += 1;
             let (plan, variant, mut overridden) = resolved.plans[number].clone();
             series::tell_apart(&mut overridden, &typed);
             // What it reads from files is read before the first run.
             run::dialer(&plan.load).with_context(|| path.display().to_string())?;
-            turns.push(Turn {
+            rounds[round].push(Turn {
                 plan: plan.asserting(strictness.assertions.iter().cloned()),
                 variant,
-                repeat: (made[number], rounds),
+                repeat: (made[number], repeats),
                 pause,
                 overridden,
             });
         }
     }
-    Ok(turns)
+    Ok(rounds.into_iter().flatten().collect())
 }
 
 /// The key of a plan for the seed of its random arrivals.
