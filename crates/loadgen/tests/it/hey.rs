@@ -287,8 +287,7 @@ fn parse(text: &str) -> Parsed {
     for line in lines {
         // A long line goes on four spaces to the right; hey's rows have two.
         let is_indented = line.starts_with("  ") && !line.starts_with("    ");
-        let is_row =
-            is_indented || line.contains("% in ") || line.contains("]\t") || line.contains(":\t");
+        let is_row = is_indented || line.contains("% in ") || line.contains("]\t") || line.contains(":\t");
         assert!(!is_row, "{line:?}");
     }
     Parsed { rate, percentiles, status, errors }

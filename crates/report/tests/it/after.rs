@@ -289,7 +289,8 @@ fn a_connection_limit_suggests_fewer_connections() {
 #[test]
 fn slots_of_connections_with_several_requests_at_a_time_are_not_called_connections() {
     let mut run = run("timeouts");
-    let is_said = |run: &Run, words: &str| format!("\n{}\n", notes(run, Style::default()).join("\n")).contains(words);
+    let is_said =
+        |run: &Run, words: &str| format!("\n{}\n", notes(run, Style::default()).join("\n")).contains(words);
     assert!(
         is_said(&run, "2 of 100 connections were never answered")
             && is_said(&run, "\n100 connections, 0 to 702 answers on each\n")
