@@ -85,14 +85,17 @@ fn overridden(run: &Run) -> Option<String> {
     /// A longer value, such as the configuration of a proxy, says nothing in a line.
     const LONGEST: usize = 80;
     let is_long = |value: &Option<String>| value.as_ref().is_some_and(|value| value.len() > LONGEST);
-    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), one_line);
     let keys = run.overridden.iter().filter(|(_, of)| !of.follows);
     let keys = keys.map(|(key, of)| {
         let name = key.split_once('.').map_or(key.as_str(), |(_, name)| name);
         if is_long(&of.used) || is_long(&of.file) {
             format!("{name} (the document has both)")
         } else {
-            format!("{name} {} ({})", value(&of.used), value(&of.file))
+            let file = of.file.as_deref().map_or_else(|| "none".to_owned(), one_line);
+            match &of.used {
+                Some(used) => format!("{name} {} ({file})", one_line(used)),
+                None => format!("no {name} ({file})"),
+            }
         }
     });
     let keys: Vec<_> = keys.collect();

@@ -19,7 +19,7 @@ fn notes(run: &Run, style: Style) -> Vec<String> {
     for line in lines {
         assert!(line.chars().count() <= 112 || line.starts_with("  ["), "too long: {line}");
         match (line.strip_prefix("    "), notes.last_mut()) {
-            (Some(rest), Some(note)) => *note += &format!(" {rest}"),
+            (Some(rest), Some(note)) => note.extend([" ", rest]),
             _ => notes.push(line.to_owned()),
         }
     }
@@ -183,8 +183,12 @@ fn what_was_typed_over_the_scenario_is_told_without_what_follows_from_it() {
     run.overridden.insert("load.workers".into(), both("2", "1", true));
     run.overridden.insert("target.store".into(), both("pool", "none", false));
     run.overridden.insert("load.headers".into(), both(&"x".repeat(81), "y", false));
+    let gone = |of: Overridden| Overridden { used: None, ..of };
+    run.overridden.insert("load.duration".into(), gone(both("5s", "", false)));
+    run.overridden.insert("load.requests".into(), Overridden { file: None, ..both("", "600", false) });
     let found = that_begins(&notes(&run, Style::default()), "instead of what the scenario says: ").unwrap();
-    let expected = "instead of what the scenario says: connections 5 (100), headers (the document has both), store none (pool)";
+    let expected = "instead of what the scenario says: connections 5 (100), no duration (5s), headers (the document has both), \
+                    requests 600 (none), store none (pool)";
     assert_eq!(found, expected);
 }
 

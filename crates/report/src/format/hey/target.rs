@@ -90,18 +90,16 @@ pub(super) fn used(view: &View<'_>) -> Option<String> {
     let mut busy = vec![format!("target {:.2}{target_set}{}", used.cpus, per_request.unwrap_or_default())];
     busy.extend(used.front_cpus.map(|cpus| format!("front {cpus:.2}")));
     busy.extend(used.generator_cpus.map(|cpus| format!("generator {cpus:.2}{generator_set}")));
-    let mut text = format!("CPUs busy, of {}: {}", used.machine_cpus, busy.join(", "));
-    if let Some(shared) = used.shared_set.as_ref().filter(|_| !target_set.is_empty()) {
-        text += &format!(", both on CPU {shared}");
-    }
-    text += &format!("; the target had {}", memory(used.rss_bytes));
-    if let Some(written) = used.written_per_second.filter(|&written| written >= 1.0) {
-        text += &format!(" and wrote {}/s", memory(whole(written)));
-    }
-    if used.restarts > 0 {
-        text += &format!("; {} of its processes", counted(used.restarts, "restart"));
-    }
-    Some(text)
+    busy.extend(
+        used.shared_set.as_ref().filter(|_| !target_set.is_empty()).map(|cpus| format!("both on CPU {cpus}")),
+    );
+    let written = used.written_per_second.filter(|&written| written >= 1.0);
+    let written =
+        written.map(|written| format!(" and wrote {}/s", memory(whole(written)))).unwrap_or_default();
+    let restarts = counted(used.restarts, "restart");
+    let restarts = if used.restarts > 0 { format!("; {restarts} of its processes") } else { String::new() };
+    let (cpus, busy, memory) = (used.machine_cpus, busy.join(", "), memory(used.rss_bytes));
+    Some(format!("CPUs busy, of {cpus}: {busy}; the target had {memory}{written}{restarts}"))
 }
 
 /// On which CPUs the target and the generator ran, where they were told apart.
