@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use report::document::{Document, FailureKind, Run};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Upper bound of every wait; nothing waits that long unless it fails.
@@ -90,6 +91,16 @@ impl Place {
     /// Runs the program to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Ended {
         self.start(words).wait()
+    }
+
+    /// Starts a server that answers as its paths say, with these words more, and says where it is.
+    pub(crate) fn truth_server(&self, words: &[&str]) -> (Running, String) {
+        let mut server = self.start(&[&["truth-server", "--listen", "127.0.0.1:0"], words].concat());
+        let url = server.until("the server listens", |server| {
+            let said = server.stdout();
+            said.strip_prefix("truth server on ")?.strip_suffix('\n').map(str::to_owned)
+        });
+        (server, url)
     }
 
     /// The one run document under its folder `results`.
@@ -207,6 +218,24 @@ impl Ended {
             report::store::parse(Path::new("stdout"), &self.stdout)
                 .unwrap_or_else(|e| panic!("{e}: {self:?}")),
         )
+    }
+
+    /// What `loadgen capacity -o json` said, where the generator was left alone. On a busy machine it may have been its own limit:
+    /// that is told as it must be.
+    pub(crate) fn capacity(&self) -> Option<Value> {
+        let json: Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        assert_eq!(json["schema"], "loadgen.capacity/1");
+        let trials = json["trials"].as_array().unwrap();
+        for trial in trials {
+            assert_eq!(trial["why"].is_null(), trial["outcome"] == "passes", "{trial}");
+        }
+        if json["end"] != "generator-limit" {
+            return Some(json);
+        }
+        assert_eq!((self.code, &json["confirmed"]), (4, &false.into()), "{json:#}");
+        assert_eq!(trials.last().unwrap()["outcome"], "void", "{json:#}");
+        None
     }
 
     /// Nothing on stderr that only a programmer understands.
