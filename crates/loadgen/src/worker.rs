@@ -612,4 +612,4 @@ impl<T: Timer, A, E> Shared<T, A, E> {
 
 #[cfg(test)]
 #[path = "worker_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -71,7 +71,12 @@ impl Place {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        self.command_of(env!("CARGO_BIN_EXE_loadgen"), words)
+    }
+
+    /// The same of another program, which starts ours.
+    pub(crate) fn command_of(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(words).current_dir(&self.folder).env("TMPDIR", self.scratch.path());
         // Nothing is kept where a person's runs are.
         command.env("XDG_STATE_HOME", self.state.path());
@@ -91,6 +96,11 @@ impl Place {
     /// Runs the program to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Ended {
         self.start(words).wait()
+    }
+
+    /// Replays its scenario `test.toml`. Documents go to its folder `results/here/test`.
+    pub(crate) fn replay(&self) -> Running {
+        self.start(&["run", "test.toml", "--results", "results", "--machine", "here"])
     }
 
     /// Starts a server that answers as its paths say, with these words more, and says where it is.
@@ -159,6 +169,21 @@ impl Place {
                 String::from_utf8_lossy(&line).contains(mark)
             })
             .collect()
+    }
+
+    /// Neither a process nor a scratch file is left of what ran there.
+    pub(crate) fn assert_clean(&self) {
+        assert_eq!(self.targets(), Vec::<u32>::new(), "a process was left");
+        assert_eq!(self.left_behind(), Vec::<String>::new(), "a file was left");
+    }
+
+    /// What was to be loaded did not come up: that is this sentence, and nothing is left.
+    pub(crate) fn assert_not_loaded(&self, ended: &Ended, complaint: &str) {
+        assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{ended:?}");
+        assert!(ended.stderr.contains(complaint), "{complaint}: {}", ended.stderr);
+        ended.assert_calm();
+        assert!(self.documents().is_empty());
+        self.assert_clean();
     }
 }
 
