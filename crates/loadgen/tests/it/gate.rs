@@ -72,6 +72,7 @@ fn the_exit_code_is_the_gate() {
     let labelled =
         place.run(&["compare", "base", "moved", "--baseline", "laptop", "--metrics", "rps", "-o", "json"]);
     let json: Value = serde_json::from_str(&labelled.stdout).unwrap_or_else(|e| panic!("{e}: {labelled:?}"));
+    assert_eq!(json["notes"], json!([]), "no run stands on both sides");
     let row = |row: &Value| (row["machine"].as_str().map(str::to_owned), row["baseline"] == true);
     let rows: BTreeSet<_> = json["rows"].as_array().unwrap().iter().map(row).collect();
     let expected = [("laptop", true), ("test-2cpu-4gb", false)];

@@ -296,10 +296,16 @@ fn values_beyond_the_limit_are_counted_together() {
 fn the_verdict_is_the_worst_of_all() {
     let mut runs = two();
     runs[0].workers[0].run_queue_ns = Some(4 * SECOND);
+    // What speaks against the machine is none of the generator's faults.
+    runs[1].conditions = Some(Conditions { hot: Some(3), ..Conditions::default() });
     let alone = Document::Run(Box::new(runs[0].clone()));
     let expected = warning::verdict(&warning::of(&alone, &Summary::of(&alone)));
     assert_ne!(expected, Verdict::Ok);
-    let merged = Document::Run(Box::new(merge(runs).unwrap()));
+    let merged = merge(runs).unwrap();
+    let reasons: Vec<bool> =
+        merged.merged.iter().flat_map(|merged| &merged.parts).map(|part| part.reasons.is_empty()).collect();
+    assert_eq!(reasons, [true, false]);
+    let merged = Document::Run(Box::new(merged));
     let warnings = warning::of(&merged, &Summary::of(&merged));
     assert_eq!(warning::verdict(&warnings), expected);
     let line = warnings.iter().map(warning::Warning::line).find(|line| line.contains("generator 2")).unwrap();
