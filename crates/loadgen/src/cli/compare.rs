@@ -31,7 +31,7 @@ pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
     if let Some(rows) = &command.rows {
         comparison.turn(rows, &command.columns)?;
     }
-    let format = if command.markdown { CompareFormat::Markdown } else { command.output };
+    let format = if command.markdown { CompareFormat::Markdown } else { command.format.output };
     output::show(&match format {
         CompareFormat::Text => comparison.text(output::page()),
         CompareFormat::Markdown => comparison.markdown(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use report::compare::{FailOn, Metric};
 
+use super::FormatOption;
 use crate::cli::words::{Price, Tolerance};
 
 const COMPARE_WORDS: &str = "\
@@ -67,16 +68,8 @@ pub(in crate::cli) struct CompareCommand {
     #[arg(long, value_name = "KEY,KEY", value_delimiter = ',', requires = "rows")]
     pub(in crate::cli) columns: Vec<String>,
 
-    /// How it is written
-    #[arg(
-        short = 'o',
-        long = "output",
-        alias = "o",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "text"
-    )]
-    pub(in crate::cli) output: CompareFormat,
+    #[command(flatten)]
+    pub(in crate::cli) format: FormatOption<CompareFormat>,
 
     /// As -o markdown
     #[arg(long, conflicts_with = "output")]
