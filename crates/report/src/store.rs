@@ -15,8 +15,8 @@ use crate::json;
 
 /// The schemas this program reads.
 const KNOWN: [&str; 2] = [RUN_SCHEMA, FIGURES_SCHEMA];
-/// What every schema of ours begins with.
-const OURS: &str = "loadgen.";
+/// What the schemas of documents begin with, whatever their number. What else loadgen writes, such as the JSON of a comparison, is none.
+const OURS: [&str; 2] = ["loadgen.run/", "loadgen.figures/"];
 
 /// Why a document could not be read or written. Each message names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -252,7 +252,8 @@ fn find_in(folder: &Path, found: &mut Found) -> Result<(), StoreError> {
 fn is_ours(path: &Path) -> Result<bool, StoreError> {
     let bytes = fs::read(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
     let head: Option<Head> = serde_json::from_slice(&bytes).ok();
-    Ok(head.and_then(|head| head.schema).is_some_and(|schema| schema.starts_with(OURS)))
+    let schema = head.and_then(|head| head.schema);
+    Ok(schema.is_some_and(|schema| OURS.iter().any(|ours| schema.starts_with(ours))))
 }
 
 /// Line numbers survive where there is no summary to take out first.
