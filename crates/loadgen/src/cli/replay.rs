@@ -28,7 +28,7 @@ use crate::plan::{Asserted, Plan, Stop, Surroundings, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context, RunError};
 use crate::scenario::schema::Schema;
-use crate::scenario::{AssertOptions, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
+use crate::scenario::{AssertOptions, Order, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
 use crate::series::{self, Forecast, Turn, about};
 
 pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
@@ -78,33 +78,36 @@ const INTERRUPTED: &str = "the series was interrupted before it";
 /// Why runs are not made after one that could not be.
 const FAILED: &str = "an earlier run could not be made";
 
-/// Every run of the series, in its order.
+/// Every run of the series, in its order. Several scenarios are taken in turn, like the combinations of a matrix: a round of
+/// each, then the next, but for those that are sequential.
 fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
     let RunCommand { scenarios, repeats, order, cooldown, strictness, load, target, .. } = command;
     let seed = load.seed.unwrap_or(surroundings().seed);
     let schema = super::schema();
-    let mut turns: Vec<Turn> = Vec::new();
+    let mut rounds: Vec<Vec<Turn>> = Vec::new();
     for path in scenarios {
         let resolved = resolve(path, &schema, target, load)?;
-        let rounds = repeats.or(resolved.run.repeats.map(NonZeroU32::get)).unwrap_or(1);
+        let repeats = repeats.or(resolved.run.repeats.map(NonZeroU32::get)).unwrap_or(1);
         let order = order.or(resolved.run.order).unwrap_or_default();
         let pause = cooldown.or(resolved.run.cooldown).map_or(Duration::ZERO, |span| span.0);
         let mut made = vec![0; resolved.plans.len()];
-        for number in order.of(resolved.plans.len(), rounds as usize, seed) {
+        for number in order.of(resolved.plans.len(), repeats as usize, seed) {
+            let round = if order == Order::Sequential { 0 } else { made[number] as usize };
+            rounds.resize_with(rounds.len().max(round + 1), Vec::new);
             made[number] += 1;
             let (plan, variant, overridden) = &resolved.plans[number];
             // What it reads from files is read before the first run.
             run::dialer(&plan.load).with_context(|| path.display().to_string())?;
-            turns.push(Turn {
+            rounds[round].push(Turn {
                 plan: plan.clone().asserting(strictness.assertions.iter().cloned()),
                 variant: variant.clone(),
-                repeat: (made[number], rounds),
+                repeat: (made[number], repeats),
                 pause,
                 overridden: overridden.clone(),
             });
         }
     }
-    Ok(turns)
+    Ok(rounds.into_iter().flatten().collect())
 }
 
 /// The key of a plan for the seed of its random arrivals.

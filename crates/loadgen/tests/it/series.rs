@@ -41,6 +41,24 @@ fn a_dry_run_tells_every_run_in_its_order_and_starts_nothing() {
 }
 
 #[test]
+fn several_scenarios_are_taken_in_turn_unless_they_are_sequential() {
+    let place = Place::with("s.toml", SERIES);
+    place.file("t.toml", "[target]\nstore = \"none\"\n[load]\nrequests = 1\n[run]\nrepeats = 3\n");
+    for (more, expected) in [
+        (&[][..], ["s 1/2", "s 1/2", "t 1/3", "s 2/2", "s 2/2", "t 2/3", "t 3/3"]),
+        (&["--order", "sequential"], ["s 1/2", "s 2/2", "s 1/2", "s 2/2", "t 1/3", "t 2/3", "t 3/3"]),
+    ] {
+        let ended = place.run(&[&words(&["t.toml", "--dry-run"])[..], more].concat());
+        let runs: Vec<_> = ended.stdout.lines().skip(2).take(7).map(columns).collect();
+        let told: Vec<_> = runs
+            .iter()
+            .map(|row| format!("{} {}", row[1], row.iter().find(|word| word.contains('/')).unwrap()))
+            .collect();
+        assert_eq!(told, expected, "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn every_file_is_read_before_the_first_run() {
     let place = Place::with("s.toml", SERIES);
     place.file("bad.toml", "[load]\nconections = 5\n");

@@ -9,7 +9,7 @@ use crate::summary::Summary;
 use crate::units::{count, nanos, rate, share};
 
 /// Names that are no percentile, each with what it means.
-const NAMED: [(&str, Metric); 10] = [
+const NAMED: [(&str, Metric); 17] = [
     ("rps", Metric::Rps),
     ("mean", Metric::Mean),
     ("max", Metric::Max),
@@ -20,6 +20,13 @@ const NAMED: [(&str, Metric); 10] = [
     ("rps_per_cpu", Metric::RpsPerCpu),
     ("cpu_us_per_request", Metric::CpuPerRequest),
     ("cost", Metric::Cost),
+    ("thread_wait", Metric::ThreadWait),
+    ("lock_wait", Metric::LockWait),
+    ("commit", Metric::Commit),
+    ("rows_per_commit", Metric::RowsPerCommit),
+    ("target_cpus", Metric::TargetCpus),
+    ("generator_cpus", Metric::GeneratorCpus),
+    ("cpu_pressure", Metric::CpuPressure),
 ];
 /// How a source says that a rate is a lower bound.
 pub(super) const MORE_THAN: &str = "more than";
@@ -53,6 +60,20 @@ pub enum Metric {
     CpuPerRequest,
     /// What a million answers cost at this rate, by the price of the machine.
     Cost,
+    /// Mean time that a row waited in the target for a thread that writes, in nanoseconds, as the target tells.
+    ThreadWait,
+    /// Mean time from there until its transaction had the write lock, in nanoseconds.
+    LockWait,
+    /// Mean time from there until it was committed, in nanoseconds.
+    Commit,
+    /// Rows by transactions.
+    RowsPerCommit,
+    /// CPUs that the target kept busy.
+    TargetCpus,
+    /// CPUs that the generator kept busy meanwhile.
+    GeneratorCpus,
+    /// Share of the time in which some task of the machine waited for a CPU, 0 to 1.
+    CpuPressure,
 }
 
 /// Which way is better?
@@ -86,7 +107,7 @@ impl Metric {
     /// Which way is better.
     pub fn better(self) -> Better {
         match self {
-            Self::Rps | Self::RpsPerCpu => Better::Higher,
+            Self::Rps | Self::RpsPerCpu | Self::RowsPerCommit => Better::Higher,
             _ => Better::Lower,
         }
     }
@@ -121,6 +142,12 @@ impl Metric {
             Self::RpsPerCpu => "req/s per CPU".into(),
             Self::CpuPerRequest => "CPU per request".into(),
             Self::Cost => "cost per million".into(),
+            Self::ThreadWait => "wait for a thread".into(),
+            Self::LockWait => "wait for the lock".into(),
+            Self::RowsPerCommit => "rows per commit".into(),
+            Self::TargetCpus => "target's CPUs".into(),
+            Self::GeneratorCpus => "generator's CPUs".into(),
+            Self::CpuPressure => "waiting for a CPU".into(),
             _ => self.to_string(),
         }
     }
@@ -129,10 +156,14 @@ impl Metric {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Rps | Self::RpsPerCpu => "1/s",
-            Self::Latency(_) | Self::Mean | Self::Max | Self::CpuPerRequest => "ns",
-            Self::Tail(_) | Self::MaxTail | Self::Errors | Self::ErrorRate | Self::Timeouts | Self::Cost => {
-                ""
-            }
+            Self::Latency(_)
+            | Self::Mean
+            | Self::Max
+            | Self::CpuPerRequest
+            | Self::ThreadWait
+            | Self::LockWait
+            | Self::Commit => "ns",
+            _ => "",
         }
     }
 
@@ -140,11 +171,11 @@ impl Metric {
     pub fn write(self, value: f64) -> String {
         match self {
             Self::Rps | Self::RpsPerCpu => rate(value),
-            Self::Latency(_) | Self::Mean | Self::Max | Self::CpuPerRequest => nanos(whole(value)),
-            Self::Tail(_) | Self::MaxTail => format!("{value:.2}"),
             Self::Cost => format!("{value:.5}"),
-            Self::ErrorRate => share(value),
+            Self::ErrorRate | Self::CpuPressure => share(value),
             Self::Errors | Self::Timeouts => count(whole(value)),
+            _ if self.unit() == "ns" => nanos(whole(value)),
+            _ => format!("{value:.2}"),
         }
     }
 
@@ -171,6 +202,13 @@ impl Metric {
                 let rate = summary.rate().filter(|&rate| rate > 0.0)?;
                 exact(repeat.price_per_month? / MONTH_S / rate * 1e6)
             }
+            Self::ThreadWait => exact(summary.target?.queue.mean_ns?),
+            Self::LockWait => exact(summary.target?.lock.mean_ns?),
+            Self::Commit => exact(summary.target?.commit.mean_ns?),
+            Self::RowsPerCommit => exact(summary.target?.rows_per_transaction?),
+            Self::TargetCpus => exact(summary.usage.as_ref()?.cpus),
+            Self::GeneratorCpus => exact(summary.usage.as_ref()?.generator_cpus?),
+            Self::CpuPressure => exact(summary.usage.as_ref()?.cpu_pressure?),
         }
     }
 }
@@ -206,7 +244,7 @@ impl fmt::Display for Metric {
 /// Why a word is no metric.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no metric `{0}`: there are rps, p50, p99 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu, cpu_us_per_request and cost"
+    "there is no metric `{0}`: there are rps, p50, p99 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu, cpu_us_per_request, cost, thread_wait, lock_wait, commit, rows_per_commit, target_cpus, generator_cpus and cpu_pressure"
 )]
 pub struct UnknownMetric(String);
 

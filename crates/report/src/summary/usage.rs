@@ -30,6 +30,8 @@ pub struct TargetUse {
     pub front_cpus: Option<f64>,
     /// CPUs that the generator kept busy meanwhile. `None` where the system did not tell.
     pub generator_cpus: Option<f64>,
+    /// Share of that time in which some task of the machine waited for a CPU, 0 to 1. `None` where the system did not tell.
+    pub cpu_pressure: Option<f64>,
     /// CPUs of the machine that both ran on.
     pub machine_cpus: u64,
     /// Those that the target could use. `None` where nobody knows.
@@ -96,6 +98,7 @@ impl TargetUse {
             written_per_request: written.and_then(|bytes| ratio(bytes, requests)),
             front_cpus: front.map(|usage| cpus(usage.cpu_ms(), usage.watched_ns)),
             generator_cpus: generator.and_then(|own| ratio(own.cpu_ns?, own.watched_ns)),
+            cpu_pressure: generator.and_then(|own| ratio(own.pressure_ns?, own.watched_ns)),
             machine_cpus: run.machine.cpus_total,
             target_set: verdict::target_cpus(run),
             generator_set: verdict::generator_cpus(run),

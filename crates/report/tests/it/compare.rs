@@ -295,3 +295,20 @@ fn nothing_is_an_empty_table() {
     assert_eq!(comparison.text(Page::default()).lines().count(), 2);
     assert_eq!(comparison.markdown().lines().count(), 2);
 }
+
+#[test]
+fn what_limits_the_target_stands_beside_what_it_carries() {
+    let names = ["thread_wait", "lock_wait", "commit", "rows_per_commit", "target_cpus", "cpu_pressure"];
+    let figures = |run| {
+        let metrics = names.map(|name| name.parse().unwrap());
+        let comparison = Comparison::with(Vec::new(), vec![stored(run)], &metrics);
+        let json: serde_json::Value = serde_json::from_str(&comparison.json()).unwrap();
+        let medians = names.map(|name| json["rows"][0]["metrics"][name]["median"].as_f64());
+        medians.map(|median| median.map(|median| (median * 1000.0).round() / 1000.0))
+    };
+    assert_eq!(figures(run("told")), [Some(20e6), Some(5e6), Some(9e5), Some(1.0), None, None]);
+    let mut watched = run("watched");
+    let generator = watched.generator.as_mut().unwrap();
+    generator.pressure_ns = Some(generator.watched_ns / 4);
+    assert_eq!(figures(watched), [None, None, None, None, Some(1.399), Some(0.25)]);
+}

@@ -160,9 +160,10 @@ impl Writers {
         *lock(&self.prover) = None;
     }
 
-    /// Whether the files are where they were.
+    /// Whether the files are where they were. No longer asked once all is finished: the prover is the last connection to be
+    /// closed, and with the last one SQLite itself deletes the log.
     pub(super) fn check(&self) -> bool {
-        let is_kept = self.shared.place.is_kept();
+        let is_kept = self.shared.place.is_kept() || lock(&self.prover).is_none();
         if !is_kept {
             let gone = KeepError::Gone(self.shared.place.path().into());
             self.shared.troubled(Trouble::DatabaseGone, 0, &gone);

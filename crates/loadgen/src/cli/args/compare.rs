@@ -20,7 +20,9 @@ Exit codes: 0; with --fail-on 1 when something is as named there, 4 when somethi
 run that is not whole, no scenario in common); 2 wrong use
 
 Metrics: rps, p50 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu,
-  cpu_us_per_request (of the target, where loadgen started it), cost (of a million answers, by --price)
+  cpu_us_per_request (of the target, where loadgen started it), cost (of a million answers, by --price);
+  what limits it: target_cpus and generator_cpus (kept busy), cpu_pressure (share of the time in which something waited for
+  a CPU), and of a row on average, as the target tells, thread_wait, lock_wait, commit, rows_per_commit
 Keys: scenario, machine, cpus, and those that `loadgen plan` prints, such as target.instances
 
 Examples:

@@ -52,7 +52,9 @@ pub(super) fn run(command: &VersusCommand) -> anyhow::Result<Exit> {
     let outcome = duel.run();
     duel.tell_runs();
     let judged = duel.judge(command)?;
-    outcome?;
+    if let Some(why) = outcome? {
+        output::tell(&format!("loadgen: {why} a second time: nothing can be said of the target"));
+    }
     Ok(duel.exit.max(judged))
 }
 
@@ -86,26 +88,24 @@ struct Duel<'a> {
 }
 
 impl Duel<'_> {
-    fn run(&mut self) -> anyhow::Result<()> {
+    /// Makes all runs. Gives why one of them was none twice, which is the end.
+    fn run(&mut self) -> anyhow::Result<Option<&'static str>> {
         for index in 0..self.turns.len() {
             for attempt in 1..=ATTEMPTS {
                 let is_first = index == 0 && attempt == 1;
                 if !is_first && !self.bench.interrupt().sleep(self.turns[index].1.pause) {
                     self.exit = self.exit.max(self.bench.interrupt().signal().map_or(Exit::Done, Exit::from));
-                    return Ok(());
+                    return Ok(None);
                 }
                 let Some(why) = self.make(index)? else { break };
                 if attempt == ATTEMPTS {
                     self.exit = Exit::Invalid;
-                    bail!(
-                        anyhow::anyhow!("{why} a second time: nothing can be said of the target")
-                            .context(Exit::Invalid)
-                    );
+                    return Ok(Some(why));
                 }
                 output::tell(&format!("loadgen: {why}: the run is made once more"));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Makes a run and writes its document. Gives why it is no run of a block, if it is none.

@@ -1,6 +1,7 @@
 //! Rows through a real store into a real database.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -259,6 +260,11 @@ async fn a_store_that_finishes_is_no_trouble() {
     store.keep(row("/")).await.unwrap();
     store.finish();
     assert_eq!(store.keep(row("/late")).await, Err(KeepError::Closed));
+    let mut log = database(&folder).path.into_os_string();
+    log.push("-wal");
+    assert!(!Path::new(&log).exists(), "SQLite deletes it with the last connection");
+    store.check();
+    store.prove();
     stats.troubles.finish();
     assert_eq!(events(), [] as [serde_json::Value; 0]);
 }
