@@ -85,7 +85,9 @@ fn reviewers_read_the_answer_first() {
         "{open}"
     );
     let mut elsewhere = slower();
-    elsewhere.iter_mut().for_each(|run| run.machine.fingerprint = "ffff".into());
+    for run in &mut elsewhere {
+        run.machine.fingerprint = "ffff".into();
+    }
     let unknown = text(elsewhere, FailOn::Regressed);
     assert!(
         unknown.starts_with("### loadgen compare: the gate cannot tell: 1 of 1 comparison cannot"),

@@ -13,7 +13,7 @@ fn on(cpus: u64, scenario: &str, store: &str, thousands: f64) -> Vec<Run> {
     let mut runs = arm(store, order, thousands, &QUIET);
     for run in &mut runs {
         run.name = scenario.into();
-        run.id += &format!("-{scenario}-{cpus}");
+        run.id = format!("{}-{scenario}-{cpus}", run.id);
         run.plan_key = format!("{scenario}-{store}");
         run.machine.label = format!("guest-{cpus}cpu");
         run.machine.fingerprint = format!("{cpus}");
@@ -67,7 +67,9 @@ fn a_larger_machine_has_a_speed_up_and_an_efficiency_by_its_cpus() {
     }
     assert_eq!(table(other), None, "another plan");
     let mut remote = two_machines();
-    remote.iter_mut().for_each(|run| run.same_machine = Some(false));
+    for run in &mut remote {
+        run.same_machine = Some(false);
+    }
     assert_eq!(table(remote), None, "nobody knows the CPUs of a target that is elsewhere");
 }
 
@@ -81,7 +83,9 @@ fn a_rate_by_the_cpu_is_of_the_cpus_that_the_target_had() {
     let local = compared(two_machines(), &metrics);
     assert_eq!(of(&local), [1_000.0, 800.0, 750.0, 600.0].map(Some));
     let mut runs = two_machines();
-    runs.iter_mut().for_each(|run| run.same_machine = Some(false));
+    for run in &mut runs {
+        run.same_machine = Some(false);
+    }
     assert_eq!(of(&compared(runs, &metrics)), [None; 4], "the generator's CPUs are not the target's");
     // On one machine it is the same rate again, and one question.
     let asked: Vec<_> = local.differences().iter().map(|it| (it.row, it.metric)).collect();
@@ -111,7 +115,9 @@ fn a_rough_rate_is_as_rough_by_the_cpu_and_by_the_price() {
 #[test]
 fn two_machines_of_one_name_are_not_told_as_one() {
     let mut runs = two_machines();
-    runs.iter_mut().for_each(|run| run.machine.label = "guest".into());
+    for run in &mut runs {
+        run.machine.label = "guest".into();
+    }
     let comparison = compared(runs, &[Metric::Rps]);
     let facts = comparison.machines["guest"].to_string();
     assert!(
@@ -253,7 +259,7 @@ fn law(sigma: f64, kappa: f64) -> String {
         let rate = 2.0 * size / (1.0 + sigma * (size - 1.0) + kappa * size * (size - 1.0));
         let mut runs = on(2, "x", "group", rate);
         for run in &mut runs {
-            run.id += &format!("-{instances}");
+            run.id = format!("{}-{instances}", run.id);
             run.plan_key = instances.to_string();
             run.config.insert("target.instances".into(), instances.to_string());
         }
