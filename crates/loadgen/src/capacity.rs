@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use report::stats;
+use report::stats::Trend;
+
+use crate::series::warmup_of;
 
 /// Rates are doubled, or halved, until the answer lies between two of them. So many halvings end at a sixty-fourth of the first rate.
 const MOST_HALVINGS: u32 = 6;
@@ -21,13 +23,12 @@ const BEYOND: f64 = 100.0;
 /// The same of the first trials.
 const BEYOND_AT_FIRST: f64 = 20.0;
 
-/// Requests pile up when latencies of the second half of a trial are more than twice those of the first: three times, where a queue
-/// grows from nothing.
-const MOST_GROWTH: f64 = 2.0;
-/// Less growth than this is how machines vary. It is a server overloaded by a thousandth, over ten seconds.
-const NO_GROWTH_US: f64 = 10_000.0;
-/// Fewer intervals tell no growth.
-const FEWEST_INTERVALS: usize = 4;
+/// Requests pile up when chance alone would have so many more wait in the end less often than this.
+const BY_CHANCE: f64 = 0.01;
+/// Less growth than this is how machines vary, as a share of what falls due: that of a server overloaded by a thousandth.
+const NO_GROWTH: f64 = 0.001;
+/// Fewer intervals tell no growth: half of them are looked at.
+const FEWEST_INTERVALS: usize = 8;
 
 /// How far the search goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,13 +37,15 @@ pub struct Limits {
     pub from: f64,
     /// How long a trial near the answer is; the first ones are a sixth of it, those after them half.
     pub trial: Duration,
+    /// How long each is warmed up. `None`: as its length asks for.
+    pub warmup: Option<Duration>,
     /// How close the two rates shall come, as a share.
     pub precision: f64,
     /// One request in so many lies beyond the highest percentile that is asked for. `None`: none is.
     pub one_in: Option<f64>,
     /// Trials, at most.
     pub most_trials: usize,
-    /// Time of all trials together, at most.
+    /// Time of all trials together, at most, warm-ups included.
     pub most_time: Duration,
 }
 
@@ -78,8 +81,10 @@ pub struct Trial {
     pub phase: Phase,
     /// Requests per second.
     pub rate: f64,
-    /// How long.
+    /// How long, warm-up not included.
     pub length: Duration,
+    /// How long the same rate is sent before.
+    pub warmup: Duration,
 }
 
 /// What a trial says.
@@ -134,17 +139,26 @@ pub fn search<E>(limits: &Limits, make: impl FnMut(&Trial) -> Result<Outcome, E>
     Ok(Found { passes: search.low, fails: search.high, end })
 }
 
-/// Whether requests pile up at the server, from the median latencies of equal intervals in their order, in microseconds; 0 where nothing
-/// was answered.
-pub fn is_growing(medians_us: &[u64]) -> bool {
-    let middle = |half: &[u64]| {
-        let answered = half.iter().filter(|median| **median > 0).map(|median| *median as f64);
-        stats::median(&answered.collect::<Vec<_>>())
-    };
-    let (first, second) = medians_us.split_at(medians_us.len() / 2);
-    let grows = |first: f64, second: f64| second > first * MOST_GROWTH && second - first > NO_GROWTH_US;
-    medians_us.len() >= FEWEST_INTERVALS
-        && middle(first).zip(middle(second)).is_some_and(|(first, second)| grows(first, second))
+/// Whether requests pile up at the server: whether those in flight, due and not ended yet, went on to become more through the second
+/// half of a trial. `due` and `ended`: how many did so in each of its equal intervals.
+pub fn is_growing(due: &[u64], ended: &[u64]) -> bool {
+    let intervals = due.len().min(ended.len());
+    if intervals < FEWEST_INTERVALS {
+        return false;
+    }
+    let (mut sum_due, mut sum_ended) = (0_u64, 0_u64);
+    let in_flight: Vec<f64> = due
+        .iter()
+        .zip(ended)
+        .map(|(due, ended)| {
+            (sum_due, sum_ended) = (sum_due + due, sum_ended + ended);
+            sum_due as f64 - sum_ended as f64
+        })
+        .collect();
+    let second = intervals / 2;
+    let mean_due = due[second..intervals].iter().sum::<u64>() as f64 / (intervals - second) as f64;
+    let grows = |trend: Trend| trend.p < BY_CHANCE && trend.slope > mean_due * NO_GROWTH;
+    Trend::of(&in_flight[second..]).is_some_and(grows)
 }
 
 /// Why no further trial is made.
@@ -245,15 +259,18 @@ impl<E, F: FnMut(&Trial) -> Result<Outcome, E>> Search<'_, F> {
     /// What one trial says. One that says nothing is made once more.
     fn single(&mut self, phase: Phase, rate: f64) -> Result<bool, Stop<E>> {
         for _ in 0..2 {
-            let trial = Trial { phase, rate, length: self.limits.length(phase, rate) };
+            let length = self.limits.length(phase, rate);
+            let warmup = self.limits.warmup.unwrap_or_else(|| warmup_of(length));
+            let trial = Trial { phase, rate, length, warmup };
             if self.trials == self.limits.most_trials {
                 return Err(Stop::Over(End::Trials));
             }
-            if self.spent.saturating_add(trial.length) > self.limits.most_time {
+            let spent = self.spent.saturating_add(length).saturating_add(warmup);
+            if spent > self.limits.most_time {
                 return Err(Stop::Over(End::Time));
             }
             self.trials += 1;
-            self.spent += trial.length;
+            self.spent = spent;
             match (self.make)(&trial).map_err(Stop::Error)? {
                 Outcome::Pass => return Ok(true),
                 Outcome::Fail => return Ok(false),

@@ -23,6 +23,12 @@ pub struct Turn {
     pub overridden: BTreeMap<String, Overridden>,
 }
 
+/// How long a load is warmed up where nobody says: a tenth of it and five seconds at least, but no longer than it is itself.
+pub fn warmup_of(length: Duration) -> Duration {
+    const LEAST: Duration = Duration::from_secs(5);
+    (length / 10).max(LEAST).min(length)
+}
+
 impl Turn {
     /// How long it loads, warm-up included. `None`: that depends on how fast the target is.
     pub fn load(&self) -> Option<Duration> {

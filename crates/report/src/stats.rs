@@ -8,11 +8,13 @@ mod effect;
 pub mod exact;
 mod middle;
 mod shares;
+mod trend;
 pub mod usl;
 
 pub use self::effect::{Design, Effect, holm};
 pub use self::middle::{geometric_mean, hodges_lehmann, median, median_interval};
 pub use self::shares::{difference_interval, fisher};
+pub use self::trend::Trend;
 
 /// What is claimed with 95% confidence may be wrong once in twenty times.
 pub const ALPHA: f64 = 0.05;

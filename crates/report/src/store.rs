@@ -18,8 +18,8 @@ use crate::os::{Unreadable, read_text, why_not_written};
 const KNOWN: [&str; 2] = [RUN_SCHEMA, FIGURES_SCHEMA];
 /// What is longer is no document: one of an hour has 200 KB.
 pub const MOST_BYTES: u64 = 64 << 20;
-/// What every schema of ours begins with.
-const OURS: &str = "loadgen.";
+/// What the schemas of documents begin with, whatever their number. What else loadgen writes, such as the JSON of a comparison, is none.
+const OURS: [&str; 2] = ["loadgen.run/", "loadgen.figures/"];
 
 /// Why a document could not be read or written. Each message names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -280,7 +280,8 @@ fn is_ours(path: &Path) -> Result<bool, StoreError> {
         Err(_) => return Ok(false),
     };
     let head: Option<Head> = serde_json::from_str(&text).ok();
-    Ok(head.and_then(|head| head.schema).is_some_and(|schema| schema.starts_with(OURS)))
+    let schema = head.and_then(|head| head.schema);
+    Ok(schema.is_some_and(|schema| OURS.iter().any(|ours| schema.starts_with(ours))))
 }
 
 /// Line numbers survive where there is no summary to take out first.

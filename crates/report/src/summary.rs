@@ -26,6 +26,9 @@ pub const INSTANCES_KEY: &str = "target.instances";
 /// Where a plan says how its target misbehaves on purpose; empty or absent where it does not.
 pub const FAULTS_KEY: &str = "target.faults";
 
+/// hey keeps the results of so many answered requests, and leaves the rest out of everything but its rate.
+pub(crate) const HEY_RESULTS: u64 = 1_000_000;
+
 /// How requests were released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Model {
@@ -248,9 +251,11 @@ impl Summary {
     }
 
     fn of_figures(figures: &Figures) -> Self {
-        let answered = (!figures.status.is_empty()).then(|| figures.status.values().sum());
+        let kept: Option<u64> = (!figures.status.is_empty()).then(|| figures.status.values().sum());
         let http_error: u64 = figures.status.range(400..).map(|(_, count)| count).sum();
         let is_hey = figures.tool == "hey";
+        // What hey keeps no more of was answered or failed: nobody knows.
+        let answered = kept.filter(|&kept| !is_hey || kept < HEY_RESULTS);
         let sent = if is_hey { hey_requests(figures) } else { None };
         let errors = match (sent, answered) {
             (Some(sent), Some(answered)) if sent >= answered => Some(sent - answered + http_error),
@@ -269,7 +274,7 @@ impl Summary {
             timeouts: figures.timeouts.or(errors.filter(|&errors| errors == 0)),
             error_rate: errors.zip(sent).and_then(|(errors, sent)| ratio(errors, sent)),
             status: figures.status.clone(),
-            latency: Latency::of_figures(figures, answered),
+            latency: Latency::of_figures(figures, kept),
             answered_latency: None,
             phases: None,
             body_bytes: None,

@@ -8,6 +8,7 @@ fn limits() -> Limits {
     Limits {
         from: 100.0,
         trial: Duration::from_secs(60),
+        warmup: Some(Duration::ZERO),
         precision: 0.02,
         one_in: Some(100.0),
         most_trials: 60,
@@ -36,19 +37,32 @@ impl Chance {
     }
 }
 
-/// An M/M/1 queue of 1,000 requests a second, under Poisson arrivals: whether 99 of 100 are answered within 20 ms.
+/// An M/M/1 queue of 1,000 requests a second, under Poisson arrivals: whether 99 of 100 are answered within 20 ms, and requests do not
+/// pile up.
 fn queue(trial: &Trial, chance: &mut Chance) -> Outcome {
     let (mut now, mut free) = (0.0, 0.0_f64);
     let (mut all, mut slow) = (0_u32, 0_u32);
+    let (mut due, mut ended) = (Vec::new(), Vec::new());
     loop {
         now += chance.exponential(1.0 / trial.rate);
         if now > trial.length.as_secs_f64() {
-            return if slow * 100 <= all { Outcome::Pass } else { Outcome::Fail };
+            let passes = slow * 100 <= all && !is_growing(&due, &ended);
+            return if passes { Outcome::Pass } else { Outcome::Fail };
         }
         free = free.max(now) + chance.exponential(0.001);
         all += 1;
         slow += u32::from(free - now > 0.02);
+        count(&mut due, now);
+        count(&mut ended, free);
     }
+}
+
+/// Counts what happened in a second; none later than this one did.
+fn count(seconds: &mut Vec<u64>, at: f64) {
+    while seconds.len() as f64 <= at {
+        seconds.push(0);
+    }
+    *seconds.last_mut().unwrap() += 1;
 }
 
 /// Its p99 is ln(100) / (1000 - rate), which is 20 ms at 769.7/s.
@@ -127,6 +141,9 @@ fn every_search_ends() {
     let short = Limits { most_time: Duration::from_secs(35), ..limits() };
     let timed = found(&short, |_| Outcome::Pass);
     assert_eq!(timed, Found { passes: Some(200.0), fails: None, end: End::Time }, "20, 10 and no 10 s more");
+    // Warmed up for five seconds each, it is one trial less.
+    let warmed = found(&Limits { warmup: None, ..short }, |_| Outcome::Pass);
+    assert_eq!(warmed, Found { passes: Some(100.0), fails: None, end: End::Time });
     let nothing = found(&Limits { one_in: None, ..limits() }, |_| Outcome::Fail);
     assert_eq!((nothing.passes, nothing.end), (None, End::NothingPasses));
     let fickle = found(&Limits { most_trials: 1000, most_time: Duration::MAX, ..limits() }, |trial| {
@@ -140,17 +157,17 @@ fn every_search_ends() {
 
 #[test]
 fn what_piles_up_is_seen() {
-    let line = |from: u64, by: u64| (0..10).map(|n| from + n * by).collect::<Vec<_>>();
-    // A server for 80 requests a second under 100, and one that takes its time at a rate it carries.
-    assert!(is_growing(&line(10_000, 200_000)));
-    assert!(!is_growing(&line(1_000_000, 0)));
-    // A tenth slower, and three times as slow but by a hair.
-    assert!(!is_growing(&line(500_000, 6_000)));
-    assert!(!is_growing(&line(100, 100)));
-    let stalled = [20_000, 0, 20_000, 21_000, 0, 0, 19_000, 20_000];
-    assert!(
-        !is_growing(&stalled) && !is_growing(&[]) && !is_growing(&[0; 8]) && !is_growing(&[1, 1, 1_000_000])
-    );
+    // A hundred fall due in each of ten seconds, and so many of them end.
+    let grows = |ended: [u64; 10]| is_growing(&[100; 10], &ended);
+    assert!(grows([80; 10]), "a server for 80 requests a second under 100");
+    assert!(grows([98, 97, 99, 98, 97, 99, 98, 98, 97, 99]), "one that is nearly fast enough");
+    assert!(!grows([100; 10]) && !grows([90, 110, 90, 110, 90, 110, 90, 110, 90, 110]), "what is late comes");
+    assert!(!grows([50, 50, 50, 50, 50, 100, 100, 100, 100, 100]), "what piled up first, and then no more");
+    assert!(!grows([100, 100, 100, 100, 100, 100, 100, 100, 100, 60]), "a stall at the end");
+    assert!(!grows([120; 10]), "what falls");
+    assert!(is_growing(&[10_000; 10], &[9_980; 10]) && !is_growing(&[10_000; 10], &[9_995; 10]));
+    assert!(!is_growing(&[100; 7], &[80; 7]) && !is_growing(&[], &[]), "too short to tell");
+    assert!(is_growing(&[100; 10], &[80; 8]), "the last seconds are not whole");
 }
 
 #[test]

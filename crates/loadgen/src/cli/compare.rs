@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use report::compare::{Comparison, Gate, Metric, Passage};
 use report::document::Document;
 use report::units::counted;
@@ -14,6 +14,8 @@ use super::{history, output};
 
 /// Sets stored documents side by side.
 pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
+    let GateOptions { junit, markdown, .. } = &command.gate;
+    ensure!(junit.is_none() || junit != markdown, "--junit and --markdown need a file each");
     let candidates: Vec<PathBuf> = command.paths.iter().chain(&command.gate.candidate).cloned().collect();
     let (documents, skipped) = read_all(&candidates)?;
     let (labels, paths): (Vec<&PathBuf>, Vec<&PathBuf>) =
@@ -28,11 +30,10 @@ pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
     if let Err(label) = comparison.set_prices(&prices) {
         bail!("--price {label}=...: no run is of that machine; there are {}", known(&comparison));
     }
-    if let Some(rows) = &command.rows {
-        comparison.turn(rows, &command.columns)?;
+    if !command.rows.is_empty() {
+        comparison.turn(&command.rows, &command.columns)?;
     }
-    let format = if command.markdown { CompareFormat::Markdown } else { command.format.output };
-    output::show(&match format {
+    output::show(&match command.format.output {
         CompareFormat::Text => comparison.text(output::page()),
         CompareFormat::Markdown => comparison.markdown(),
         CompareFormat::Csv => comparison.csv(),
@@ -91,6 +92,10 @@ fn hold(comparison: &Comparison, options: &GateOptions) -> anyhow::Result<Exit> 
     }
     if let Some(path) = &options.junit {
         store::write_text(path, &format::junit_of_gate(&gate)).context(Exit::Invalid)?;
+    }
+    if let Some(path) = &options.markdown {
+        let text = format::pull_request_of_gate(&gate, comparison);
+        store::write_text(path, &text).context(Exit::Invalid)?;
     }
     Ok(match gate.passage() {
         Passage::Open => Exit::Done,

@@ -31,13 +31,18 @@ fn a_search_is_bounded_and_says_that_nothing_is_confirmed() {
     let runs = place.documents();
     assert_eq!(runs.len(), 2, "{ended:?}");
     for run in &runs {
-        assert_eq!(run.verification.as_ref().unwrap().rows, run.account.ok, "a database of its own");
+        let found = run.verification.as_ref().unwrap();
+        assert_eq!(found.rows, found.acknowledged, "a database of its own");
         assert_eq!(
             (run.assertions.len(), run.tags["why"].as_str()),
             (1, "test"),
             "the objective alone is asserted"
         );
     }
+    // 1 s at 20 requests a second, 500 ms at 40, with a warm-up as long: at least five seconds, but no longer than the trial.
+    let warmups: Vec<_> = runs.iter().map(|run| run.config["load.warmup"].clone()).collect();
+    let lengths: Vec<_> = runs.iter().map(|run| run.config["load.duration"].clone()).collect();
+    assert_eq!(warmups, lengths);
     let is_limited = ended.stdout.contains("generator limit reached");
     assert!(is_limited || ended.stdout.contains("as --most-trials allows"), "{ended:?}");
     assert_eq!(place.left_behind(), Vec::<String>::new());
@@ -88,4 +93,26 @@ fn what_cannot_be_searched_is_refused_before_anything_starts() {
     let ended = place.run(&words);
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(ended.stderr.contains("http://127.0.0.1:1/ did not answer"), "{ended:?}");
+}
+
+/// A connection with 10 ms carries 100 requests a second. Of 120 due, what is left over becomes more and more.
+#[test]
+fn what_piles_up_is_told() {
+    let (there, here) = (Place::new(), Place::new());
+    let (_server, url) = there.truth_server(&[]);
+    let url = format!("{url}delay/10ms");
+    let words =
+        ["capacity", &url, "-c", "1", "--from", "120", "--slo", "errors < 50%", "--arrival", "uniform"];
+    let mut running = here.start(&[&words[..], &["--trial", "48s", "--warmup", "0s"]].concat());
+    let told = running.until("the first trial", |running| {
+        let stderr = running.stderr();
+        let is_over =
+            ["\nfails: ", "\nsays nothing of the server: "].iter().any(|word| stderr.contains(word));
+        is_over.then_some(stderr)
+    });
+    running.signal(Signal::INT);
+    let ended = running.wait();
+    assert_eq!(ended.code, 130, "{ended:?}");
+    // On a busy machine the generator may have been its own limit.
+    assert!(told.contains("requests pile up: those in flight") || told.contains("says nothing"), "{told}");
 }

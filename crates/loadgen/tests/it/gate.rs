@@ -56,6 +56,22 @@ fn the_exit_code_is_the_gate() {
     let xml = std::fs::read_to_string(place.folder.path().join("out/gate.xml")).unwrap();
     assert!(xml.contains("<failure message=\"x0.8"), "{xml}");
     assert!(ended.stdout.contains("| regressed |"), "{ended:?}");
+    for (path, word) in [("out/gate.md", ""), ("out/gate.xml", "need a file each")] {
+        let files = ["--fail-on", "regressed", "--junit", "out/gate.xml", "--markdown", path];
+        let ended = gate(&place, "slow", &files);
+        assert_eq!(
+            (ended.code, ended.stderr.contains(word)),
+            (if word.is_empty() { 1 } else { 2 }, true),
+            "{ended:?}"
+        );
+    }
+    let markdown = std::fs::read_to_string(place.folder.path().join("out/gate.md")).unwrap();
+    assert!(
+        markdown.starts_with("### loadgen compare: the gate is closed by 1 of 2 comparisons\n"),
+        "{markdown}"
+    );
+    let no_gate = place.run(&["compare", "base", "--markdown", "out/gate.md"]);
+    assert!(no_gate.code == 2 && no_gate.stderr.contains("--fail-on"), "{no_gate:?}");
     let elsewhere = place.run(&["compare", "base", "--metrics", "cost", "--price", "nowhere=4"]);
     assert!(elsewhere.code == 2 && elsewhere.stderr.contains("there are test-2cpu-4gb"), "{elsewhere:?}");
     let priced = place.run(&["compare", "base", "--metrics", "cost", "--price", "test-2cpu-4gb=2.63"]);
@@ -79,4 +95,39 @@ fn the_exit_code_is_the_gate() {
     assert_eq!(rows, expected.map(|(machine, is_base)| (Some(machine.to_owned()), is_base)).into());
     let lone = place.run(&["compare", "base", "--fail-on", "regressed"]);
     assert!(lone.code == 2 && lone.stderr.contains("--baseline"), "{lone:?}");
+}
+
+#[test]
+fn what_is_no_document_is_counted_in_folders_and_refused_by_name() {
+    let place = Place::new();
+    runs(&place, "base", 10.0, |_| {});
+    place.file("base/package.json", "{\"name\": \"x\"}");
+    let table = place.run(&["compare", "base", "-o", "json"]);
+    assert_eq!((table.code, table.stderr.as_str()), (0, "skipped 1 other JSON file\n"), "{table:?}");
+    // What compare wrote itself is another file beside the documents.
+    place.file("base/table.json", &table.stdout);
+    let again = place.run(&["compare", "base", "-o", "json"]);
+    assert_eq!((again.code, again.stderr.as_str()), (0, "skipped 2 other JSON files\n"), "{again:?}");
+    assert_eq!(again.stdout, table.stdout);
+    place.file("later.json", "{\"schema\": \"loadgen.run/99\"}");
+    for (words, said) in [
+        (&["compare", "base", "base/package.json"][..], "base/package.json: has no `schema`"),
+        (
+            &["compare", "base", "--baseline", "base/table.json"],
+            "is a `loadgen.comparison/1`, and this loadgen reads",
+        ),
+        (&["compare", "base", "--baseline", "later.json"], "this loadgen reads up to `loadgen.run/1`"),
+        (&["compare", "base", "--baseline", "./missing.json"], "missing.json: cannot be read"),
+        (&["merge", "base/0.json", "later.json"], "this loadgen reads up to `loadgen.run/1`"),
+        (&["merge", "base/0.json", "base/package.json"], "has no `schema`"),
+        (&["import", "base/0.json"], "is a document of loadgen already"),
+    ] {
+        let refused = place.run(words);
+        refused.assert_calm();
+        assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{words:?} {refused:?}");
+        assert!(refused.stderr.contains(said), "{words:?} {refused:?}");
+    }
+    place.file("base/later.json", "{\"schema\": \"loadgen.run/99\"}");
+    let later = place.run(&["compare", "base"]);
+    assert!(later.code == 2 && later.stderr.contains("base/later.json: is a `loadgen.run/99`"), "{later:?}");
 }

@@ -54,6 +54,19 @@ fn what_is_slower_has_regressed() {
 }
 
 #[test]
+fn what_cannot_be_judged_is_no_pass() {
+    let (there, here) = (Place::new(), Place::new());
+    let (_server, url) = there.truth_server(&[]);
+    let words = ["versus", &url, "--a-set", "load.connections=1", "--b-set", "load.connections=2"];
+    let short = ["--blocks", "2", "--block-duration", "100ms"];
+    for (fail_on, code) in [("regressed", 4), ("inconclusive", 4), ("never", 0)] {
+        let ended = here.run(&[&words[..], &short, &["--fail-on", fail_on]].concat());
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.stdout.contains("another load: load.connections"), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_seed_gives_the_order_and_each_block_its_arrivals() {
     let (there, here, again) = (Place::new(), Place::new(), Place::new());
     let (_server, url) = there.truth_server(&[]);
@@ -66,6 +79,8 @@ fn a_seed_gives_the_order_and_each_block_its_arrivals() {
     let made = runs(&here);
     assert_blocks(&made, 6);
     assert_eq!(arms(&made), arms(&runs(&again)));
+    // Five seconds at least, but no longer than the load itself.
+    assert!(made.iter().all(|run| run.config["load.warmup"] == "150ms"), "{:?}", made[0].config);
     let order: BTreeSet<_> = arms(&made).chunks(2).map(|block| block[0].1).collect();
     assert_eq!(order.len(), 2, "each of them comes first at times");
     let mut seeds: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();

@@ -13,7 +13,8 @@ fn what_two_connections_carry_is_found() {
     let (_server, url) = there.truth_server(&[]);
     let url = format!("{url}delay/10ms");
     let words = ["capacity", &url, "-c", "2", "--from", "60", "--slo", "errors<1%", "--arrival", "uniform"];
-    let limits = ["--trial", "600ms", "--precision", "10%", "--most-time", "30s", "-o", "json"];
+    let limits =
+        ["--trial", "600ms", "--precision", "10%", "--most-time", "30s", "--warmup", "0s", "-o", "json"];
     let ended = here.run(&[&words[..], &limits].concat());
     let documents = here.documents();
     let Some(json) = ended.capacity() else { return };

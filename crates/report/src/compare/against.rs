@@ -1,6 +1,8 @@
 //! Which row is the base of which, and how do differences look?
 
-use super::judge::{Difference, Judgement, Pair};
+use std::collections::BTreeSet;
+
+use super::judge::{Difference, Judgement, OTHER_MACHINE, Pair};
 use super::list::percent;
 use super::pivot::Pivot;
 use super::{Comparison, Metric, Row};
@@ -14,8 +16,9 @@ const VERDICT: &str = "verdict";
 impl Comparison {
     /// What can be said of each measured row against its base: one entry for each metric.
     ///
-    /// The base is the row of the baseline with the same scenario, where there is a baseline; else, in a table of rows and columns,
-    /// the first measured cell of its line; else the first measured row of its scenario.
+    /// The base is the row of the baseline with the same scenario, where there is a baseline. Else it is looked for among the measured
+    /// rows that stand before it, of its line in a table of rows and columns, and of its scenario in a list: the first by which it can
+    /// be judged, or else the one that it has most in common with.
     pub fn differences(&self) -> Vec<Difference> {
         let measured = |(_, row): &(usize, &Row)| row.source.is_none();
         let rows: Vec<(usize, &Row)> = self.rows.iter().enumerate().filter(measured).collect();
@@ -43,17 +46,23 @@ impl Comparison {
                 (other.fingerprint != row.fingerprint, config_distance(other, row))
             });
         }
-        let first = match &self.pivot {
+        let mut before: Vec<(usize, &'a Row)> = match &self.pivot {
             Some(pivot) => {
                 let line = pivot.line_of(row);
                 let mut same: Vec<(usize, &'a Row)> =
                     whole.filter(|(_, other)| pivot.line_of(other) == line).collect();
                 same.sort_by(|left, right| Pivot::order(&pivot.column_of(left.1), &pivot.column_of(right.1)));
-                same.into_iter().next()
+                same
             }
-            None => whole.into_iter().find(|(_, other)| other.scenario == row.scenario),
+            None => whole.filter(|(_, other)| other.scenario == row.scenario).collect(),
         };
-        first.filter(|&(base, _)| base != place)
+        before.truncate(before.iter().position(|&(other, _)| other == place).unwrap_or(before.len()));
+        let judges = |other: &(usize, &Row)| {
+            let tolerance = &|metric: Metric| self.tolerance(metric);
+            Pair { base: *other, row: (place, row), tolerance }.incomparable().is_none()
+        };
+        let nearest = before.iter().min_by_key(|(_, other)| config_distance(other, row));
+        before.iter().find(|&other| judges(other)).or(nearest).copied()
     }
 
     /// The differences as a table. `None` where no row has a base.
@@ -73,7 +82,7 @@ impl Comparison {
         let mut table = Table::new(titles);
         table.spare(&["runs needed", "against"]);
         let mut above: Option<(usize, usize)> = None;
-        for difference in self.differences() {
+        for difference in self.told() {
             let mut cells = self.cells_of(&difference);
             let pair = Some((difference.row, difference.base));
             if above == pair {
@@ -98,6 +107,18 @@ impl Comparison {
             table.push(vec![title, String::new(), metric.title(), ratio, dash(), dash(), dash(), dash()]);
         }
         (!table.is_empty()).then_some(table)
+    }
+
+    /// The differences that are told in words. Ratios of what cannot be judged by each other stand in the cells of a table of rows and
+    /// columns, as far as they mean anything, and need no lines of their own.
+    fn told(&self) -> Vec<Difference> {
+        let mut differences = self.differences();
+        if self.pivot.is_some() {
+            let judged = differences.iter().filter(|it| it.judgement.is_some());
+            let judged: BTreeSet<(usize, usize)> = judged.map(|it| (it.row, it.base)).collect();
+            differences.retain(|it| judged.contains(&(it.row, it.base)));
+        }
+        differences
     }
 
     /// Of each metric, the geometric mean of its ratios over all rows that can be held against their bases, and how many they are: two
@@ -181,6 +202,23 @@ impl Comparison {
              to show the tolerated one; inconclusive is not \"no change\""
                 .into(),
         ]
+    }
+
+    /// What the ratios in the cells of a table of rows and columns are of. `None` where there are none.
+    pub(super) fn note_on_cells(&self) -> Option<String> {
+        let has_ratio = |it: &Difference| it.ratio.is_some() && it.means_something();
+        (self.pivot.is_some() && self.differences().iter().any(has_ratio)).then(|| {
+            "x in a cell: by the first cell of its line that it can be judged by, or else by the same load on another machine, and then \
+             without a verdict"
+                .to_owned()
+        })
+    }
+}
+
+impl Difference {
+    /// Whether its ratio says something of the two: also where nothing but their machines differs.
+    pub(super) fn means_something(&self) -> bool {
+        self.judgement.is_some() || self.why.as_deref() == Some(OTHER_MACHINE)
     }
 }
 

@@ -10,12 +10,13 @@ use crate::summary::Model;
 pub const COMPARISON_SCHEMA: &str = "loadgen.comparison/1";
 
 /// The columns of [`Comparison::csv`].
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 22] = [
     "scenario",
     "differences",
     "machine",
     "published",
     "shares_cpus",
+    "generator",
     "metric",
     "unit",
     "runs",
@@ -61,6 +62,7 @@ impl Comparison {
             row.machine.clone(),
             row.source.is_some().to_string(),
             row.shares_cpus.to_string(),
+            generator(row).unwrap_or_default().to_owned(),
             metric.to_string(),
             metric.unit().to_owned(),
             row.runs.len().to_string(),
@@ -145,7 +147,8 @@ impl Comparison {
             "source": row.source,
             "baseline": row.is_baseline,
             "shares_cpus": row.shares_cpus,
-            "generator": row.source.is_none().then(|| row.verdict.name()),
+            "generator": generator(row),
+            "rps_qualifier": row.runs.first().and_then(|run| run.summary.rps_qualifier.as_ref()),
             "runs": row.runs.len(),
             "metrics": metrics,
         })
@@ -177,6 +180,11 @@ impl Comparison {
             "why": why,
         })
     }
+}
+
+/// Whether the figures are those of the generator. `None`: nobody knows.
+fn generator(row: &Row) -> Option<&'static str> {
+    row.source.is_none().then(|| row.verdict.name())
 }
 
 fn verdict(difference: Option<&Difference>) -> Option<&'static str> {

@@ -96,13 +96,35 @@ impl Gate {
 
     /// What does not hold, a line each: with its row, and what it was held against.
     pub fn failures(&self) -> Vec<String> {
+        self.lines(|finding| match finding {
+            Finding::Fails(why) => Some(why),
+            Finding::Holds(_) | Finding::Skipped(_) => None,
+        })
+    }
+
+    /// What nobody can tell, and does not count, in the same form.
+    pub fn unsettled(&self) -> Vec<String> {
+        self.lines(|finding| match finding {
+            Finding::Skipped(why) => Some(why),
+            Finding::Holds(_) | Finding::Fails(_) => None,
+        })
+    }
+
+    /// How many comparisons were made: a metric of a row each.
+    pub fn len(&self) -> usize {
+        self.rows.iter().map(|held| held.cases.len()).sum()
+    }
+
+    /// Whether nothing was held against anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lines(&self, why: fn(&Finding) -> Option<&String>) -> Vec<String> {
         let of_row = |held: &Held| {
             let against = held.base.as_ref().map(|base| format!(" against {base}")).unwrap_or_default();
-            let failures = held.cases.iter().filter_map(|case| match &case.finding {
-                Finding::Fails(why) => Some(format!("{}{against}: {}: {why}", held.row, case.name)),
-                Finding::Holds(_) | Finding::Skipped(_) => None,
-            });
-            failures.collect::<Vec<String>>()
+            let told = held.cases.iter().filter_map(|case| Some((&case.name, why(&case.finding)?)));
+            told.map(|(name, why)| format!("{}{against}: {name}: {why}", held.row)).collect::<Vec<String>>()
         };
         self.rows.iter().flat_map(of_row).collect()
     }

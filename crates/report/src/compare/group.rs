@@ -10,6 +10,9 @@ use crate::summary::Summary;
 use crate::verdict::{self, Verdict};
 use crate::warning::{self, Warning};
 
+/// The configuration key of the number of the generator's threads.
+const WORKERS_KEY: &str = "load.workers";
+
 /// What must be equal for runs to be repeats of each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct GroupKey {
@@ -17,6 +20,8 @@ pub(super) struct GroupKey {
     machine: String,
     fingerprint: String,
     plan_key: String,
+    /// The plan's key leaves the number of workers out, because it is that of CPUs unless somebody chose it.
+    workers: Option<String>,
     versions: BTreeMap<String, String>,
     state: State,
     is_baseline: bool,
@@ -57,6 +62,7 @@ impl GroupKey {
             machine: run.machine.label.clone(),
             fingerprint: run.machine.fingerprint.clone(),
             plan_key: run.plan_key.clone(),
+            workers: run.config.get(WORKERS_KEY).cloned(),
             versions: run.versions.clone(),
             state,
             is_baseline,
@@ -135,6 +141,11 @@ impl Group {
                         .filter(|key| !is_named || is_in_both(key) || !key.starts_with("target.")),
                 );
             }
+            let is_same =
+                other.key.plan_key == self.key.plan_key && other.key.fingerprint == self.key.fingerprint;
+            if is_same && other.key.workers != self.key.workers {
+                keys.insert(WORKERS_KEY.to_owned());
+            }
             if other.key.machine == self.key.machine {
                 keys.extend(differing(&self.key.versions, &other.key.versions));
                 other_machine |= other.key.fingerprint != self.key.fingerprint;
@@ -159,7 +170,7 @@ impl Group {
     pub(super) fn notes(&self, label: &str) -> Vec<String> {
         let worth = |warning: &&Warning| {
             warning.is_grave()
-                || warning.verdict() != Verdict::Ok
+                || warning.verdict() != Verdict::Ok && !is_marked(warning)
                 || matches!(
                     warning,
                     Warning::VerificationFailed { .. }
@@ -190,8 +201,14 @@ impl Group {
     }
 }
 
+/// What is grave in one run is not so in another.
 fn same_kind(left: &Warning, right: &Warning) -> bool {
-    std::mem::discriminant(left) == std::mem::discriminant(right)
+    std::mem::discriminant(left) == std::mem::discriminant(right) && left.verdict() == right.verdict()
+}
+
+/// Whether the mark of rows whose generator and target shared CPUs says it already.
+fn is_marked(warning: &Warning) -> bool {
+    matches!(warning, Warning::Generator(reason) if reason.is_shared && reason.verdict == Verdict::Suspect)
 }
 
 /// What is left of a hash in a label.

@@ -13,6 +13,8 @@ use crate::verdict::Verdict;
 const ERRORS_MORE: f64 = 0.001;
 /// Why latencies of two rows are of different things.
 const OTHER_MODEL: &str = "closed beside open model";
+/// Why two rows that differ in nothing else are not judged by each other.
+pub(super) const OTHER_MACHINE: &str = "another machine";
 /// Keys of the load that may differ between two rows whose figures are still of the same load.
 const SAME_LOAD: [&str; 4] = ["load.url", "load.workers", "load.seed", "load.drain"];
 
@@ -92,7 +94,13 @@ impl Pair<'_> {
         let errors = self.errors(unfit.as_deref());
         let errors_rose =
             errors.as_ref().is_some_and(|errors| errors.judgement == Some(Judgement::Regressed));
-        let ratios: Vec<Metric> = metrics.iter().copied().filter(|metric| !metric.is_count()).collect();
+        // By the CPUs of one machine, a rate is the same rate: asked twice, Holm would make it harder to answer.
+        let is_again = |metric| {
+            let is_same_machine = base.fingerprint == row.fingerprint;
+            metric == Metric::RpsPerCpu && is_same_machine && metrics.contains(&Metric::Rps)
+        };
+        let is_ratio = |metric: &Metric| !metric.is_count() && !is_again(*metric);
+        let ratios: Vec<Metric> = metrics.iter().copied().filter(is_ratio).collect();
         let mut differences: Vec<Difference> = ratios.into_iter().map(|metric| self.ratio(metric)).collect();
         let p: Vec<f64> = differences.iter().filter_map(|it| it.effect.map(|effect| effect.p)).collect();
         let mut corrected = stats::holm(&p).into_iter();
@@ -126,16 +134,15 @@ impl Pair<'_> {
         if !base.is_whole || !row.is_whole {
             return Some("not every run is whole and valid".into());
         }
-        if base.fingerprint != row.fingerprint {
-            return Some("another machine".into());
-        }
         if base.verdict == Verdict::ClientLimited || row.verdict == Verdict::ClientLimited {
             return Some("the generator was the limit".into());
         }
         let is_load = |key: &&String| key.starts_with("load.") && !SAME_LOAD.contains(&key.as_str());
-        let keys = base.config.keys().chain(row.config.keys()).filter(is_load);
-        let other = keys.into_iter().find(|key| base.config.get(*key) != row.config.get(*key))?;
-        Some(format!("another load: {other}"))
+        let mut keys = base.config.keys().chain(row.config.keys()).filter(is_load);
+        if let Some(other) = keys.find(|key| base.config.get(*key) != row.config.get(*key)) {
+            return Some(format!("another load: {other}"));
+        }
+        (base.fingerprint != row.fingerprint).then(|| OTHER_MACHINE.to_owned())
     }
 
     fn refused(&self, metric: Metric, why: &str) -> Difference {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::metric::MORE_THAN;
 use super::{Comparison, Median, Metric, Row, SourceNote};
 use crate::defaults;
 use crate::table::{Align, Page, Table, markdown_cell, wrapped};
@@ -123,6 +124,7 @@ impl Comparison {
         let further = [
             ("Against the base:", self.against()),
             ("More instances, where nothing else differs:", self.speed_ups()),
+            ("The same plan on more CPUs:", self.larger_machines()),
             ("Published tails, each against its own median:", self.tails()),
         ];
         tables.extend(further.into_iter().filter_map(|(title, table)| Some((title.to_owned(), table?))));
@@ -160,11 +162,15 @@ impl Comparison {
                 });
             }
         }
+        notes.extend(self.plans());
         let machines = self.machines.iter().map(|(label, facts)| (label, facts.to_string()));
         let known = machines.filter(|(_, facts)| !facts.is_empty());
         notes.extend(known.map(|(label, facts)| one_line(&format!("{label}: {facts}"))));
         if self.rows.iter().any(|row| row.shares_cpus) {
-            notes.push("* generator and target ran on the same CPUs: the figures are of both".into());
+            notes.push(
+                "* generator and target ran on the same CPUs: the figures are of both, and `suspect` where one waited for the other"
+                    .into(),
+            );
         }
         let has_spread = |row: &Row| self.metrics.iter().any(|&metric| row.spread(metric).is_some());
         if self.rows.iter().any(has_spread) {
@@ -183,11 +189,17 @@ impl Comparison {
                 format!("runs in each measured cell: {fewest} to {most}")
             });
         }
+        notes.extend(self.note_on_cells());
         if self.against().is_some() {
             notes.extend(self.notes_on_differences());
         }
         if self.speed_ups().is_some() {
             notes.push("efficiency: the speed-up by how many times as many instances there are".into());
+        }
+        if self.larger_machines().is_some() {
+            notes.push(
+                "efficiency of a larger machine: the speed-up by how many times as many CPUs it has, whatever else it is made of".into(),
+            );
         }
         notes.extend(self.scaling());
         notes.extend(self.notes.iter().map(|note| one_line(note)));
@@ -253,9 +265,10 @@ impl Row {
         }
         // Signs are as clear as words in a column of numbers, and a third as wide.
         let qualifier = self.runs.first().and_then(|run| run.summary.rps_qualifier.as_deref());
-        let text = match qualifier.filter(|_| metric == Metric::Rps) {
+        let text = match qualifier.filter(|_| rests_on_rate(metric)) {
             Some("about") => format!("~ {text}"),
-            Some("more than") => format!("> {text}"),
+            Some(MORE_THAN) if metric == Metric::Cost => format!("< {text}"),
+            Some(MORE_THAN) => format!("> {text}"),
             Some(qualifier) => format!("{} {text}", one_line(qualifier)),
             None if is_lower_bound => format!(">= {text}"),
             None => text,
@@ -269,6 +282,11 @@ impl Row {
     fn spread(&self, metric: Metric) -> Option<f64> {
         self.median(metric)?.spread().filter(|_| !metric.is_count())
     }
+}
+
+/// What is rough where the rate is.
+fn rests_on_rate(metric: Metric) -> bool {
+    matches!(metric, Metric::Rps | Metric::RpsPerCpu | Metric::Cost)
 }
 
 /// A share in as few digits as say something: `0.4%`, `12%`.

@@ -1,5 +1,6 @@
 //! What is known of a machine?
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::document::Document;
@@ -18,24 +19,24 @@ pub struct MachineFacts {
     pub cpu_model: Option<String>,
     /// Kernel name and release.
     pub kernel: Option<String>,
+    /// What documents under the same name say that cannot be said of this one: another machine, or this one changed. In words.
+    pub others: BTreeSet<String>,
 }
 
 impl fmt::Display for MachineFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = [
-            self.cpus.map(|cpus| counted(cpus, "CPU")),
-            self.memory_bytes.map(memory),
-            self.price_per_month.as_ref().map(|price| format!("{price} a month")),
-            self.cpu_model.clone(),
-            self.kernel.clone(),
-        ];
+        let [cpus, memory, cpu_model, kernel] = self.measured();
+        let price = self.price_per_month.as_ref().map(|price| format!("{price} a month"));
+        let facts = [cpus, memory, price, cpu_model, kernel];
         let facts: Vec<String> = facts.into_iter().flatten().filter(|fact| !fact.is_empty()).collect();
-        f.write_str(&facts.join(", "))
+        f.write_str(&facts.join(", "))?;
+        self.others.iter().try_for_each(|other| write!(f, "; under the same name also {other}"))
     }
 }
 
 impl MachineFacts {
     pub(super) fn of(document: &Document) -> Self {
+        let others = BTreeSet::new();
         match document {
             Document::Run(run) => Self {
                 cpus: Some(run.machine.cpus_allowed),
@@ -43,6 +44,7 @@ impl MachineFacts {
                 price_per_month: None,
                 cpu_model: Some(run.machine.cpu_model.clone()),
                 kernel: Some(run.machine.kernel.clone()),
+                others,
             },
             Document::Figures(figures) => Self {
                 cpus: figures.machine.cpus,
@@ -50,16 +52,30 @@ impl MachineFacts {
                 price_per_month: figures.machine.price_per_month.clone(),
                 cpu_model: None,
                 kernel: None,
+                others,
             },
         }
     }
 
-    /// One page says the memory, another the price.
+    /// One page says the memory, another the price. What says otherwise is told beside it.
     pub(super) fn fill(&mut self, other: Self) {
+        let is_otherwise = |(own, other): (Option<String>, Option<String>)| {
+            own.zip(other).is_some_and(|(own, other)| own != other)
+        };
+        if self.measured().into_iter().zip(other.measured()).any(is_otherwise) {
+            self.others.insert(other.to_string());
+            return;
+        }
         self.cpus = self.cpus.or(other.cpus);
         self.memory_bytes = self.memory_bytes.or(other.memory_bytes);
         self.price_per_month = self.price_per_month.take().or(other.price_per_month);
         self.cpu_model = self.cpu_model.take().or(other.cpu_model);
         self.kernel = self.kernel.take().or(other.kernel);
+    }
+
+    /// What makes it another machine, as a person reads it: a kernel may keep some bytes more for itself.
+    fn measured(&self) -> [Option<String>; 4] {
+        let cpus = self.cpus.map(|cpus| counted(cpus, "CPU"));
+        [cpus, self.memory_bytes.map(memory), self.cpu_model.clone(), self.kernel.clone()]
     }
 }

@@ -28,6 +28,8 @@ const NAMED: [(&str, Metric); 17] = [
     ("generator_cpus", Metric::GeneratorCpus),
     ("cpu_pressure", Metric::CpuPressure),
 ];
+/// How a source says that a rate is a lower bound.
+pub(super) const MORE_THAN: &str = "more than";
 /// Seconds of a month: a twelfth of 365.25 days.
 const MONTH_S: f64 = 365.25 / 12.0 * 86_400.0;
 
@@ -52,7 +54,7 @@ pub enum Metric {
     ErrorRate,
     /// Timeouts alone.
     Timeouts,
-    /// Answers per second by the CPUs that the generator's machine has for it.
+    /// Answers per second by the CPUs of the target's machine: those that the generator was allowed to use beside it.
     RpsPerCpu,
     /// CPU time of the target's processes by the requests they were sent, in nanoseconds.
     CpuPerRequest,
@@ -181,8 +183,11 @@ impl Metric {
     pub fn of(self, repeat: &Repeat) -> Option<Value> {
         let summary = &repeat.summary;
         let exact = |value| Some(Value { value, is_lower_bound: false });
+        // "More than 20,000", a source says.
+        let is_lower_bound = summary.rps_qualifier.as_deref() == Some(MORE_THAN);
+        let of_rate = |value| Some(Value { value, is_lower_bound });
         match self {
-            Self::Rps => exact(summary.rate()?),
+            Self::Rps => of_rate(summary.rate()?),
             Self::Latency(percentile) => quantile(summary, percentile),
             Self::Mean => of_all(summary, summary.latency.average_ns),
             Self::Max => of_all(summary, summary.latency.slowest_ns.map(|ns| ns as f64)),
@@ -191,7 +196,7 @@ impl Metric {
             Self::Errors => exact(summary.errors? as f64),
             Self::ErrorRate => exact(summary.error_rate?),
             Self::Timeouts => exact(summary.timeouts? as f64),
-            Self::RpsPerCpu => exact(summary.rate()? / repeat.cpus.filter(|&cpus| cpus > 0)? as f64),
+            Self::RpsPerCpu => of_rate(summary.rate()? / repeat.cpus.filter(|&cpus| cpus > 0)? as f64),
             Self::CpuPerRequest => exact(repeat.target_ns_per_request?),
             Self::Cost => {
                 let rate = summary.rate().filter(|&rate| rate > 0.0)?;

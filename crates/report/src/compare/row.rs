@@ -9,7 +9,7 @@ use crate::document::{Block, Figures, Run};
 use crate::histogram::Percentile;
 use crate::stats::{self, Interval};
 use crate::summary::{Model, Summary};
-use crate::verdict::Verdict;
+use crate::verdict::{self, Verdict};
 
 /// Repeats of one plan on one machine, or one set of published figures.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub struct Repeat {
     pub started_at: String,
     /// Its place in a comparison of two arms, if it was made for one.
     pub block: Option<Block>,
-    /// CPUs that the generator was allowed to use.
+    /// CPUs of the target's machine: measured, those that the generator was allowed to use beside it. `None` where the target ran elsewhere.
     pub cpus: Option<u64>,
     /// CPU time of the target's processes for a request, as far as it was watched, else over their whole lives.
     pub target_ns_per_request: Option<f64>,
@@ -69,7 +69,8 @@ impl Repeat {
             started_at: run.started_at.clone(),
             block: run.block.clone(),
             // Nobody knows whether generators of machines that are called alike shared one.
-            cpus: Some(run.machine.cpus_allowed).filter(|_| run.merged.is_none()),
+            cpus: Some(run.machine.cpus_allowed)
+                .filter(|_| is_beside_its_target(run) && run.merged.is_none()),
             target_ns_per_request: watched.or(cpu),
             price_per_month: None,
             summary,
@@ -88,6 +89,11 @@ impl Repeat {
             summary,
         }
     }
+}
+
+/// Whether the CPUs of the generator's machine are those of the target's, too.
+fn is_beside_its_target(run: &Run) -> bool {
+    !run.instances.is_empty() || verdict::shares_machine(run)
 }
 
 /// The one number in a price: `about $4`. Of several, nobody knows which is meant.

@@ -1,12 +1,14 @@
 //! How does one run look? One file per format, one list of formats, one argument.
 
 mod answers;
+mod gate;
 mod hey;
 mod json;
 mod junit;
 mod markdown;
 mod pull_request;
 
+pub use self::gate::pull_request_of_gate;
 pub use self::junit::{junit, junit_of_gate};
 pub use self::pull_request::pull_request;
 use crate::document::{Document, Run};

@@ -2,9 +2,7 @@
 
 use super::{ImportError, after, blank, duration, number, percentile};
 use crate::document::{FailureKind, Figures};
-
-/// hey keeps the results of so many requests, and leaves the rest out of everything but its rate.
-const RESULTS: u64 = 1_000_000;
+use crate::summary::HEY_RESULTS;
 
 pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let missing = |label| ImportError::Missing { tool: "hey", label };
@@ -31,8 +29,11 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     }
     let errors: Vec<(u64, &str)> =
         bracketed(errors).filter_map(|(count, message)| Some((count.parse().ok()?, message))).collect();
+    // Go has many words for it: `context deadline exceeded`, `i/o timeout`, `request canceled (Client.Timeout exceeded ...)`.
+    // Before them, `Get "URL": `, which may have any words in it.
     let is_timeout = |message: &str| {
-        message.contains("deadline exceeded") || message.contains("timed out") || message.contains("timeout")
+        let reason = message.rsplit_once("\": ").map_or(message, |(_, reason)| reason).to_lowercase();
+        ["deadline exceeded", "timed out", "timeout"].iter().any(|word| reason.contains(word))
     };
     let failed: u64 = errors.iter().map(|(count, _)| count).sum();
     let timeouts = errors.iter().filter(|(_, message)| is_timeout(message)).map(|(count, _)| count).sum();
@@ -43,13 +44,17 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
             .push("Printed by loadgen: Requests/sec is of answered requests within the window.".into());
     } else {
         figures.notes.push("Requests/sec is hey's own: failures included, divided by the whole time.".into());
-        if failed > 0 {
+        if failed > 0 && answered == 0 {
+            figures.notes.push(format!("Not one request was answered: {failed} failed."));
+        } else if failed > 0 {
             figures.notes.push(
                 "hey's percentiles, slowest, fastest and average leave out requests that failed.".into(),
             );
         }
-        if answered + failed >= RESULTS {
-            figures.notes.push(format!("hey keeps {RESULTS} results: the others are in Requests/sec alone."));
+        if answered >= HEY_RESULTS {
+            figures.notes.push(format!(
+                "hey keeps {HEY_RESULTS} results: other answers are in Requests/sec alone, and nobody knows how many failed."
+            ));
         }
     }
     Ok(figures)

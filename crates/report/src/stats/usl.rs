@@ -13,6 +13,8 @@ pub const LEAST_SIZES: usize = 4;
 pub const LEAST_RUNS: usize = 3;
 /// Nothing is predicted beyond so many times the largest size measured.
 pub const FURTHEST: f64 = 2.0;
+/// A crosstalk whose interval begins lower is none that could be shown.
+const NO_CROSSTALK: f64 = 1e-9;
 /// Repetitions of the fit with values as chance could have made them.
 const DRAWS: usize = 2_000;
 
@@ -71,9 +73,13 @@ impl Law {
         self.lambda * size / (1.0 + self.sigma * (size - 1.0) + self.kappa * size * (size - 1.0))
     }
 
-    /// The size of the largest throughput. `None` where there is no end to it.
+    /// The size of the largest throughput, one at least: 1 where every further one takes more than it brings. `None` where there is
+    /// no end to it.
     pub fn peak(&self) -> Option<f64> {
-        (self.kappa > 0.0 && self.sigma < 1.0).then(|| ((1.0 - self.sigma) / self.kappa).sqrt())
+        if self.sigma > 1.0 {
+            return Some(1.0);
+        }
+        (self.kappa > 0.0).then(|| ((1.0 - self.sigma) / self.kappa).sqrt().max(1.0))
     }
 
     /// The best law for points of size and throughput. `None` for fewer than three, and for values that are not positive.
@@ -172,6 +178,11 @@ pub fn fit(sizes: &[Size]) -> Result<Fit, Refusal> {
 }
 
 impl Fit {
+    /// Whether chance does not explain that throughput falls in the end.
+    pub fn has_peak(&self) -> bool {
+        self.kappa.low > NO_CROSSTALK || self.sigma.low > 1.0
+    }
+
     /// The throughput of a size. `None` beyond [`FURTHEST`] times the largest measured.
     pub fn predicted(&self, size: f64) -> Option<f64> {
         (size > 0.0 && size <= FURTHEST * self.largest).then(|| self.law.throughput(size))
@@ -245,6 +256,21 @@ mod tests {
         assert!(fit.kappa.low > 0.0, "there is evidence of a peak: {fit:?}");
         near(fit.law.peak().unwrap(), (0.95_f64 / 0.02).sqrt(), 1e-2);
         assert!(fit.predicted(16.0).is_some() && fit.predicted(16.1).is_none());
+    }
+
+    #[test]
+    fn where_more_carry_less_from_the_beginning_one_is_the_peak() {
+        // By hand: contention 1.2 and crosstalk 0.5 carry 1,000, 625 and 377 with one, two and four.
+        let truth = Law { lambda: 1_000.0, sigma: 1.2, kappa: 0.5 };
+        near(truth.throughput(2.0), 2_000.0 / 3.2, 1e-12);
+        let fit = fit(&sizes(truth, &[1.0, 1.01, 0.99])).unwrap();
+        near(fit.law.sigma, 1.2, 1e-2);
+        assert_eq!((fit.law.peak(), fit.has_peak()), (Some(1.0), true), "{fit:?}");
+        // The formula's peak lies below one, where there is nothing.
+        let steep = Law { lambda: 1_000.0, sigma: 0.0, kappa: 4.0 };
+        assert_eq!(steep.peak(), Some(1.0));
+        let flat = Law { lambda: 1_000.0, sigma: 1.0, kappa: 0.0 };
+        assert_eq!(flat.peak(), None, "it neither rises nor falls");
     }
 
     #[test]

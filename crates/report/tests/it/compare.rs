@@ -112,7 +112,14 @@ type Change = fn(&mut Run);
 
 #[test]
 fn what_is_no_repeat_is_a_row_of_its_own_and_says_why() {
-    let cases: [(&str, Change, [&str; 2]); 7] = [
+    let cases: [(&str, Change, [&str; 2]); 8] = [
+        (
+            "another number of workers, which is no part of the plan's key",
+            |run| {
+                run.config.insert("load.workers".into(), "1".into());
+            },
+            ["load.workers=1", "no load.workers"],
+        ),
         (
             "another plan",
             |run| {

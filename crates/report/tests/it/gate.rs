@@ -60,6 +60,44 @@ fn what_cannot_be_compared_is_no_pass() {
 }
 
 #[test]
+fn reviewers_read_the_answer_first() {
+    let text = |candidate: Vec<Run>, fail_on| {
+        let base = arm("a", Order::Base, 3.0, &QUIET);
+        let comparison = Comparison::with(stored(base), stored(candidate), &METRICS);
+        format::pull_request_of_gate(&Gate::of(&comparison, fail_on), &comparison)
+    };
+    let slower = || arm("b", Order::After, 2.7, &QUIET);
+    let closed = text(slower(), FailOn::Regressed);
+    assert!(
+        closed.starts_with("### loadgen compare: the gate is closed by 1 of 2 comparisons\n\n- x "),
+        "{closed}"
+    );
+    let reason = closed.lines().find(|line| line.starts_with("- ")).unwrap();
+    assert!(reason.contains(": req/s: x0.9") && reason.contains("regressed; tolerated 5%"), "{reason}");
+    assert!(closed.contains("\n| scenario |") && closed.contains("\nAgainst the base:\n"), "{closed}");
+    let open = text(arm("b", Order::After, 3.0, &LOUD), FailOn::Regressed);
+    assert!(
+        open.starts_with("### loadgen compare: the gate is open: none of 2 comparisons closes it\n"),
+        "{open}"
+    );
+    let unsettled =
+        open.split("\nNot settled, and not counted:\n\n").nth(1).and_then(|rest| rest.lines().next());
+    let unsettled = unsettled.unwrap_or_default();
+    assert!(unsettled.starts_with("- x ") && unsettled.contains(": req/s: x"), "{open}");
+    assert!(unsettled.contains("inconclusive"), "{open}");
+    let mut elsewhere = slower();
+    for run in &mut elsewhere {
+        run.machine.fingerprint = "ffff".into();
+    }
+    let unknown = text(elsewhere, FailOn::Regressed);
+    assert!(
+        unknown.starts_with("### loadgen compare: the gate cannot tell: 1 of 1 comparison cannot"),
+        "{unknown}"
+    );
+    assert!(unknown.contains("another machine"), "{unknown}");
+}
+
+#[test]
 fn a_scenario_that_only_one_side_has_is_told_and_one_in_common_is_needed() {
     let other = |mut runs: Vec<Run>, name: &str| {
         for run in &mut runs {

@@ -60,6 +60,40 @@ fn hey_with_errors() {
 }
 
 #[test]
+fn what_go_calls_a_timeout_is_one() {
+    let of = |message: &str| {
+        let printed = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+        let errors = text("hey-errors.txt").replace("/silence/", "/timeout/").replace(printed, message);
+        import::read(&errors).unwrap().timeouts
+    };
+    for message in [
+        "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+        "net/http: request canceled (Client.Timeout exceeded while awaiting headers)",
+        "dial tcp 10.0.0.2:80: i/o timeout",
+    ] {
+        assert_eq!(of(message), Some(10), "{message}");
+    }
+    assert_eq!(of("connection reset by peer"), Some(0), "whatever its address is called");
+}
+
+#[test]
+fn of_what_hey_kept_no_more_nobody_knows_whether_it_was_answered() {
+    let of = |kept: u64| {
+        // 1,500,000 requests in 300 s.
+        let printed = format!(
+            "Summary:\n  Total:\t300.0000 secs\n  Slowest:\t0.1000 secs\n  Requests/sec:\t5000.0000\n\n\
+             Status code distribution:\n  [200]\t{kept} responses\n"
+        );
+        let figures = import::read(&printed).unwrap();
+        let is_told = figures.notes.iter().any(|note| note.contains("nobody knows how many failed"));
+        let summary = Summary::of(&Document::Figures(Box::new(figures)));
+        (summary.answered, summary.errors, summary.latency.count, is_told)
+    };
+    assert_eq!(of(1_000_000), (None, None, Some(1_000_000), true));
+    assert_eq!(of(999_990), (Some(999_990), Some(500_010), Some(999_990), false));
+}
+
+#[test]
 fn ab() {
     let figures = read("ab.txt");
     assert_eq!((figures.tool.as_str(), figures.rps, figures.total_s), ("ab", Some(4347.97), Some(0.092)));

@@ -302,7 +302,7 @@ fn rows_and_columns_by_any_key() {
         "threads go without saying"
     );
     let mut turn = |rows: &str, columns: &[&str]| {
-        comparison.turn(rows, &columns.iter().map(|&key| key.to_owned()).collect::<Vec<_>>())
+        comparison.turn(&[rows.to_owned()], &columns.iter().map(|&key| key.to_owned()).collect::<Vec<_>>())
     };
     let sentence = turn("target.bogus", &["machine"]).unwrap_err().to_string();
     assert!(sentence.contains("`target.bogus`") && sentence.contains("target.store"), "{sentence}");
@@ -326,7 +326,7 @@ fn a_line_tells_its_scenario_where_a_cell_would_hold_two() {
             stored(runs)
         });
         let mut comparison = Comparison::of(arms.flatten().collect());
-        comparison.turn("target.instances", &["machine".to_owned()]).unwrap();
+        comparison.turn(&["target.instances".to_owned()], &["machine".to_owned()]).unwrap();
         let text = comparison.markdown();
         let lines = text
             .lines()
@@ -431,7 +431,7 @@ fn other_programs_read_it() {
     let csv = comparison.csv();
     let columns: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
     assert_eq!(csv.lines().count(), 1 + 5 * 2, "{csv}");
-    assert_eq!(columns[0], 21);
+    assert_eq!(columns[0], 22);
     assert!(csv.contains("\"target.instances=1, target.store=pool\",test-2cpu-4gb,false,"), "{csv}");
     assert!(csv.contains(",regressed,"), "{csv}");
 }

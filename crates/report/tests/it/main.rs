@@ -15,6 +15,7 @@ mod merge;
 mod reference;
 mod runs;
 mod sample;
+mod sizes;
 mod store;
 mod summary;
 mod usage;

@@ -198,6 +198,7 @@ fn folders_are_searched_and_what_is_foreign_is_counted() {
     fs::write(at("b/package.json"), "{\"name\": \"x\"}").unwrap();
     fs::write(at("b/half.json"), "{\"schema\": \"loadgen.run/1\",").unwrap();
     fs::write(at("b/notes.txt"), "no").unwrap();
+    fs::write(at("b/table.json"), "{\"schema\": \"loadgen.comparison/1\", \"rows\": []}").unwrap();
     fs::write(at("b/later.json"), "{\"schema\": \"loadgen.run/9\"}").unwrap();
     std::os::unix::fs::symlink(folder.path(), at("b/circle")).unwrap();
 
@@ -206,7 +207,11 @@ fn folders_are_searched_and_what_is_foreign_is_counted() {
         names(folder.path(), &found.documents),
         ["a/3.json", "b/2.json", "b/deep/1.json", "b/later.json"]
     );
-    assert_eq!(names(folder.path(), &found.skipped), ["b/half.json", "b/package.json"]);
+    assert_eq!(
+        names(folder.path(), &found.skipped),
+        ["b/half.json", "b/package.json", "b/table.json"],
+        "what loadgen writes about documents is none"
+    );
 
     let error = store::find(&[at("b/package.json")]).unwrap_err();
     assert!(matches!(error, StoreError::NoSchema { .. }), "a named file must be a document: {error}");

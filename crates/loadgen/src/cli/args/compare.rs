@@ -10,7 +10,8 @@ use crate::cli::words::{Price, Tolerance};
 
 const COMPARE_WORDS: &str = "\
 Repeats (runs of one name, plan, program and machine) are one row: the median of each metric, with its spread. Rows of \
-one scenario are held against the first of them, or against the baseline: the ratio with its 95% interval, and
+one scenario are held against the first of them on the same machine with the same load, or against the baseline: the \
+ratio with its 95% interval, and
   regressed     worse, by as much as the tolerance
   worse         worse, by less
   improved      better
@@ -32,7 +33,7 @@ Examples:
   loadgen compare results/
   loadgen compare --baseline before/ after/ --metrics rps,p99,errors
   loadgen compare --baseline last~1 last
-  loadgen compare --baseline results/ci/ --candidate out/ --fail-on regressed --junit gate.xml
+  loadgen compare --baseline results/ci/ --candidate out/ --fail-on regressed --junit gate.xml --markdown gate.md
   loadgen compare results/ --rows target.instances --columns target.store,machine -o markdown";
 
 /// `loadgen compare`.
@@ -60,9 +61,9 @@ pub(in crate::cli) struct CompareCommand {
     #[arg(long, value_name = "MACHINE=PRICE")]
     pub(in crate::cli) price: Vec<Price>,
 
-    /// Make a table of each metric, with a line for each value of this key
-    #[arg(long, value_name = "KEY", requires = "columns")]
-    pub(in crate::cli) rows: Option<String>,
+    /// Make a table of each metric, with a line for each value of these keys
+    #[arg(long, value_name = "KEY,KEY", value_delimiter = ',', requires = "columns")]
+    pub(in crate::cli) rows: Vec<String>,
 
     /// With a column for each value of these keys
     #[arg(long, value_name = "KEY,KEY", value_delimiter = ',', requires = "rows")]
@@ -70,10 +71,6 @@ pub(in crate::cli) struct CompareCommand {
 
     #[command(flatten)]
     pub(in crate::cli) format: FormatOption<CompareFormat>,
-
-    /// As -o markdown
-    #[arg(long, conflicts_with = "output")]
-    pub(in crate::cli) markdown: bool,
 
     #[command(flatten, next_help_heading = "As a gate")]
     pub(in crate::cli) gate: GateOptions,
@@ -94,6 +91,10 @@ pub(in crate::cli) struct GateOptions {
     /// Write what was held against the baseline as a JUnit report: a suite for each row, a test for each metric
     #[arg(long, value_name = "FILE", requires = "fail_on")]
     pub(in crate::cli) junit: Option<PathBuf>,
+
+    /// Write what it says as Markdown for a pull request: the answer, its reasons, then all tables
+    #[arg(long, value_name = "FILE", requires = "fail_on")]
+    pub(in crate::cli) markdown: Option<PathBuf>,
 }
 
 /// What closes the gate.

@@ -11,12 +11,13 @@ use crate::quantity::{Rate, Span};
 
 const WORDS: &str = "\
 Each trial is a run at one rate (Poisson arrivals), with a fresh target where a scenario starts it, and a document of \
-its own. It passes when the objective is met, 99% of the requests due were sent in time, and latencies did not grow all \
-along (of trials of 4s and more). Rates are doubled until one fails; then short trials halve the interval between the \
-two, and trials of the whole length narrow it, most of three; the lower rate is confirmed by most of three at last. A \
-trial whose generator was the limit says nothing of the server: it is made once more, and a second time ends the search \
-with the last rate that passed, and no rate that fails. More connections (-c) let more requests wait for the server; \
-without one free, a request is late, and that counts.
+its own. It passes when the objective is met, 99% of the requests due were sent in time, and those in flight did not go \
+on to grow in its second half (of trials of 8s and more). It is warmed up before, where nobody says otherwise \
+(--warmup 0s: not at all), for a tenth of its length and 5s at least, but no longer than it is itself. Rates are doubled \
+until one fails; then short trials halve the interval between the two, and trials of the whole length narrow it, most of \
+three; the lower rate is confirmed by most of three at last. A trial whose generator was the limit says nothing of the \
+server: it is made once more, and a second time ends the search with the last rate that passed, and no rate that fails. \
+More connections (-c) let more requests wait for the server; without one free, a request is late, and that counts.
 
 Exit codes: 0 the pair was found and confirmed; 1 the objective was met at no rate; 3 no target; 4 the search ended \
 before (the generator was the limit, trials or time were up, or longer trials went on to contradict shorter ones).
@@ -53,7 +54,7 @@ pub(in super::super) struct CapacityCommand {
     #[arg(long, value_name = "N", default_value = "60", value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub(super) most_trials: u32,
 
-    /// Time of all trials together, at most
+    /// Time of all trials together, at most, warm-ups included
     #[arg(long, value_name = "TIME", default_value = "1h")]
     pub(super) most_time: Span,
 

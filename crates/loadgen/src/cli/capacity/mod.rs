@@ -20,12 +20,14 @@ use super::bench::{self, Bench, Parts, shown};
 use super::exit::Exit;
 use super::load::{surroundings, versions};
 use super::{output, replay};
+use crate::arrival;
 use crate::capacity::{self, End, Found, Limits, Outcome, Trial};
 use crate::options::LoadOptions;
-use crate::plan::{Plan, Surroundings};
+use crate::plan::{Model, Plan, Surroundings};
 use crate::quantity::{Rate, Span};
 use crate::run;
 use crate::scenario::{AssertOptions, Page, Read, Scenario, Variant};
+use crate::schedule::Release;
 
 pub(super) fn run(command: &CapacityCommand) -> anyhow::Result<Exit> {
     let CapacityCommand { load, from, trial, .. } = command;
@@ -37,14 +39,14 @@ pub(super) fn run(command: &CapacityCommand) -> anyhow::Result<Exit> {
     );
     let subject = Subject::read(command)?;
     // What cannot be planned is told before the first trial.
-    let first = subject.plan(from.0, trial.0, 0)?;
+    let first = subject.plan((from.0, trial.0, Duration::ZERO), 0)?;
     run::dialer(&first.load).with_context(|| command.what.clone())?;
     let bench = Bench::new(&command.filing, &[&first.name])?;
     let parts = Parts { program: super::this_program()?, versions: versions(), tags: command.tags.by_key() };
     let pause = command.cooldown.map_or(Duration::ZERO, |span| span.0);
     let seed = load.seed.unwrap_or(surroundings().seed);
     let mut survey = Survey { bench, subject: &subject, parts, pause, seed, made: Vec::new() };
-    let found = capacity::search(&limits(command), |trial| survey.trial(trial));
+    let found = capacity::search(&limits(&subject), |trial| survey.trial(trial));
     let (found, exit) = match found {
         Ok(found) => {
             let exit = exit(&found);
@@ -65,11 +67,13 @@ pub(super) fn run(command: &CapacityCommand) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn limits(command: &CapacityCommand) -> Limits {
+fn limits(subject: &Subject<'_>) -> Limits {
+    let Subject { command, scenario, .. } = subject;
     let percentiles = command.slo.0.iter().flat_map(Assertion::percentiles);
     Limits {
         from: command.from.0,
         trial: command.trial.0,
+        warmup: command.load.warmup.or(scenario.load.warmup).map(|span| span.0),
         precision: command.precision.0,
         one_in: percentiles.max().map(|percentile: Percentile| 100.0 / (100.0 - percentile.percent())),
         most_trials: command.most_trials as usize,
@@ -108,10 +112,12 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn plan(&self, rate: f64, length: Duration, seed: u64) -> anyhow::Result<Plan> {
+    /// A trial at this rate, so long, after a warm-up.
+    fn plan(&self, (rate, length, warmup): (f64, Duration, Duration), seed: u64) -> anyhow::Result<Plan> {
         let load = LoadOptions {
             rate: Some(Rate(rate)),
             duration: Some(Span(length)),
+            warmup: Some(Span(warmup)),
             seed: Some(seed),
             ..self.command.load.clone()
         };
@@ -165,7 +171,8 @@ impl Survey<'_> {
             return Err(self.interrupted());
         }
         // The warm-up takes the seed after that of the load.
-        let plan = self.subject.plan(trial.rate, trial.length, self.seed.wrapping_add(2 * number as u64))?;
+        let seed = self.seed.wrapping_add(2 * number as u64);
+        let plan = self.subject.plan((trial.rate, trial.length, trial.warmup), seed)?;
         let told = format!(
             "trial {}, {}: {} requests/sec for {}",
             number + 1,
@@ -179,7 +186,7 @@ impl Survey<'_> {
         let further: Vec<_> = self.subject.command.slo.0.iter().flat_map(Assertion::percentiles).collect();
         let summary = Summary::with(&document, &further);
         let verdict = warning::verdict(&warning::of(&document, &summary));
-        let (outcome, why) = judge(&run, &document, &summary);
+        let (outcome, why) = judge(&plan, &run, &document, &summary);
         let is_interrupted = matches!(run.ended, Ended::Sigint | Ended::Sigterm);
         let (path, _) = self.bench.write(run)?;
         if is_interrupted {
@@ -205,7 +212,7 @@ impl Survey<'_> {
 }
 
 /// What a run says of its rate, and why.
-fn judge(run: &Run, document: &Document, summary: &Summary) -> (Outcome, String) {
+fn judge(plan: &Plan, run: &Run, document: &Document, summary: &Summary) -> (Outcome, String) {
     if !warning::is_valid(run) {
         return (Outcome::Void, "its account does not balance".to_owned());
     }
@@ -228,12 +235,27 @@ fn judge(run: &Run, document: &Document, summary: &Summary) -> (Outcome, String)
         reasons.push(format!("{} failed a check", units::counted(failed, "answer")));
     }
     reasons.extend(objection);
-    let interval_ns = run.series.interval_ms.saturating_mul(1_000_000).max(1);
-    let whole = usize::try_from(run.window.measured_ns / interval_ns).unwrap_or(usize::MAX);
-    let medians = &run.series.p50_us;
-    if capacity::is_growing(&medians[..whole.min(medians.len())]) {
-        reasons.push("latencies grew all along: requests pile up".to_owned());
+    if is_growing(plan, run) {
+        reasons.push("requests pile up: those in flight went on to grow in its second half".to_owned());
     }
     let outcome = if reasons.is_empty() { Outcome::Pass } else { Outcome::Fail };
     (outcome, reasons.join("; "))
+}
+
+/// Whether requests piled up, by what the schedule had due and what the document says ended, in the whole intervals of the series.
+fn is_growing(plan: &Plan, run: &Run) -> bool {
+    let Model::Open(open) = &plan.load.model else { return false };
+    let series = &run.series;
+    let interval_ns = series.interval_ms.saturating_mul(1_000_000).max(1);
+    let whole = usize::try_from(run.window.measured_ns / interval_ns).unwrap_or(usize::MAX);
+    let ended: Vec<u64> =
+        series.answered.iter().zip(&series.unanswered).map(|(one, other)| one + other).take(whole).collect();
+    let mut due = vec![0_u64; ended.len()];
+    for release in arrival::releases(&open.stages, open.arrival, open.seed) {
+        let Release::At(at) = release else { continue };
+        if let Some(count) = usize::try_from(at / interval_ns).ok().and_then(|place| due.get_mut(place)) {
+            *count += 1;
+        }
+    }
+    capacity::is_growing(&due, &ended)
 }

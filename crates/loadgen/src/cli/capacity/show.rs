@@ -116,6 +116,7 @@ fn json_trial(made: &Made) -> Value {
         "phase": trial.phase.name(),
         "rate": trial.rate,
         "length_s": trial.length.as_secs_f64(),
+        "warmup_s": trial.warmup.as_secs_f64(),
         "outcome": word(*outcome),
         "why": (!why.is_empty()).then_some(why),
         "rps": summary.rate(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use report::compare::{Judgement, Metric};
+use report::compare::{self, Metric};
 
 use super::super::args::{CompareFormat, FilingOptions, FormatOption, TagOptions};
 use super::super::words::Tolerance;
@@ -14,10 +14,12 @@ use crate::scenario::Change;
 const WORDS: &str = "\
 Each block is a run of A and a run of B in an order that the seed decides, each against a fresh target, with the same \
 arrivals. What the machine does meanwhile meets both, and the comparison is of pairs: `loadgen compare --help` tells \
-what its verdicts mean. A run whose generator was the limit is made once more; a second time ends the comparison with 4.
+what its verdicts mean. Each run is warmed up before, where nobody says otherwise (--warmup 0s: not at all), for a tenth \
+of its length and 5s at least, but no longer than it is itself. A run whose generator was the limit is made once more; a \
+second time ends the comparison with 4.
 
-Exit codes: 1 as --fail-on says, or when a check or an assertion did not hold; 4 when the generator was the limit; else \
-0, 3, 130 and 143 as of a run.
+Exit codes: 1 as --fail-on says, or when a check or an assertion did not hold; 4 when the generator was the limit, or \
+the two cannot be judged by each other (other loads: --fail-on never is for reading); else 0, 3, 130 and 143 as of a run.
 
 Examples:
   loadgen versus http://127.0.0.1:8080/ http://127.0.0.1:8081/ -c 20
@@ -97,45 +99,20 @@ pub(in super::super) enum FailOn {
     Regressed,
     /// Worse at all
     Worse,
-    /// Also what is inconclusive, or cannot be judged
+    /// Also what is inconclusive
     Inconclusive,
     /// Nothing: the comparison is for reading
     Never,
 }
 
 impl FailOn {
-    /// Whether it ends with 1. `None`: what was not judged.
-    pub(super) fn catches(self, judgement: Option<Judgement>) -> bool {
-        match judgement {
-            _ if self == Self::Never => false,
-            Some(Judgement::Regressed) => true,
-            Some(Judgement::Worse) => self != Self::Regressed,
-            Some(Judgement::Inconclusive) | None => self == Self::Inconclusive,
-            Some(Judgement::Improved | Judgement::Equivalent) => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_less_good_is_caught_too() {
-        let said = [
-            Some(Judgement::Regressed),
-            Some(Judgement::Worse),
-            Some(Judgement::Inconclusive),
-            None,
-            Some(Judgement::Equivalent),
-            Some(Judgement::Improved),
-        ];
-        for (fail_on, number) in
-            [(FailOn::Regressed, 1), (FailOn::Worse, 2), (FailOn::Inconclusive, 4), (FailOn::Never, 0)]
-        {
-            let caught: Vec<_> = said.into_iter().take_while(|it| fail_on.catches(*it)).collect();
-            assert_eq!(caught.len(), number, "{fail_on:?}");
-            assert_eq!(said.into_iter().filter(|it| fail_on.catches(*it)).count(), number, "{fail_on:?}");
+    /// What closes the gate. `None`: there is none.
+    pub(super) fn gate(self) -> Option<compare::FailOn> {
+        match self {
+            Self::Regressed => Some(compare::FailOn::Regressed),
+            Self::Worse => Some(compare::FailOn::Worse),
+            Self::Inconclusive => Some(compare::FailOn::Inconclusive),
+            Self::Never => None,
         }
     }
 }

@@ -17,10 +17,11 @@ use super::args::VersusCommand;
 use crate::hash::fnv1a;
 use crate::launch::Program;
 use crate::options::{LoadOptions, TargetOptions};
-use crate::plan::{Asserted, Plan, Surroundings, Target};
+use crate::plan::{Asserted, Plan, Stop, Surroundings, Target};
 use crate::quantity::Span;
 use crate::run;
 use crate::scenario::{Change, Page, Read, Scenario, Variant};
+use crate::series::warmup_of;
 
 /// A URL that says nothing else is loaded so long.
 const DURATION: Duration = Duration::from_secs(10);
@@ -89,7 +90,14 @@ impl Side {
             Parts { program: super::super::this_program()?, versions: versions(), tags: BTreeMap::new() };
         let label = words.collect::<Vec<_>>().join(", ");
         let (is_changed, target) = (!changes.is_empty(), command.target.clone());
-        Ok(Self { arm, label, variant, parts, page, scenario, is_changed, load, target })
+        let mut side = Self { arm, label, variant, parts, page, scenario, is_changed, load, target };
+        if side.load.warmup.is_none() && side.scenario.load.warmup.is_none() {
+            side.load.warmup = match side.plan(0)?.load.stop {
+                Stop::Duration(length) => Some(Span(warmup_of(length))),
+                Stop::Requests(_) => None,
+            };
+        }
+        Ok(side)
     }
 
     /// The same with another program as the target; `is_told`: whether documents tell which one it was.

@@ -6,7 +6,7 @@ mod arms;
 use std::time::Duration;
 
 use anyhow::bail;
-use report::compare::{Comparison, Metric};
+use report::compare::{Comparison, Gate, Metric, Passage};
 use report::document::{Arm, Block, Document, Ended, Run};
 use report::histogram::Percentile;
 use report::summary::Summary;
@@ -196,8 +196,11 @@ impl Duel<'_> {
             CompareFormat::Csv => comparison.csv(),
             CompareFormat::Json => comparison.json(),
         })?;
-        let fails = comparison.differences().iter().any(|it| command.fail_on.catches(it.judgement));
-        Ok(if fails { Exit::Broken } else { Exit::Done })
+        Ok(match command.fail_on.gate().map(|fail_on| Gate::of(&comparison, fail_on).passage()) {
+            None | Some(Passage::Open) => Exit::Done,
+            Some(Passage::Closed) => Exit::Broken,
+            Some(Passage::Unknown) => Exit::Invalid,
+        })
     }
 }
 
