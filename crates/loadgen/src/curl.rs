@@ -381,7 +381,7 @@ fn is_named(field: &str, name: &str) -> bool {
 
 fn read(option: &str, file: &str) -> Result<String, CurlError> {
     fs::read_to_string(file)
-        .map_err(|error| CurlError::File(option.to_owned(), file.to_owned(), error.to_string()))
+        .map_err(|error| CurlError::File(option.to_owned(), file.to_owned(), report::os::why(&error)))
 }
 
 /// `content`, `=content`, `name=content`, `@file` or `name@file`, as curl has it.

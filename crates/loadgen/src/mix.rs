@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use report::os::why;
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 
@@ -127,7 +128,7 @@ impl<'de> Deserialize<'de> for Fields {
 /// # Errors
 /// When it cannot be read, or a line is no request.
 pub fn read(path: &Path) -> Result<Mix, MixError> {
-    let unreadable = |error: std::io::Error| MixError::of(path, &format!("cannot be read: {error}"));
+    let unreadable = |error: std::io::Error| MixError::of(path, &format!("cannot be read: {}", why(&error)));
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > MOST_BYTES {
         let most = MOST_BYTES / 1024 / 1024;
@@ -192,7 +193,7 @@ impl Bodies<'_> {
         }
         let place = self.folder.join(&path);
         let size = std::fs::metadata(&place).map_or(0, |metadata| metadata.len());
-        let body = std::fs::read(&place).map_err(|error| error.to_string());
+        let body = std::fs::read(&place).map_err(|error| why(&error));
         let body = if size > MOST_BYTES { Err("it is too large".to_owned()) } else { body };
         let body = body.map_err(|error| format!("cannot read the body from {}: {error}", place.display()))?;
         let body = Bytes::from(body);

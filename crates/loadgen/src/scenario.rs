@@ -9,10 +9,12 @@ pub mod schema;
 mod survey;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind::NotFound;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use report::assertion::Assertion;
+use report::os::{Unreadable, read_text};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -23,6 +25,9 @@ pub use self::page::{Fault, Page};
 use self::schema::Schema;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::Span;
+
+/// What is longer is no scenario: nobody writes so much by hand.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// A scenario as it is written.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -83,12 +88,12 @@ pub struct AssertOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file cannot be read.
-    #[error("cannot read the scenario {}: {error}", path.display())]
+    #[error("cannot read the scenario {}: {why}", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
         /// Why.
-        error: std::io::Error,
+        why: Unreadable,
     },
     /// Neither a file nor one of the library.
     #[error("there is no scenario `{0}`: name a file, or one of those that `loadgen scenarios` lists")]
@@ -186,9 +191,13 @@ fn text(path: &Path) -> Result<String, ScenarioError> {
         return Ok(text.to_owned());
     }
     let is_name = path.extension().is_none() && path.components().count() == 1;
-    std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound if is_name => ScenarioError::Unknown(path.display().to_string()),
-        _ => ScenarioError::Read { path: path.to_path_buf(), error },
+    let is_missing = |why: &Unreadable| matches!(why, Unreadable::System(error) if error.kind() == NotFound);
+    read_text(path, MOST_BYTES).map_err(|why| {
+        if is_name && is_missing(&why) {
+            ScenarioError::Unknown(path.display().to_string())
+        } else {
+            ScenarioError::Read { path: path.to_path_buf(), why }
+        }
     })
 }
 

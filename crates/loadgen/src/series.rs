@@ -1,6 +1,6 @@
 //! Which runs make up a series, in which order, and how long will it take?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use report::document::Overridden;
@@ -42,8 +42,52 @@ impl Turn {
 pub fn overridden(file: &Plan, used: &Plan) -> BTreeMap<String, Overridden> {
     let (file, used) = (file.pairs(), used.pairs());
     let keys = file.keys().chain(used.keys()).filter(|key| file.get(*key) != used.get(*key));
-    let both = |key: &String| Overridden { file: file.get(key).cloned(), used: used.get(key).cloned() };
+    let both = |key: &String| {
+        let (file, used) = (file.get(key).cloned(), used.get(key).cloned());
+        Overridden { file, used, follows: false }
+    };
     keys.map(|key| (key.clone(), both(key))).collect()
+}
+
+/// Keys of a plan that options of other names say, or take the place of.
+const SAID_BY: [(&str, &[&str]); 11] = [
+    ("load.url", &["url", "path"]),
+    (
+        "load.headers",
+        &[
+            "header",
+            "accept",
+            "content_type",
+            "user_agent",
+            "auth",
+            "host",
+            "disable_compression",
+            "disable_keepalive",
+        ],
+    ),
+    ("load.body_bytes", &["body", "body_file"]),
+    ("load.body_hash", &["body", "body_file"]),
+    ("load.redirects", &["disable_redirects"]),
+    ("load.requests", &["duration", "stages"]),
+    ("load.duration", &["requests", "stages"]),
+    ("load.rate", &["stages", "rate_per_connection"]),
+    ("load.stages", &["rate", "rate_per_connection"]),
+    ("load.rate_per_connection", &["rate", "stages"]),
+    ("load.protocol", &["http1", "http2", "h2c"]),
+];
+
+/// Tells those keys that were typed from those that only follow from them. `typed`: names of options, and keys of settings
+/// (`target.store`).
+pub fn tell_apart(overridden: &mut BTreeMap<String, Overridden>, typed: &BTreeSet<String>) {
+    let is_typed = |name: &str| typed.contains(name);
+    // A curl command may say anything of the load.
+    let is_whole = |key: &str| is_typed("curl") && key.starts_with("load.");
+    for (key, of) in overridden {
+        let name = key.split_once('.').map_or(key.as_str(), |(_, name)| name);
+        let others = SAID_BY.iter().find(|(said, _)| said == key).map_or(&[][..], |(_, by)| *by);
+        let is_said = is_typed(key) || is_typed(name) || is_whole(key);
+        of.follows = !(is_said || others.iter().any(|option| is_typed(option)));
+    }
 }
 
 /// How long what is left of a series will take, from what its runs are planned for and what earlier ones took.
@@ -135,6 +179,21 @@ mod tests {
         assert_eq!(both("load.duration"), (Some("20s"), None));
         assert_eq!(both("load.requests"), (None, Some("7")));
         assert!(!overridden.contains_key("load.timeout"));
+    }
+
+    #[test]
+    fn what_follows_from_what_was_typed_was_not_typed() {
+        let followers = |typed: &[&str]| {
+            let keys = ["load.connections", "load.headers", "load.requests", "load.workers", "target.store"];
+            let of = Overridden { file: Some("1".into()), used: Some("2".into()), follows: false };
+            let mut overridden = keys.map(|key| (key.to_owned(), of.clone())).into();
+            tell_apart(&mut overridden, &typed.iter().map(|&name| name.to_owned()).collect());
+            let followers = overridden.into_iter().filter(|(_, of)| of.follows);
+            followers.map(|(key, _)| key.split_once('.').unwrap().1.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(followers(&["connections", "auth", "target.store"]), ["requests", "workers"]);
+        assert_eq!(followers(&["duration", "workers"]), ["connections", "headers", "store"]);
+        assert_eq!(followers(&["curl"]), ["store"]);
     }
 
     #[test]

@@ -183,6 +183,10 @@ pub struct Overridden {
     /// In this run, as in `config`. Absent where its plan has no such key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<String>,
+    /// Whether nobody typed it: it follows from something else that was typed. Absent where it was typed, and in documents older
+    /// than this field.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
 }
 
 /// How a run came to its end.

@@ -54,7 +54,7 @@ const SOCKETS_KEY: &str = "target.sockets";
 
 /// Whether the kernel chooses an instance for each connection. At sockets of their own they are dealt out in turn, and a front
 /// deals them out in its own way.
-pub(crate) fn is_hashed(run: &Run) -> bool {
+fn is_hashed(run: &Run) -> bool {
     run.front.is_none() && run.config.get(SOCKETS_KEY).is_none_or(|sockets| sockets != "unix")
 }
 
@@ -105,7 +105,7 @@ fn deviation(instances: u64, connections: u64) -> f64 {
 }
 
 /// How many connections each of the instances has by chance: `25 +- 4.3`.
-pub(crate) fn by_chance(instances: u64, connections: u64) -> String {
+fn by_chance(instances: u64, connections: u64) -> String {
     let connections_f64 = connections as f64;
     let spread = deviation(instances, connections) * connections_f64;
     format!("{:.0} +- {spread:.1}", mean(instances) * connections_f64)

@@ -12,9 +12,12 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use crate::document::{Document, FIGURES_SCHEMA, RUN_SCHEMA, Run};
 use crate::histogram::DistributionError;
 use crate::json;
+use crate::os::{Unreadable, read_text, why_not_written};
 
 /// The schemas this program reads.
 const KNOWN: [&str; 2] = [RUN_SCHEMA, FIGURES_SCHEMA];
+/// What is longer is no document: one of an hour has 200 KB.
+pub const MOST_BYTES: u64 = 64 << 20;
 /// What every schema of ours begins with.
 const OURS: &str = "loadgen.";
 
@@ -26,8 +29,20 @@ pub enum StoreError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// Why.
+        source: Unreadable,
+    },
+    /// A folder where a document was to be.
+    #[error("{path}: is a folder; name a file in it, or see all its documents with `loadgen compare {path}`")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nothing is in the file.
+    #[error("{path}: is empty; what was to write it did not come to its end")]
+    Empty {
+        /// The file.
+        path: PathBuf,
     },
     /// A pattern that fits nothing, or is none.
     #[error("{path}: {reason}; name documents, or folders of them")]
@@ -38,12 +53,12 @@ pub enum StoreError {
         reason: String,
     },
     /// The file cannot be written.
-    #[error("{path}: cannot be written: {source}; make room there, or choose another place")]
+    #[error("{path}: cannot be written: {why}; make room there, or choose another place")]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// Why.
+        why: String,
     },
     /// Damaged, or no JSON at all.
     #[error("{path}: is not a whole JSON object ({source}); name a file that loadgen wrote")]
@@ -123,8 +138,13 @@ struct Head {
 /// # Errors
 /// When the file cannot be read or is no document that this program knows.
 pub fn open(path: &Path) -> Result<Document, StoreError> {
-    let text =
-        fs::read_to_string(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
+    let text = read_text(path, MOST_BYTES).map_err(|source| match source {
+        Unreadable::Folder => StoreError::Folder { path: path.to_owned() },
+        source => StoreError::Read { path: path.to_owned(), source },
+    })?;
+    if text.trim().is_empty() {
+        return Err(StoreError::Empty { path: path.to_owned() });
+    }
     parse(path, &text)
 }
 
@@ -169,12 +189,7 @@ pub fn write(path: &Path, document: &Document) -> Result<(), StoreError> {
 /// # Errors
 /// When a folder or the file cannot be written.
 pub fn write_text(path: &Path, text: &str) -> Result<(), StoreError> {
-    put(path, text).map_err(|error| StoreError::Write { path: path.to_owned(), source: without_path(error) })
-}
-
-/// The error alone: that of a temporary file names a path which a user never chose and which is gone.
-fn without_path(error: io::Error) -> io::Error {
-    if error.raw_os_error().is_none() { error.kind().into() } else { error }
+    put(path, text).map_err(|error| StoreError::Write { path: path.to_owned(), why: why_not_written(&error) })
 }
 
 /// Finds documents: the named files, all in the named folders and their folders, and what fits a pattern (`results/*/4-*`)
@@ -189,13 +204,18 @@ pub fn find(paths: &[PathBuf]) -> Result<Found, StoreError> {
     let mut found = Found::default();
     let mut seen = BTreeSet::new();
     for path in paths {
-        let read = |source| StoreError::Read { path: path.clone(), source };
         if is_pattern(path) {
             find_fitting(path, &mut found)?;
-        } else if fs::metadata(path).map_err(read)?.is_dir() {
+            continue;
+        }
+        let kind = fs::metadata(path).map_err(|error| unread(path, error))?;
+        if kind.is_dir() {
             find_in(path, &mut found)?;
         } else {
-            open(path)?;
+            // What is no file may be read but once.
+            if kind.is_file() {
+                open(path)?;
+            }
             found.documents.push(path.clone());
         }
     }
@@ -204,6 +224,10 @@ pub fn find(paths: &[PathBuf]) -> Result<Found, StoreError> {
     found.skipped.sort();
     found.skipped.dedup();
     Ok(found)
+}
+
+fn unread(path: &Path, error: io::Error) -> StoreError {
+    StoreError::Read { path: path.to_owned(), source: Unreadable::System(error) }
 }
 
 fn is_pattern(path: &Path) -> bool {
@@ -236,7 +260,7 @@ fn sort_in(path: PathBuf, found: &mut Found) -> Result<(), StoreError> {
 
 /// Folders behind symbolic links are not entered, so there are no circles.
 fn find_in(folder: &Path, found: &mut Found) -> Result<(), StoreError> {
-    let read = |source| StoreError::Read { path: folder.to_owned(), source };
+    let read = |error| unread(folder, error);
     for entry in fs::read_dir(folder).map_err(read)? {
         let entry = entry.map_err(read)?;
         let path = entry.path();
@@ -250,8 +274,12 @@ fn find_in(folder: &Path, found: &mut Found) -> Result<(), StoreError> {
 }
 
 fn is_ours(path: &Path) -> Result<bool, StoreError> {
-    let bytes = fs::read(path).map_err(|source| StoreError::Read { path: path.to_owned(), source })?;
-    let head: Option<Head> = serde_json::from_slice(&bytes).ok();
+    let text = match read_text(path, MOST_BYTES) {
+        Ok(text) => text,
+        Err(Unreadable::System(error)) => return Err(unread(path, error)),
+        Err(_) => return Ok(false),
+    };
+    let head: Option<Head> = serde_json::from_str(&text).ok();
     Ok(head.and_then(|head| head.schema).is_some_and(|schema| schema.starts_with(OURS)))
 }
 

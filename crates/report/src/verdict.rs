@@ -181,9 +181,7 @@ impl Reason {
     /// What to do about it.
     pub fn advice(&self) -> &'static str {
         match self.finding {
-            _ if self.is_shared => {
-                "the target ran on this machine too; give each CPUs of its own, or a machine of its own"
-            }
+            _ if self.is_shared => "the target ran here too; give each its own CPUs",
             Finding::Busy { .. } => "use more --workers, or a second machine",
             Finding::Process { .. } => "use a larger machine, or a second one",
             Finding::Throttled { .. } => "raise the CPU quota of its container or service",

@@ -27,22 +27,27 @@ use crate::scenario::Order;
 
 const EXAMPLES: &str = "\
 Examples:
-  loadgen -z 10s -c 100 http://127.0.0.1:8080/       load a server for ten seconds
-  loadgen run scenarios/quick.toml                   start a target, load it, check it, record it
-  loadgen compare results/                           recorded runs side by side
+  loadgen -z 10s -c 100 http://127.0.0.1:8080/   load a server for ten seconds
+  loadgen run quick                              start a target, load and check it
+  loadgen compare results/                       recorded runs side by side
 
 Columns of --raw, times in nanoseconds, empty where unknown:
-  begin_ns           where the latency begins, since the run began: the connection's turn, or with --rate the due time
+  begin_ns           where the latency begins, since the run began: the
+                     connection's turn, or with --rate the due time
   start_ns           when a connection took the request
   end_ns, total_ns   when it ended, and its latency
-  dns_ns, connect_ns, write_ns, wait_ns, read_ns    where the time went
+  dns_ns, connect_ns, write_ns, wait_ns, read_ns
+                     where the time went
   status, failure    of the answer, or why there is none
   written_bytes, head_bytes, body_bytes, redirects, reused, worker, slot
 
 Exit codes:
-  0  done                                          3  no target, or not one answer
-  1  a check failed, or acknowledged rows are lost 4  the run is not valid (see --strict)
-  2  wrong use, nothing was started                130, 143  interrupted; the report is complete";
+  0         done, and everything that was asserted holds
+  1         a check or an assertion failed, or acknowledged rows are lost
+  2         wrong use, nothing was started
+  3         no target, or not one answer
+  4         the run is not valid (see --strict), or could not be written
+  130, 143  interrupted by SIGINT or SIGTERM; the report is complete";
 
 /// Load-tests HTTP servers, with numbers that can be trusted
 ///
@@ -121,7 +126,7 @@ pub(super) struct LoadCommand {
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
 
-    /// Do not keep the run's document; the newest 50 are in ~/.local/state/loadgen (or as `XDG_STATE_HOME` says), for
+    /// Do not keep the run's document; the newest 50 are in ~/.local/state/loadgen (or where XDG_STATE_HOME says), for
     /// `loadgen report last` and `loadgen compare`
     #[arg(long)]
     pub(super) no_save: bool,
@@ -172,11 +177,11 @@ pub(super) struct RecordOptions {
 /// What is written of all runs of a command, for a continuous integration.
 #[derive(Debug, Args)]
 pub(super) struct ReportFiles {
-    /// Write what was held against every run as a `JUnit` report: a suite for each scenario, a test for each assertion and check
+    /// Write what was held against every run as a JUnit report: a suite for each scenario, a test for each assertion and check
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
 
-    /// Write a table of all runs in Markdown, what failed first: for a pull request, such as `$GITHUB_STEP_SUMMARY`
+    /// Write a table of all runs in Markdown, what failed first: for a pull request, such as $GITHUB_STEP_SUMMARY
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
 }
@@ -284,7 +289,7 @@ pub(super) struct ScenariosCommand {
 pub(super) enum ScenariosWhat {
     /// Print a scenario as a file, to be changed
     Show {
-        /// Its name
+        /// Its name, as `loadgen scenarios` lists it
         name: String,
     },
     /// Print the JSON Schema of scenario files, by which editors complete them
@@ -305,7 +310,7 @@ pub(super) struct ReportCommand {
 /// `loadgen plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanCommand {
-    /// Scenario files, or one URL
+    /// Scenario files, or names that `loadgen scenarios` lists, or one URL
     #[arg(required = true, value_name = "SCENARIO|URL")]
     pub(super) what: Vec<String>,
 
@@ -318,14 +323,18 @@ pub(super) struct PlanCommand {
 
 const TRUTH_WORDS: &str = "\
 What the path of a request says, one word after the other:
-  bytes/N  status/CODE  chunked  until-close  echo  close     the answer
-  delay/TIME  exp/MEAN  drip/PAUSE                            when it comes; exp: exponentially distributed
-  freeze/FROM/TIME                                            nobody is answered meanwhile; counted from the first request
-  queue/MEAN                                                  one server for all, first come, first served
-  truncate/BYTES                                              closes after so many bytes of the body
-  reset  hang-up  silence  garbage                            no answer at all
-  share/F                                                     the next word counts for this share of the requests
-Examples: /bytes/1000/chunked, /delay/5ms/share/0.01/delay/500ms, /share/0.01/silence
+  bytes/N  status/CODE  chunked  until-close  echo  close
+                         the answer
+  delay/TIME  exp/MEAN  drip/PAUSE
+                         when it comes; exp: exponentially distributed
+  freeze/FROM/TIME       nobody is answered meanwhile; counted from the first
+                         request
+  queue/MEAN             one server for all, first come, first served
+  truncate/BYTES         closes after so many bytes of the body
+  reset  hang-up  silence  garbage
+                         no answer at all
+  share/F                the next word counts for this share of the requests
+Examples: /bytes/1000/chunked, /delay/5ms/share/0.01/delay/500ms
 
 GET /truth.json tells the counts and is not counted; SIGINT and SIGTERM end the server, which then prints them.";
 
@@ -355,5 +364,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn words_below_the_options_are_broken_where_they_were_meant_to_be() {
+        /// As wide as help is where no terminal says otherwise.
+        const WIDTH: usize = 100;
+        let command = Arguments::command();
+        for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = help.lines().chain([""]).collect();
+            for pair in lines.windows(2).filter(|pair| pair[0].chars().count() > WIDTH) {
+                // A paragraph in one line is broken by the parser, as wide as the terminal is.
+                let is_whole = !pair[0].starts_with(' ') && (pair[1].is_empty() || pair[1].starts_with(' '));
+                assert!(is_whole, "{}: {}", command.get_name(), pair[0]);
+            }
+        }
     }
 }

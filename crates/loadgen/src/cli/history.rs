@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use report::document::{Document, Run};
+use report::os::why;
 use report::store::{self, StoreError};
 use report::units::counted;
 
@@ -94,7 +95,7 @@ fn kept(back: usize) -> anyhow::Result<PathBuf> {
         folder().context("`last` is in the folder that XDG_STATE_HOME or HOME names, and neither does")?;
     let names = match names(&folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("{}: cannot be read", folder.display()));
+            bail!("{}: cannot be read: {}", folder.display(), why(&error));
         }
         names => names.unwrap_or_default(),
     };

@@ -1,10 +1,11 @@
 //! `loadgen import`: what another tool measured, as a document.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, ensure};
 use report::document::Document;
+use report::os::{Unreadable, read_text, text_of};
 use report::units::one_line;
 use report::{import, store};
 
@@ -19,6 +20,7 @@ pub(super) fn run(command: ImportCommand) -> anyhow::Result<Exit> {
     let name =
         if command.file == Path::new("-") { "stdin".into() } else { command.file.display().to_string() };
     let text = read(&command.file).with_context(|| format!("{name}: cannot be read"))?;
+    ensure!(!text.trim().is_empty(), "{name}: is empty; what was to write it did not come to its end");
     let mut figures = import::read(&text).map_err(|error| anyhow!("{name}: {error}"))?;
     figures.name = one_line(&command.name);
     figures.source = command.source.unwrap_or_else(|| format!("the output of {}", figures.tool));
@@ -29,11 +31,6 @@ pub(super) fn run(command: ImportCommand) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
-    let source: Box<dyn io::Read> =
-        if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(std::fs::File::open(path)?) };
-    let mut bytes = Vec::new();
-    source.take(LONGEST + 1).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() as u64 <= LONGEST, "it is longer than {} MiB, and so no report", LONGEST >> 20);
-    String::from_utf8(bytes).context("it is no text in UTF-8")
+fn read(path: &Path) -> Result<String, Unreadable> {
+    if path == Path::new("-") { text_of(io::stdin(), LONGEST) } else { read_text(path, LONGEST) }
 }

@@ -87,9 +87,9 @@ fn outcome(document: &Document, summary: &Summary, is_whole: bool) -> &'static s
     }
 }
 
-/// Which runs of the series were not made, or cut short, and how to go on; of the one that could not be made, why. Empty where
-/// all have come to their end.
-pub(super) fn missing(turns: &[Turn], kept: &[Option<Kept>], failed: Option<&(usize, String)>) -> String {
+/// Which runs of the series were not made, or cut short, which one could not be made, and how to go on. Empty where all have
+/// come to their end.
+pub(super) fn missing(turns: &[Turn], kept: &[Option<Kept>], failed: Option<usize>) -> String {
     let missing: Vec<_> = turns
         .iter()
         .zip(kept)
@@ -101,9 +101,9 @@ pub(super) fn missing(turns: &[Turn], kept: &[Option<Kept>], failed: Option<&(us
         return String::new();
     }
     let name = |(place, turn): &(usize, &Turn)| {
-        let why = failed.filter(|(failed, _)| failed == place);
-        let why = why.map(|(_, why)| format!(": {}", units::one_line(why))).unwrap_or_default();
-        format!("  {}, repeat {} of {}{why}\n", turn.brief(), turn.repeat.0, turn.repeat.1)
+        // Why is the last thing that is said of the series.
+        let failed = if failed == Some(*place) { ": could not be made" } else { "" };
+        format!("  {}, repeat {} of {}{failed}\n", turn.brief(), turn.repeat.0, turn.repeat.1)
     };
     let more = missing.len().saturating_sub(MISSING);
     let more = if more > 0 { format!("  and {more} more\n") } else { String::new() };

@@ -25,10 +25,12 @@ mod truth;
 mod versus;
 mod words;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use self::args::{Arguments, Command};
 use self::exit::Exit;
@@ -37,8 +39,8 @@ use self::exit::Exit;
 ///
 /// Call it from the main thread: targets that are started die with the thread that started them.
 pub fn main() -> ExitCode {
-    match Arguments::try_parse_from(spelling::as_clap_wants(std::env::args_os())) {
-        Ok(arguments) => dispatch(arguments),
+    match parse(spelling::as_clap_wants(std::env::args_os())) {
+        Ok((arguments, typed)) => dispatch(arguments, typed),
         Err(message) => {
             // Help and version come this way too, and are no error.
             if !message.use_stderr() {
@@ -53,6 +55,19 @@ pub fn main() -> ExitCode {
             Exit::Usage.into()
         }
     }
+}
+
+/// What was typed, and the names of the command's options that were.
+fn parse(words: Vec<OsString>) -> Result<(Arguments, BTreeSet<String>), clap::Error> {
+    let mut parser = Arguments::command();
+    let matches = parser.try_get_matches_from_mut(words)?;
+    let arguments = Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut parser))?;
+    Ok((arguments, matches.subcommand().map(|(_, of_command)| typed(of_command)).unwrap_or_default()))
+}
+
+fn typed(matches: &ArgMatches) -> BTreeSet<String> {
+    let is_typed = |id: &&clap::Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+    matches.ids().filter(is_typed).map(|id| id.as_str().to_owned()).collect()
 }
 
 /// What the parser complains about, in one sentence: without its usage lines, and without its advice to pass a flag
@@ -75,10 +90,10 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn dispatch(arguments: Arguments) -> ExitCode {
+fn dispatch(arguments: Arguments, typed: BTreeSet<String>) -> ExitCode {
     let exit = match arguments.command {
         None => load::run(arguments.load),
-        Some(Command::Run(command)) => replay::run(*command),
+        Some(Command::Run(command)) => replay::run(*command, typed),
         Some(Command::Plan(command)) => show::plan(*command),
         Some(Command::Scenarios(command)) => show::scenarios(&command),
         Some(Command::Report(command)) => show::report(&command),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, bail, ensure};
 use report::document::Run;
 use report::histogram::Histogram;
+use report::os::why_not_written;
 use report::units::count;
 
 use super::args::{OutputOptions, RecordOptions, Shown};
@@ -134,8 +135,10 @@ fn missing(written: Written) -> Vec<String> {
     let is_gone =
         |name: &str, error: &io::Error| name == "stdout" && error.kind() == io::ErrorKind::BrokenPipe;
     let errors = errors.into_iter().filter(|(name, error)| !is_gone(name, error));
-    let mut notes: Vec<_> =
-        errors.map(|(name, error)| format!("{name} cannot be written: {error}; it is not whole")).collect();
+    let told = |(name, error): (String, io::Error)| {
+        format!("{name} cannot be written: {}; it is not whole", why_not_written(&error))
+    };
+    let mut notes: Vec<_> = errors.map(told).collect();
     let mut lost = |number: u64, one: &str, many: &str| match number {
         0 => {}
         1 => notes.push(format!("1 {one} was lost, because it came faster than it could be written")),
@@ -152,7 +155,7 @@ fn missing(written: Written) -> Vec<String> {
 fn create(flag: &str, path: &Path) -> anyhow::Result<Output> {
     match File::create(path) {
         Ok(file) => Ok(Output { name: path.display().to_string(), file: Box::new(file), lost: None }),
-        Err(error) => bail!("cannot write {flag} to {}: {error}", path.display()),
+        Err(error) => bail!("cannot write {flag} to {}: {}", path.display(), why_not_written(&error)),
     }
 }
 

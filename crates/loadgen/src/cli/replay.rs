@@ -1,14 +1,15 @@
 //! `loadgen run`: scenarios, one after the other, each with a fresh target and a document of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use report::compare::Comparison;
 use report::document::{Document, Ended, Overridden, Run};
+use report::os::why_not_written;
 use report::store;
 use report::units::counted;
 
@@ -31,10 +32,11 @@ use crate::scenario::schema::Schema;
 use crate::scenario::{AssertOptions, Order, Page, Read, RunOptions, Scenario, Variant};
 use crate::series::{self, Forecast, Turn, about};
 
-pub(super) fn run(command: RunCommand) -> anyhow::Result<Exit> {
+/// `typed`: the names of the options that were typed.
+pub(super) fn run(command: RunCommand, typed: BTreeSet<String>) -> anyhow::Result<Exit> {
     let (root, label) = bench::root(&command.filing)?;
     // Everything is resolved and every folder is made before anything starts.
-    let turns = turns(&command)?;
+    let turns = turns(&command, typed)?;
     let RunCommand { output: shown, strictness, record, reports, .. } = command;
     let RunCommand { filing, resume, dry_run, .. } = command;
     record::check(&shown, &record, turns.len())?;
@@ -76,8 +78,9 @@ const FAILED: &str = "an earlier run could not be made";
 
 /// Every run of the series, in its order. Several scenarios are taken in turn, like the combinations of a matrix: a round of
 /// each, then the next, but for those that are sequential.
-fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
+fn turns(command: &RunCommand, mut typed: BTreeSet<String>) -> anyhow::Result<Vec<Turn>> {
     let RunCommand { scenarios, repeats, order, cooldown, strictness, load, target, .. } = command;
+    typed.extend(target.settings().keys().map(|flag| format!("target.{}", flag.replace('-', "_"))));
     let seed = load.seed.unwrap_or(surroundings().seed);
     let schema = super::schema();
     let mut rounds: Vec<Vec<Turn>> = Vec::new();
@@ -91,15 +94,16 @@ fn turns(command: &RunCommand) -> anyhow::Result<Vec<Turn>> {
             let round = if order == Order::Sequential { 0 } else { made[number] as usize };
             rounds.resize_with(rounds.len().max(round + 1), Vec::new);
             made[number] += 1;
-            let (plan, variant, overridden) = &resolved.plans[number];
+            let (plan, variant, mut overridden) = resolved.plans[number].clone();
+            series::tell_apart(&mut overridden, &typed);
             // What it reads from files is read before the first run.
             run::dialer(&plan.load).with_context(|| path.display().to_string())?;
             rounds[round].push(Turn {
-                plan: plan.clone().asserting(strictness.assertions.iter().cloned()),
-                variant: variant.clone(),
+                plan: plan.asserting(strictness.assertions.iter().cloned()),
+                variant,
                 repeat: (made[number], repeats),
                 pause,
-                overridden: overridden.clone(),
+                overridden,
             });
         }
     }
@@ -181,10 +185,11 @@ pub(super) fn plan(
 
 /// Makes sure that a document can be written there, before a minute is spent on measuring it.
 pub(super) fn prepare(folder: &Path) -> anyhow::Result<()> {
-    let message =
-        || format!("cannot write results to {}; choose another folder with --results", folder.display());
-    fs::create_dir_all(folder).with_context(message)?;
-    tempfile::NamedTempFile::new_in(folder).with_context(message)?;
+    let made = fs::create_dir_all(folder).and_then(|()| tempfile::NamedTempFile::new_in(folder));
+    made.map_err(|error| {
+        let why = why_not_written(&error);
+        anyhow!("cannot write results to {}: {why}; choose another folder with --results", folder.display())
+    })?;
     Ok(())
 }
 
@@ -230,8 +235,8 @@ struct Series<'a> {
     turns: &'a [Turn],
     /// For each run its document, when it has one.
     kept: Vec<Option<Kept>>,
-    /// The run that could not be made, and why.
-    failed: Option<(usize, String)>,
+    /// The run that could not be made.
+    failed: Option<usize>,
     forecast: Forecast,
     reports: Reports<'a>,
     exit: Exit,
@@ -341,7 +346,7 @@ impl Series<'_> {
             self.reports.leave(INTERRUPTED);
         } else {
             self.reports.failed(&error.to_string());
-            self.failed = Some((index, error.to_string()));
+            self.failed = Some(index);
             self.reports.leave(FAILED);
         }
         if let Err(error) = self.reports.write() {
@@ -361,7 +366,7 @@ impl Series<'_> {
         if self.turns.len() > 1 {
             let width = output::stderr_width().unwrap_or(usize::MAX);
             let results = list::results(self.turns, &self.kept, width);
-            let missing = list::missing(self.turns, &self.kept, self.failed.as_ref());
+            let missing = list::missing(self.turns, &self.kept, self.failed);
             output::tell(format!("\n{results}{missing}").trim_end());
         }
         Ok(())

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use report::document::Document;
+use report::os::why_not_written;
 use report::runs::{Entry, Outcome, Runs};
 use report::{format, store};
 
@@ -95,7 +96,7 @@ fn check(path: &Path) -> anyhow::Result<()> {
     // Where the file behind a link is, its neighbours are.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    tempfile::NamedTempFile::new_in(folder)?;
+    let made = fs::create_dir_all(folder).and_then(|()| tempfile::NamedTempFile::new_in(folder));
+    made.map_err(|error| anyhow!(why_not_written(&error)))?;
     Ok(())
 }

@@ -165,7 +165,7 @@ pub enum PlanError {
     TooManyInstances,
     #[error("--auth (-a) takes a user and a password, like user:password")]
     Auth,
-    #[error("cannot read the request body from {}: {error}", path.display())]
+    #[error("cannot read the request body from {}: {}", path.display(), report::os::why(error))]
     Body { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Mix(#[from] MixError),

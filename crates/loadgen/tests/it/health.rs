@@ -15,6 +15,7 @@ use rustix::process::Signal;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::helper::{Ended, Place, until};
+use crate::needs;
 
 fn prompt() -> Truth {
     Truth::start(|_| Answer::ok(10).into()).unwrap()
@@ -38,7 +39,7 @@ fn a_generator_beside_a_busy_loop_is_not_ok() {
     let allowed = sched_getaffinity(None).unwrap();
     let cpus: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
     let [.., _, last] = cpus[..] else {
-        println!("skipped: with one CPU, the target would be in the way too");
+        needs::leave_out("with one CPU, the target would be in the way too");
         return;
     };
     let truth = prompt();

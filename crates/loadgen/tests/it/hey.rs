@@ -285,8 +285,9 @@ fn parse(text: &str) -> Parsed {
     }
     // What follows is ours, and looks like none of the rows that scripts look for.
     for line in lines {
-        let is_row =
-            line.starts_with("  ") || line.contains("% in ") || line.contains("]\t") || line.contains(":\t");
+        // A long line goes on four spaces to the right; hey's rows have two.
+        let is_indented = line.starts_with("  ") && !line.starts_with("    ");
+        let is_row = is_indented || line.contains("% in ") || line.contains("]\t") || line.contains(":\t");
         assert!(!is_row, "{line:?}");
     }
     Parsed { rate, percentiles, status, errors }

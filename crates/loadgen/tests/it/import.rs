@@ -35,7 +35,7 @@ fn what_is_no_report_is_refused() {
     for (file, word) in [
         ("text", "is not the output of hey"),
         ("latin", "UTF-8"),
-        ("missing", "No such file"),
+        ("missing", "there is no such file"),
         ("-", "stdin"),
     ] {
         let refused = place.run(&["import", file]);

@@ -14,6 +14,8 @@ mod gate;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod help;
+#[cfg(test)]
 mod helper;
 #[cfg(test)]
 mod hey;
@@ -29,6 +31,9 @@ mod identity;
 mod import;
 #[cfg(test)]
 mod merge;
+#[cfg(test)]
+#[path = "../../../target-server/tests/it/needs.rs"]
+mod needs;
 #[cfg(test)]
 mod network;
 #[cfg(test)]

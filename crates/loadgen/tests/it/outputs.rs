@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -340,4 +340,22 @@ fn names_tags_and_percentiles_are_of_the_document_and_change_no_plan() {
         place.run(&["report", "-o", "markdown", "kept.json", "--percentiles", "99.1,99.99"]).stdout;
     assert!(markdown.contains("| latency p99.1 ") && !markdown.contains("| latency p50 "), "{markdown}");
     assert!(markdown.contains("- tags: a=2, b=x y\n"), "{markdown}");
+}
+
+#[test]
+fn a_document_may_come_from_another_command() {
+    let place = Place::new();
+    let truth = quick();
+    let made = place.run(&["-n", "20", "-c", "2", "-o", "json", &truth.url("/")]);
+    assert_eq!(made.code, 0, "{made:?}");
+    place.file("kept.json", &made.stdout);
+    for (command, sign) in
+        [("report", "[200]\t20 responses"), ("compare", "load"), ("merge", "nothing to merge")]
+    {
+        let script = format!("cat kept.json | \"$0\" {command} /dev/stdin 2>&1");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_loadgen")]).current_dir(&place.folder);
+        let said = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+        assert!(said.contains(sign), "{command}: {said}");
+    }
 }

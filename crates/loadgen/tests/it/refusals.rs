@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use crate::helper::{Ended, Place};
 
 /// Runs what is to be refused, and gives its sentence.
@@ -85,8 +87,11 @@ fn flags() {
             (&["--raw", "-", "-o", "hey", URL], &["--raw -", "-o"]),
             (&["--raw", "x", "--hlog", "x", URL], &["a file each"]),
             (&["--hlog", "-", URL], &["--hlog", "file"]),
-            (&["--raw", "missing/raw.csv", URL], &["missing/raw.csv", "--raw", "No such file"]),
-            (&["--hlog", ".", URL], &["--hlog", "directory"]),
+            (
+                &["--raw", "missing/raw.csv", URL],
+                &["missing/raw.csv", "--raw", "a folder of its path is not there"],
+            ),
+            (&["--hlog", ".", URL], &["--hlog", "it is a folder"]),
             (&["report", "-o", "csv", "x.json"], &["no rows", "csv"]),
             (&["-n"], &["--requests"]),
             (&["run"], &["SCENARIO"]),
@@ -126,13 +131,14 @@ fn values() {
             (&["-H", "na me: value", URL], &["na me", "header"]),
             (&["-H", "a: b\r\nc: d", URL], &["header"]),
             (&["-A", "a\nb", URL], &["header"]),
-            (&["-D", "missing.txt", URL], &["missing.txt", "body", "No such file"]),
-            (&["-D", ".", URL], &["body"]),
+            (&["-D", "missing.txt", URL], &["missing.txt", "body", "there is no such file"]),
+            (&["-D", ".", URL], &["body", "it is a folder"]),
             (&["--engine", "http2", URL], &["--engine http2", "--h2c"]),
             (&["--engine", "reqwest", "--streams", "2", "--h2c", URL], &["--engine reqwest and --streams"]),
-            (&["--cacert", "nowhere.pem", TLS_URL], &["nowhere.pem", "No such file"]),
+            (&["--cacert", "nowhere.pem", TLS_URL], &["nowhere.pem", "there is no such file"]),
             (&["--cacert", "/dev/null", TLS_URL], &["/dev/null", "no certificate of an authority"]),
-            (&["--cert", "nowhere.pem", TLS_URL], &["nowhere.pem", "No such file"]),
+            (&["--cacert", ".", TLS_URL], &["it is a folder"]),
+            (&["--cert", "nowhere.pem", TLS_URL], &["nowhere.pem", "there is no such file"]),
             (&["--key", "nowhere.pem", TLS_URL], &["--cert"]),
             (&["-k", "--cacert", "/dev/null", TLS_URL], &["exclude each other"]),
             (&["--sni", "not a name", TLS_URL], &["`not a name`", "--sni"]),
@@ -156,7 +162,7 @@ fn what_is_sent_and_expected() {
     assert_sentences(
         &place,
         &[
-            (&["--mix", "missing.txt", URL], &["missing.txt", "No such file"]),
+            (&["--mix", "missing.txt", URL], &["missing.txt", "there is no such file"]),
             (&["--mix", "empty.txt", URL], &["empty.txt", "no request"]),
             (&["--mix", "paths.txt"], &["paths.txt, line 1", "`/a`", "URL"]),
             (&["--mix", "bad.txt", URL], &["bad.txt, line 2", "not a URL"]),
@@ -197,16 +203,19 @@ fn scenario_files() {
     assert_sentences(
         &place,
         &[
-            (&["run", "missing.toml"], &["missing.toml", "No such file"]),
+            (&["run", "missing.toml"], &["missing.toml", "there is no such file"]),
             (&["run", "good.toml", "--repeats", "2", "-o", "csv"], &["one run", "makes 2", "--repeats 1"]),
             (&["run", "good.toml", "good.toml", "--raw", "raw.csv"], &["one run", "--raw"]),
-            (&["run", "."], &["cannot read the scenario ."]),
+            (&["run", "."], &["cannot read the scenario .", "it is a folder; name a file in it"]),
+            (&["run", "/dev/zero"], &["cannot read the scenario /dev/zero", "name a file"]),
+            (&["versus", ".", "."], &["cannot read the scenario .", "it is a folder"]),
+            (&["capacity", ".", "--slo", "p99<1s"], &["cannot read the scenario .", "it is a folder"]),
             (&["run", "path.toml"], &["path.toml", "`orders`", "slash"]),
             (&["run", "both.toml"], &["both.toml", "`url`", "`instances`"]),
             (&["run", "name.toml"], &["name.toml", "`../up`"]),
             (&["run", "good.toml", "--machine", "../up"], &["--machine"]),
             (&["run", "good.toml", "--repeats", "0"], &["'0'", "repeats"]),
-            (&["run", "good.toml", "--results", "file"], &["file", "--results"]),
+            (&["run", "good.toml", "--results", "file"], &["file", "no folder", "--results"]),
             (&["run", "good.toml", "--results", "file/below"], &["file/below", "--results"]),
             // The first one is good, and is not begun.
             (&["run", "good.toml", "missing.toml"], &["missing.toml"]),
@@ -241,13 +250,15 @@ fn documents() {
     let place = Place::new();
     std::fs::create_dir(place.folder.path().join("empty")).unwrap();
     place.file("text", "not JSON");
+    place.file("nothing.json", "");
+    mknodat(CWD, place.folder.path().join("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     place.file("other.json", "{\"a\": 1}");
     place.file("newer.json", "{\"schema\": \"loadgen.run/99\"}");
     place.file("damaged.json", &format!("{{\"schema\": \"{}\"}}", report::document::RUN_SCHEMA));
     assert_sentences(
         &place,
         &[
-            (&["compare", "missing"], &["missing", "No such file"]),
+            (&["compare", "missing"], &["missing", "there is no such file"]),
             (&["compare", "empty"], &["empty", "loadgen run"]),
             (&["compare", "text"], &["text", "JSON"]),
             (&["compare", "other.json"], &["other.json", "no document"]),
@@ -257,8 +268,19 @@ fn documents() {
             (&["compare", "empty", "--rows", "scenario"], &["--columns"]),
             (&["compare", "empty", "-o", "bogus"], &["bogus"]),
             (&["compare", "newer.json"], &["newer.json", "loadgen.run/99"]),
-            (&["report", "missing"], &["missing", "No such file"]),
-            (&["report", "empty"], &["empty"]),
+            (&["report", "missing"], &["missing", "there is no such file"]),
+            (&["report", "empty"], &["empty: is a folder", "`loadgen compare empty`"]),
+            (&["merge", "empty"], &["empty: is a folder"]),
+            (&["import", "empty"], &["empty: cannot be read: it is a folder"]),
+            (&["report", "nothing.json"], &["nothing.json: is empty"]),
+            (&["compare", "nothing.json"], &["nothing.json: is empty"]),
+            (&["import", "nothing.json"], &["nothing.json: is empty"]),
+            (&["report", "text/below"], &["text/below", "a part of its path is a file"]),
+            (&["report", "pipe"], &["pipe: cannot be read", "name a file"]),
+            (&["compare", "pipe"], &["pipe: cannot be read", "name a file"]),
+            (&["import", "pipe"], &["pipe: cannot be read", "name a file"]),
+            (&["report", "/dev/zero"], &["/dev/zero: cannot be read"]),
+            (&["import", "/dev/zero"], &["/dev/zero: cannot be read"]),
             (&["report", "text"], &["text", "JSON"]),
             (&["report", "other.json"], &["other.json", "schema"]),
             (&["report", "newer.json"], &["newer.json", "loadgen.run/99"]),
@@ -267,7 +289,7 @@ fn documents() {
     );
     for words in [["compare", "missing"], ["report", "missing"], ["report", "text"]] {
         let sentence = refused(&place, &words);
-        let causes = sentence.matches("os error").count() + sentence.matches("line 1 column").count();
-        assert_eq!(causes, 1, "said twice: {sentence}");
+        let causes = ["no such file", "line 1 column", "os error"].map(|sign| sentence.matches(sign).count());
+        assert_eq!(causes.iter().sum::<usize>(), 1, "said twice: {sentence}");
     }
 }

@@ -1,8 +1,10 @@
 //! The whole path: a target is started, loaded, checked, stopped, and a document is filed; whatever happens meanwhile.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
 
+use report::defaults::is_default;
 use report::document::{Ended as How, FailureKind, Run};
 use rustix::process::Signal;
 
@@ -263,6 +265,17 @@ fn a_plan_does_not_depend_on_the_environment() {
     let mut command = place.command(&["plan", "s.toml"]);
     let output = command.env("TARGET_THREADS", "9").output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().contains("target.threads = 4\n"));
+}
+
+#[test]
+fn what_goes_without_saying_is_what_an_empty_scenario_makes() {
+    const CHOSEN: [&str; 6] =
+        ["load.url", "load.connections", "load.requests", "load.workers", "target.kind", "target.instances"];
+    let plan = Place::with("s.toml", "").run(&["plan", "s.toml"]).stdout;
+    let pairs = plan.lines().skip(1).map(|line| line.split_once(" =").unwrap());
+    let told: Vec<_> = pairs.filter(|(key, value)| !is_default(key, value.trim_start())).collect();
+    let keys: BTreeSet<&str> = told.iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, CHOSEN.into_iter().collect(), "renew report/src/defaults.rs: {told:?}");
 }
 
 #[test]

@@ -154,9 +154,10 @@ fn a_target_that_does_not_start_ends_the_series_with_its_list() {
     assert!(ended.stderr.contains("2 of 3 runs are missing"), "{}", ended.stderr);
     let none = place.run(&["run", "no.toml", "s.toml", "--results", "none"]);
     assert!(none.stderr.contains("2 of 2 runs are missing") && !none.stderr.contains("verdict"), "{none:?}");
-    let line = ended.stderr.lines().find(|line| line.contains(", repeat 1 of 1: ")).unwrap();
-    assert!(line.contains("there is no program") && line.contains("no-such-server"), "{line}");
-    assert!(ended.stderr.lines().last().unwrap().contains("no-such-server"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\n  no, repeat 1 of 1: could not be made\n"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("there is no program").count(), 1, "told once: {}", ended.stderr);
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(last.contains("there is no program") && last.contains("no-such-server"), "{last}");
     assert_eq!(place.documents().len(), 1);
 }
 
@@ -168,16 +169,18 @@ fn the_document_tells_what_was_overridden() {
     let ended = place.run(&typed);
     assert_eq!(ended.code, 0, "{ended:?}");
     let run = place.document();
-    let both =
-        |file: &str, used: &str| Overridden { file: Some(file.to_owned()), used: Some(used.to_owned()) };
-    assert_eq!(run.overridden["load.requests"], both("20", "30"));
-    assert_eq!(run.overridden["target.store"], both("pool", "none"));
+    let both = |file: &str, used: &str, follows| Overridden {
+        file: Some(file.to_owned()),
+        used: Some(used.to_owned()),
+        follows,
+    };
+    assert_eq!(run.overridden["load.requests"], both("20", "30", false));
+    assert_eq!(run.overridden["target.store"], both("pool", "none", false));
+    assert_eq!(run.overridden["load.connections"], both("20", "30", true), "no more than requests");
     assert!(!run.overridden.contains_key("load.timeout"), "what was typed is what the file says");
     assert_eq!(run.config["load.requests"], "30");
     assert!(
-        ended
-            .stdout
-            .contains("instead of what the scenario says: load.connections 30 (20), load.requests 30 (20)"),
+        ended.stdout.contains("\ninstead of what the scenario says: requests 30 (20), store none (pool)\n"),
         "{}",
         ended.stdout
     );

@@ -174,7 +174,7 @@ fn what_cannot_be_held_against_each_other_is_refused_before_anything_starts() {
         (&["u.toml", "--a-set", "load.conections=4"], "u.toml with load.conections = 4: `conections`"),
         (&["u.toml", "--a-set", "connections=4"], "write it like target.store=pool"),
         (&["u.toml", "--b-binary", "/bin/true"], "starts none"),
-        (&["quick", "--b-binary", "./missing"], "--b-binary ./missing: No such file"),
+        (&["quick", "--b-binary", "./missing"], "--b-binary ./missing: there is no such file"),
         (&["u.toml", "u.toml", "--blocks", "1"], "1"),
         (&["u.toml", "nowhere"], "there is no scenario `nowhere`"),
         (&["u.toml", "u.toml", "u.toml"], "u.toml"),

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{Comparison, Median, Metric, Row, SourceNote};
+use crate::defaults;
 use crate::table::{Align, Page, Table, markdown_cell, wrapped};
-use crate::units::{count, one_line, share};
+use crate::units::{count, counted, one_line, share};
 use crate::verdict::Verdict;
 
 /// A row names so many differences from its neighbours, and counts the rest.
 const DIFFERENCES: usize = 3;
+/// Characters of a value that all rows have in common, such as the configuration of a proxy: more say nothing in a line.
+const LONGEST: usize = 60;
 /// Further lines of a note begin so.
 const INDENT: &str = "    ";
 /// What may be left out of a narrow page, the first of it first: what is told elsewhere, then what is less asked for.
@@ -127,9 +130,13 @@ impl Comparison {
     }
 
     fn common_line(&self) -> Option<String> {
-        let common = self.common();
-        let pairs: Vec<String> =
-            common.iter().map(|(key, value)| format!("{key}={}", one_line(value))).collect();
+        let (usual, chosen): (Vec<_>, Vec<_>) =
+            self.common().into_iter().partition(|(key, value)| defaults::is_default(key, value));
+        let pair = |(key, value): &(&str, &str)| format!("{key}={}", short(&one_line(value)));
+        let mut pairs: Vec<String> = chosen.iter().map(pair).collect();
+        if !(usual.is_empty() || chosen.is_empty()) {
+            pairs.push(format!("and {} by default", counted(usual.len() as u64, "other key")));
+        }
         (!pairs.is_empty()).then(|| format!("Measured here, in all rows: {}", pairs.join(", ")))
     }
 
@@ -186,6 +193,14 @@ impl Comparison {
         notes.extend(self.notes.iter().map(|note| one_line(note)));
         notes
     }
+}
+
+/// The beginning of a longer value; the JSON has all of it.
+fn short(value: &str) -> String {
+    if value.chars().count() <= LONGEST {
+        return value.to_owned();
+    }
+    value.chars().take(LONGEST - 3).chain("...".chars()).collect()
 }
 
 fn lines(text: &str, page: Page) -> String {

@@ -54,7 +54,7 @@ fn row(request: &Request) -> Vec<String> {
     vec![short(name, LENGTH), count(*sent), count(*errors), p50, p99, slowest, count(*body_bytes)]
 }
 
-/// Facts of a line each.
+/// Facts of a line each, beside the assertions.
 pub(super) fn facts(run: &Run) -> impl Iterator<Item = String> {
     let warmup = run.warmup.map(|warmup| {
         let (length, sent) =
@@ -65,20 +65,31 @@ pub(super) fn facts(run: &Run) -> impl Iterator<Item = String> {
         )
     });
     let values = run.header_values.as_ref().map(header_line);
-    overridden(run).into_iter().chain(warmup).chain(values).chain(run.assertions.iter().map(assertion_line))
+    overridden(run).into_iter().chain(warmup).chain(values)
 }
 
+/// Assertions with what was measured, a line each: those that failed, or all others.
+pub(super) fn assertions(run: &Run, failed: bool) -> impl Iterator<Item = String> {
+    let has_failed = |record: &&AssertionRecord| !record.holds && !record.skipped;
+    run.assertions.iter().filter(move |record| has_failed(record) == failed).map(assertion_line)
+}
+
+/// What was typed over the scenario, by the keys of its file; what only follows from that is in the document.
 fn overridden(run: &Run) -> Option<String> {
     /// A longer value, such as the configuration of a proxy, says nothing in a line.
     const LONGEST: usize = 80;
     let is_long = |value: &Option<String>| value.as_ref().is_some_and(|value| value.len() > LONGEST);
-    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), one_line);
-    let keys = run.overridden.iter();
+    let keys = run.overridden.iter().filter(|(_, of)| !of.follows);
     let keys = keys.map(|(key, of)| {
+        let name = key.split_once('.').map_or(key.as_str(), |(_, name)| name);
         if is_long(&of.used) || is_long(&of.file) {
-            format!("{key} (the document has both)")
+            format!("{name} (the document has both)")
         } else {
-            format!("{key} {} ({})", value(&of.used), value(&of.file))
+            let file = of.file.as_deref().map_or_else(|| "none".to_owned(), one_line);
+            match &of.used {
+                Some(used) => format!("{name} {} ({file})", one_line(used)),
+                None => format!("no {name} ({file})"),
+            }
         }
     });
     let keys: Vec<_> = keys.collect();

@@ -15,6 +15,7 @@ pub(super) fn render(view: &View<'_>) -> String {
     match document {
         Document::Run(run) => {
             notes.extend(run.notes.iter().map(|note| one_line(note)));
+            notes.extend([true, false].into_iter().flat_map(|failed| answers::assertions(run, failed)));
             notes.extend(answers::facts(run));
         }
         Document::Figures(figures) => {

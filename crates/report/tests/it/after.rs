@@ -1,6 +1,6 @@
 //! The lines after hey's block.
 
-use report::document::{Document, Run, Warmup};
+use report::document::{AssertionRecord, Document, Front, Instance, Overridden, Run, Warmup};
 use report::format::{self, Style, View};
 use report::summary::Summary;
 use report::warning;
@@ -14,8 +14,16 @@ fn notes(run: &Run, style: Style) -> Vec<String> {
     let view = View { document: &document, summary: &summary, warnings: &warnings, percentiles: &[], style };
     let text = (format::find("hey").unwrap().render)(&view);
     let rest = text.split_once("\nStatus code distribution:\n").unwrap().1;
-    let notes = rest.lines().skip_while(|line| !line.is_empty()).filter(|line| !line.is_empty());
-    notes.map(str::to_owned).collect()
+    let lines = rest.lines().skip_while(|line| !line.is_empty()).filter(|line| !line.is_empty());
+    let mut notes: Vec<String> = Vec::new();
+    for line in lines {
+        assert!(line.chars().count() <= 112 || line.starts_with("  ["), "too long: {line}");
+        match (line.strip_prefix("    "), notes.last_mut()) {
+            (Some(rest), Some(note)) => note.extend([" ", rest]),
+            _ => notes.push(line.to_owned()),
+        }
+    }
+    notes
 }
 
 fn terminal(width: usize) -> Style {
@@ -59,10 +67,11 @@ fn a_verdict_is_one_line_and_its_reasons_are_nowhere_else() {
     run.workers[0].run_queue_ns = Some(SECOND);
     run.workers[0].cpu_ns = Some(9 * SECOND);
     let found = notes(&run, Style::default());
-    let expected = "verdict: client-limited: the generator's worker 1 waited 9.94% of the time for a CPU; the generator's \
-                    worker 1 was busy 89.44% of the time: give the generator CPUs of its own";
+    let expected = "verdict: client-limited: worker 1 waited 9.94% of the time for a CPU; worker 1 was busy 89.44% of the time: \
+                    give the generator CPUs of its own";
     assert_eq!(that_begins(&found, "verdict: ").as_deref(), Some(expected));
     assert_eq!(found.iter().filter(|note| note.contains("waited 9.94%")).count(), 1, "{found:?}");
+    assert!(found[0].starts_with("verdict: "), "before everything else: {found:?}");
     let refused = notes(&crate::sample::run("refused"), Style::default());
     assert_eq!(that_begins(&refused, "verdict: "), None, "nothing was answered: {refused:?}");
 }
@@ -70,42 +79,137 @@ fn a_verdict_is_one_line_and_its_reasons_are_nowhere_else() {
 #[test]
 fn what_the_target_used_is_one_line() {
     let found = notes(&run("watched"), Style::default());
-    let expected = "the target kept 1.40 CPUs busy, the generator 0.30, of 2; 446.4 us of CPU per request; 39.1 MiB of memory; \
-                    12.2 MiB written a second";
-    assert_eq!(that_begins(&found, "the target kept").as_deref(), Some(expected));
+    let expected = "CPUs busy, of 2: target 1.40 (446.4 us a request), generator 0.30; the target had 39.1 MiB and wrote 12.2 MiB/s";
+    assert_eq!(that_begins(&found, "CPUs busy").as_deref(), Some(expected));
     let mut apart = run("watched");
     apart.generator.as_mut().unwrap().cpus = Some("1".into());
     for (cpus, said) in [
-        ("0", ", of 2; the target on CPU 0, the generator on CPU 1; 446.4 us"),
-        ("0-1", ", of 2; the target on CPU 0-1, the generator on CPU 1, both on 1; 446.4 us"),
-        ("1", ", of 2; 446.4 us"),
+        ("0", ": target 1.40 on CPU 0 (446.4 us a request), generator 0.30 on CPU 1; the target had "),
+        (
+            "0-1",
+            ": target 1.40 on CPU 0-1 (446.4 us a request), generator 0.30 on CPU 1, both on CPU 1; the target had ",
+        ),
+        ("1", ": target 1.40 (446.4 us a request), generator 0.30; the target had "),
     ] {
         apart.instances.iter_mut().for_each(|one| one.usage.as_mut().unwrap().cpus = Some(cpus.into()));
-        let found = that_begins(&notes(&apart, Style::default()), "the target kept").unwrap();
+        let found = that_begins(&notes(&apart, Style::default()), "CPUs busy").unwrap();
         assert!(found.contains(said), "{found}");
     }
     let mut restarted = run("watched");
     let usage = restarted.instances[2].usage.as_mut().unwrap();
     (usage.restarts_s, usage.written_kib) = (vec![4], vec![0; 11]);
-    let found = that_begins(&notes(&restarted, Style::default()), "the target kept").unwrap();
-    assert!(
-        found.ends_with("; 1 restart of its processes") && found.contains(" written a second"),
-        "{found}"
-    );
-    assert_eq!(that_begins(&notes(&run("good"), Style::default()), "the target kept"), None);
+    let found = that_begins(&notes(&restarted, Style::default()), "CPUs busy").unwrap();
+    assert!(found.ends_with("; 1 restart of its processes") && found.contains(" and wrote "), "{found}");
+    assert_eq!(that_begins(&notes(&run("good"), Style::default()), "CPUs busy"), None);
 }
 
 #[test]
-fn connections_are_told_beside_what_chance_gives() {
+fn instances_shares_and_rows_are_one_line() {
     let mut uneven = run("good");
-    let said = |run: &Run| that_begins(&notes(run, Style::default()), "4 instances; ").unwrap();
-    assert!(said(&uneven).ends_with("; connections of each: 25 (by chance 25 +- 4.3)"), "{}", said(&uneven));
+    let said = |run: &Run| that_begins(&notes(run, Style::default()), "4 instances").unwrap();
+    let expected = "4 instances: 25% of the answers each, 25 connections each; a row for each good answer";
+    assert_eq!(said(&uneven), expected);
     (uneven.instances[0].accepted, uneven.instances[1].accepted) = (Some(30), Some(20));
-    assert!(said(&uneven).ends_with("; connections of each: 20 to 30 (by chance 25 +- 4.3)"));
-    uneven.config.insert("target.sockets".into(), "unix".into());
-    assert!(said(&uneven).ends_with("; connections of each: 20 to 30"), "they were dealt out in turn");
+    (uneven.instances[0].answered, uneven.instances[1].answered) = (Some(8_885), Some(6_885));
+    let expected = "4 instances: 28.2%, 21.8%, 25%, 25% of the answers, 20 to 30 connections each; a row for each good answer";
+    assert_eq!(said(&uneven), expected);
     uneven.instances[3].accepted = None;
     assert!(!said(&uneven).contains("connections"), "one did not tell");
+    uneven.instances[3].answered = None;
+    assert_eq!(said(&uneven), "4 instances; a row for each good answer", "nor that");
+    let verification = uneven.verification.as_mut().unwrap();
+    (verification.rows, verification.acknowledged) = (31_541, 31_540);
+    assert!(said(&uneven).ends_with("; 31,541 rows for 31,540 good answers"), "{}", said(&uneven));
+    let four = run("good").instances;
+    let mut many = run("good");
+    many.instances.extend(four.into_iter().map(|one| Instance { answered: Some(1_000), ..one }));
+    let told = that_begins(&notes(&many, Style::default()), "8 instances").unwrap();
+    assert!(told.starts_with("8 instances: 2.8% to 22.2% of the answers each, "), "{told}");
+}
+
+#[test]
+fn a_front_is_named_up_to_its_version() {
+    let mut behind = run("good");
+    behind.front = Some(Front { ended: "stopped".into(), ..Front::default() });
+    for (version, name) in [
+        (
+            "HAProxy version 3.0.11-1+deb13u2 2026/01/30 - https://haproxy.org/",
+            "HAProxy version 3.0.11-1+deb13u2",
+        ),
+        ("nginx version: nginx/1.26.3", "nginx version: nginx/1.26.3"),
+        ("a proxy of ours", "a proxy of ours"),
+    ] {
+        behind.versions.insert("front".into(), version.into());
+        let found = that_begins(&notes(&behind, Style::default()), name).unwrap();
+        assert!(found.starts_with(&format!("{name} in front of 4 instances: ")), "{found}");
+    }
+}
+
+#[test]
+fn a_process_that_ended_oddly_is_told_once_and_early() {
+    let mut odd = run("good");
+    odd.instances[1].ended = "had to be killed when it was stopped".into();
+    odd.instances[2].ended = "died during the run: signal 9".into();
+    odd.notes = vec!["instance 3 died during the run: signal 9; it said: ouch".into()];
+    let found = notes(&odd, Style::default());
+    assert_eq!(found[1], "instance 2 had to be killed when it was stopped", "{found:?}");
+    assert_eq!(found.iter().filter(|note| note.contains("instance 3")).count(), 1, "{found:?}");
+}
+
+#[test]
+fn what_failed_stands_before_what_holds() {
+    let mut run = run("good");
+    let record = |assertion: &str, holds| AssertionRecord {
+        assertion: assertion.into(),
+        measured: "1".into(),
+        holds,
+        skipped: false,
+    };
+    run.assertions = vec![record("errors == 0", true), record("rps > 5", false)];
+    let found = notes(&run, Style::default());
+    assert_eq!(found[1], "assert rps > 5: FAILED: 1", "{found:?}");
+    assert_eq!(found.last().unwrap(), "assert errors == 0: holds: 1", "{found:?}");
+}
+
+#[test]
+fn what_was_typed_over_the_scenario_is_told_without_what_follows_from_it() {
+    let mut run = run("good");
+    let both = |file: &str, used: &str, follows| Overridden {
+        file: Some(file.into()),
+        used: Some(used.into()),
+        follows,
+    };
+    run.overridden.insert("load.connections".into(), both("100", "5", false));
+    run.overridden.insert("load.workers".into(), both("2", "1", true));
+    run.overridden.insert("target.store".into(), both("pool", "none", false));
+    run.overridden.insert("load.headers".into(), both(&"x".repeat(81), "y", false));
+    let gone = |of: Overridden| Overridden { used: None, ..of };
+    run.overridden.insert("load.duration".into(), gone(both("5s", "", false)));
+    run.overridden.insert("load.requests".into(), Overridden { file: None, ..both("", "600", false) });
+    let found = that_begins(&notes(&run, Style::default()), "instead of what the scenario says: ").unwrap();
+    let expected = "instead of what the scenario says: connections 5 (100), no duration (5s), headers (the document has both), \
+                    requests 600 (none), store none (pool)";
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn lines_are_broken_between_words_as_wide_as_the_terminal() {
+    let mut long = run("good");
+    long.notes = vec![format!(
+        "no room is left in {}; set TMPDIR to a folder with room, or remove what is there",
+        "x".repeat(70)
+    )];
+    let document = Document::Run(Box::new(long));
+    let summary = Summary::of(&document);
+    let warnings = warning::of(&document, &summary);
+    for (style, widest) in [(Style::default(), 112), (terminal(80), 80), (terminal(300), 112)] {
+        let view =
+            View { document: &document, summary: &summary, warnings: &warnings, percentiles: &[], style };
+        let lines = view.notes();
+        assert!(lines.iter().all(|line| line.chars().count() <= widest), "{widest}: {lines:#?}");
+        let first = lines.iter().position(|line| line.starts_with("note: ")).unwrap();
+        assert!(lines[first + 1].starts_with("    "), "{lines:#?}");
+    }
 }
 
 #[test]
@@ -189,14 +293,18 @@ fn a_connection_limit_suggests_fewer_connections() {
 #[test]
 fn slots_of_connections_with_several_requests_at_a_time_are_not_called_connections() {
     let mut run = run("timeouts");
-    let is_said = |run: &Run, words: &str| notes(run, Style::default()).join("\n").contains(words);
-    assert!(is_said(&run, "2 of 100 connections were never answered") && is_said(&run, " on each of 100\n"));
+    let is_said =
+        |run: &Run, words: &str| format!("\n{}\n", notes(run, Style::default()).join("\n")).contains(words);
+    assert!(
+        is_said(&run, "2 of 100 connections were never answered")
+            && is_said(&run, "\n100 connections, 0 to 702 answers on each\n")
+    );
     run.config.insert("load.streams".into(), "10".into());
     assert!(is_said(
         &run,
         "2 of 100 request slots were never answered: look for a limit of requests at a time"
     ));
-    assert!(is_said(&run, " on each of 100 request slots\n"));
+    assert!(is_said(&run, "\n100 request slots on 100 connections, 0 to 702 answers on each\n"));
 }
 
 #[test]

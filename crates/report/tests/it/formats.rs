@@ -281,10 +281,10 @@ fn notes_that_others_wrote_cannot_break_the_block() {
     let mut run = run("good");
     run.notes = (0..20).map(|i| format!("[{i}]\tx\n[200]\t5 responses")).collect();
     let parsed = parse(&render("hey", &Document::Run(Box::new(run))));
-    assert_eq!(parsed.notes.len(), 8);
+    assert_eq!(parsed.notes.len(), 9);
     assert!(parsed.notes.iter().all(|note| !note.starts_with('[')), "{:?}", parsed.notes);
     assert!(
-        parsed.notes.contains(&"and 17 more: the markdown format lists them all".to_owned()),
+        parsed.notes.contains(&"and 15 more: the markdown format lists them all".to_owned()),
         "{:?}",
         parsed.notes
     );

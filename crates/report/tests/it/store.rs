@@ -162,6 +162,28 @@ fn a_missing_file_is_told() {
     assert!(error.starts_with("no/such.json: cannot be read: "), "{error}");
 }
 
+#[test]
+fn what_holds_no_document_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |path: &Path| {
+        store::open(path).unwrap_err().to_string().replace(folder.path().to_str().unwrap(), "F")
+    };
+    let expected = "F: is a folder; name a file in it, or see all its documents with `loadgen compare F`";
+    assert_eq!(said(folder.path()), expected);
+    let file = folder.path().join("run.json");
+    fs::write(&file, "\n").unwrap();
+    assert_eq!(said(&file), "F/run.json: is empty; what was to write it did not come to its end");
+    fs::write(&file, [0xff]).unwrap();
+    assert_eq!(said(&file), "F/run.json: cannot be read: it is no text in UTF-8");
+    fs::File::create(&file).unwrap().set_len(store::MOST_BYTES + 1).unwrap();
+    assert_eq!(
+        said(&file),
+        "F/run.json: cannot be read: it is longer than 64 MiB, and so not what is wanted here"
+    );
+    let found = store::find(&[folder.path().to_owned()]).unwrap();
+    assert_eq!((found.documents.len(), found.skipped.len()), (0, 1), "in a folder, others are left out");
+}
+
 fn names(folder: &Path, paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect()
 }

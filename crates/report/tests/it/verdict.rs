@@ -234,7 +234,7 @@ fn what_a_target_on_the_same_machine_explains_is_suspect_at_most() {
             let worst = if signal.is_shared { Verdict::Suspect } else { Verdict::ClientLimited };
             assert_eq!(warning::verdict(&warnings(&run)), worst, "{} {url}", signal.name);
             let text = warnings(&run).iter().map(Warning::line).find(|line| line.contains(worst.name()));
-            let names_sharing = text.unwrap().contains("the target ran on this machine too");
+            let names_sharing = text.unwrap().contains("the target ran here too");
             assert_eq!(names_sharing, signal.is_shared, "{}", signal.name);
         }
     }
@@ -266,7 +266,7 @@ fn a_target_with_cpus_of_its_own_explains_nothing() {
             let worst = if is_worst && can_limit { Verdict::ClientLimited } else { Verdict::Suspect };
             assert_eq!(warning::verdict(&warnings(&run)), worst, "{} {cpus:?}", signal.name);
             let lines: Vec<String> = warnings(&run).iter().map(Warning::line).collect();
-            let names_sharing = lines.iter().any(|line| line.contains("the target ran on this machine too"));
+            let names_sharing = lines.iter().any(|line| line.contains("the target ran here too"));
             assert_eq!(names_sharing, !is_worst, "{} {cpus:?}", signal.name);
         }
     }

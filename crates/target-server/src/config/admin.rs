@@ -16,8 +16,8 @@ use crate::log::{Format, Level};
 pub struct AdminArgs {
     /// Where /-/healthz, /-/readyz, /-/metrics, /-/stats, /-/reset and /-/faults are served: ADDRESS:PORT or unix:PATH
     ///
-    /// Whoever can connect there can read and change everything: nothing protects it but the place. `%i` in PATH is the
-    /// number of the instance. A socket passed by a service manager by the name `admin` wins over this.
+    /// Whoever can connect there can read and change everything: nothing protects it but the place. %i in PATH is the
+    /// number of the instance. A socket passed by a service manager by the name admin wins over this.
     #[arg(long, value_name = "PLACE", env = "TARGET_ADMIN")]
     pub admin: Option<Endpoint>,
 
@@ -33,15 +33,16 @@ pub struct AdminArgs {
     #[arg(long, value_name = "NAME", value_parser = name, env = "TARGET_INSTANCE")]
     pub instance: Option<String>,
 
-    /// Say X-Instance in every answer; a request with `Prefer: instance` is told anyway
+    /// Say X-Instance in every answer; a request with the header "Prefer: instance" is told anyway
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_INSTANCE_HEADER")]
     pub instance_header: Option<bool>,
 
-    /// Say Server-Timing in every answer: queue, lock and commit; a request with `Prefer: server-timing` is told anyway
+    /// Say Server-Timing in every answer: queue, lock and commit; a request with the header "Prefer: server-timing" is told anyway
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "TARGET_SERVER_TIMING")]
     pub server_timing: Option<bool>,
 
-    /// File with lines like `log-level = debug` or `faults = close=2`, put in force at SIGHUP (not at the start); without it SIGHUP ends what was started in a terminal
+    /// File with lines like "log-level = debug" or "faults = close=2", put in force at SIGHUP (not at the start); without it
+    /// SIGHUP ends what was started in a terminal
     #[arg(long, value_name = "FILE", env = "TARGET_RELOAD_FROM")]
     pub reload_from: Option<PathBuf>,
 

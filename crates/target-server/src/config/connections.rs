@@ -71,7 +71,7 @@ pub struct ConnectionArgs {
     #[arg(long, value_name = "N", value_parser = whole(0..=u32::MAX), env = "TARGET_KEEPALIVE_REQUESTS")]
     pub keepalive_requests: Option<u32>,
 
-    /// Whether small answers leave at once, without waiting for more (`TCP_NODELAY`) [default: true]
+    /// Whether small answers leave at once, without waiting for more (TCP_NODELAY) [default: true]
     #[arg(long, value_name = "BOOL", env = "TARGET_NODELAY")]
     pub nodelay: Option<bool>,
 }

@@ -24,7 +24,7 @@ pub struct FaultArgs {
     /// These concern everybody: delay-per-inflight=TIME (for each request in flight), hiccup=200ms/10s (all answers wait
     /// so long, so often), freeze=2s@5s (once, from then on).
     ///
-    /// A status of 400 or more and `never` keep no row.
+    /// Requests that get a status of 400 or more, or no answer at all, keep no row.
     #[arg(long, value_name = "FAULTS", env = "TARGET_FAULTS")]
     pub faults: Option<Grammar>,
 

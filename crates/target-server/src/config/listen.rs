@@ -23,10 +23,10 @@ const MAX_INSTANCES: u16 = 256;
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Listening")]
 pub struct ListenArgs {
-    /// Where to listen: `ADDRESS:PORT`, `:PORT` (every IPv4 address) or `unix:PATH`; can be repeated [default: 127.0.0.1:8080]
+    /// Where to listen: ADDRESS:PORT, :PORT (every IPv4 address) or unix:PATH; can be repeated [default: 127.0.0.1:8080]
     ///
     /// Several places may also be separated by commas. Port 0 chooses a free one. Sockets passed by a service manager
-    /// (`LISTEN_FDS`) win over this; where there are several, `LISTEN_FDNAMES` calls them `http` and `admin`.
+    /// (LISTEN_FDS) win over this; where there are several, LISTEN_FDNAMES calls them http and admin.
     #[arg(long, value_name = "PLACE", value_delimiter = ',', env = "TARGET_LISTEN")]
     pub listen: Vec<Endpoint>,
 

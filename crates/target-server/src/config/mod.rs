@@ -34,10 +34,10 @@ use self::store::{Store, StoreArgs};
 /// The arguments of a server, shared by `target-server` and `loadgen serve`.
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServeArgs {
-    /// What everything is that is not given
+    /// The defaults of what is not given
     ///
     /// Every setting can be given in the environment too, by the name that stands with it; what is typed wins. Any other
-    /// variable that begins with `TARGET_` is taken for a misspelt one and refused.
+    /// variable that begins with TARGET_ is taken for a misspelt one and refused.
     #[arg(long, value_enum, value_name = "NAME", default_value = "plain", env = "TARGET_PROFILE")]
     pub profile: Profile,
 

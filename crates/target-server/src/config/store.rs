@@ -70,7 +70,7 @@ pub struct StoreArgs {
     #[arg(long, value_enum, value_name = "LEVEL", env = "TARGET_SYNCHRONOUS")]
     pub synchronous: Option<Synchronous>,
 
-    /// How to wait for the write lock: `sqlite`, ever more rarely, or `fixed:TIME`, again each TIME [default: sqlite;
+    /// How to wait for the write lock: sqlite, ever more rarely, or fixed:TIME, again each TIME [default: sqlite;
     /// fast: fixed:1ms]
     #[arg(long, value_name = "HOW", env = "TARGET_BUSY")]
     pub busy: Option<Busy>,

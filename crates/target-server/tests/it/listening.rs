@@ -11,6 +11,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use socket2::{Domain, Socket, Type};
 
 use crate::helper::{Client, PROGRAM, Server, finish, get, run, until};
+use crate::needs;
 
 /// The program with `sockets` from descriptor 3 on, as a service manager passes them.
 fn passing<const N: usize>(sockets: [OwnedFd; N], names: Option<&str>) -> Command {
@@ -321,7 +322,7 @@ fn a_client_that_reached_a_dual_stack_socket_is_recorded_by_its_own_address() {
     let passed = Socket::new(Domain::IPV6, Type::STREAM, None).unwrap();
     passed.set_only_v6(false).unwrap();
     if passed.bind(&"[::]:0".parse::<std::net::SocketAddr>().unwrap().into()).is_err() {
-        eprintln!("SKIPPED: this machine has no IPv6");
+        needs::leave_out("this machine has no IPv6");
         return;
     }
     passed.listen(16).unwrap();
@@ -358,8 +359,7 @@ fn places_that_contradict_each_other() {
 
 #[test]
 fn systemd_s_own_tool_passes_a_socket() {
-    if Command::new("systemd-socket-activate").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: systemd-socket-activate is not installed");
+    if !needs::has("systemd-socket-activate", "systemd") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -24,6 +24,8 @@ mod logs;
 #[cfg(test)]
 mod manager;
 #[cfg(test)]
+mod needs;
+#[cfg(test)]
 mod prometheus;
 #[cfg(test)]
 mod refusals;

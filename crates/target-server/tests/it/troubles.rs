@@ -7,6 +7,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use crate::helper::{Client, PROGRAM, Server, get, until};
+use crate::needs;
 
 /// The status of `/-/readyz` and what it says.
 fn readiness(client: &mut Client) -> (u16, String) {
@@ -156,7 +157,7 @@ fn a_disk_without_room_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let able = unshare().arg("true").env("TMPDIR", folder.path()).status();
     if !able.is_ok_and(|status| status.success()) {
-        println!("skipped: this machine lets nobody mount a file system of his own");
+        needs::leave_out("this machine lets nobody mount a file system of his own");
         return;
     }
     let mut command = unshare();

@@ -9,20 +9,23 @@ use super::FormatOption;
 use crate::cli::words::{Price, Tolerance};
 
 const COMPARE_WORDS: &str = "\
-Repeats (runs of one name, plan, program and machine) are one row: the median of each metric, with its spread.
-Rows of one scenario are held against the first of them, or against the baseline: the ratio with its 95% interval, and
-  regressed     worse, by as much as the tolerance       improved    better
-  worse         worse, by less                           equivalent  shown to differ by less than the tolerance
-  inconclusive  nothing can be claimed: repeat the runs (--repeats 5), one after the other in turn
+Repeats (runs of one name, plan, program and machine) are one row: the median of each metric, with its spread. Rows of \
+one scenario are held against the first of them, or against the baseline: the ratio with its 95% interval, and
+  regressed     worse, by as much as the tolerance
+  worse         worse, by less
+  improved      better
+  equivalent    shown to differ by less than the tolerance
+  inconclusive  nothing can be claimed: repeat the runs (--repeats 5) in turn
 Different machines and different loads stand side by side, and are not judged; published figures have no ratio at all.
 
-Exit codes: 0; with --fail-on 1 when something is as named there, 4 when something cannot be compared (another machine, another load, a
-run that is not whole, no scenario in common); 2 wrong use
+Exit codes: 0; with --fail-on 1 when something is as named there, 4 when something cannot be compared (another machine, \
+another load, a run that is not whole, no scenario in common); 2 wrong use
 
-Metrics: rps, p50 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu,
-  cpu_us_per_request (of the target, where loadgen started it), cost (of a million answers, by --price);
-  what limits it: target_cpus and generator_cpus (kept busy), cpu_pressure (share of the time in which something waited for
-  a CPU), and of a row on average, as the target tells, thread_wait, lock_wait, commit, rows_per_commit
+Metrics: rps, p50 (any percentile), mean, max, p99/p50, max/p50, errors, error_rate, timeouts, rps_per_cpu, \
+cpu_us_per_request (of the target, where loadgen started it), cost (of a million answers, by --price); what limits it: \
+target_cpus and generator_cpus (kept busy), cpu_pressure (share of the time in which something waited for a CPU), and of \
+a row on average, as the target tells, thread_wait, lock_wait, commit, rows_per_commit
+
 Keys: scenario, machine, cpus, and those that `loadgen plan` prints, such as target.instances
 
 Examples:
@@ -88,7 +91,7 @@ pub(in crate::cli) struct GateOptions {
     #[arg(long, value_enum, value_name = "VERDICT", requires = "baseline")]
     pub(in crate::cli) fail_on: Option<FailWord>,
 
-    /// Write what was held against the baseline as a `JUnit` report: a suite for each row, a test for each metric
+    /// Write what was held against the baseline as a JUnit report: a suite for each row, a test for each metric
     #[arg(long, value_name = "FILE", requires = "fail_on")]
     pub(in crate::cli) junit: Option<PathBuf>,
 }

@@ -7,12 +7,14 @@ use clap::Args;
 use crate::cli::words::Tag;
 
 const IMPORT_WORDS: &str = "\
-Read are the reports of hey, ab and wrk, and oha's JSON (--output-format json). The document holds what they say and nothing
-else; what they do not say, such as hey's number of connections, may be told with --config, in the keys of `loadgen plan`.
+Read are the reports of hey, ab and wrk, and oha's JSON (--output-format json). The document holds what they say and \
+nothing else; what they do not say, such as hey's number of connections, may be told with --config, in the keys of \
+`loadgen plan`.
 
 Examples:
-  hey -z 10s -c 50 http://10.0.0.2/ | loadgen import --name front --machine web-1 --config load.connections=50 > hey.json
-  loadgen import ab.txt --name front --machine web-1 --cpus 4 > ab.json
+  hey -z 10s -c 50 http://10.0.0.2/ > hey.txt
+  loadgen import hey.txt --name front --config load.connections=50 > hey.json
+  ab -n 1000 http://10.0.0.2/ | loadgen import --machine web-1 > ab.json
   loadgen compare results/ hey.json ab.json";
 
 /// `loadgen import`.

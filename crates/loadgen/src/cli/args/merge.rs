@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 const MERGE_WORDS: &str = "\
-Start loadgen on several machines at the same time, with the same options and one URL, and collect their documents
-(-o json > FILE). Counts and histograms are added up, so percentiles are those of all requests; the rate is that of the time in
-which all were at work; the verdict is the worst. What cannot be merged, such as the p99 of a second, is absent.
+Start loadgen on several machines at the same time, with the same options and one URL, and collect their documents \
+(-o json > FILE). Counts and histograms are added up, so percentiles are those of all requests; the rate is that of the \
+time in which all were at work; the verdict is the worst. What cannot be merged, such as the p99 of a second, is absent. \
 The clocks of the machines should agree to a tenth of a second.
 
 Example:

@@ -10,16 +10,16 @@ use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::{Rate, Span};
 
 const WORDS: &str = "\
-Each trial is a run at one rate (Poisson arrivals), with a fresh target where a scenario starts it, and a document of its own.
-It passes when the objective is met, 99% of the requests due were sent in time, and latencies did not grow all along (of
-trials of 4s and more). Rates are doubled until one fails; then
-short trials halve the interval between the two, and trials of the whole length narrow it, most of three; the lower rate is
-confirmed by most of three at last. A trial whose generator was the limit says nothing of the server: it is made once more,
-and a second time ends the search with the last rate that passed, and no rate that fails.
-More connections (-c) let more requests wait for the server; without one free, a request is late, and that counts.
+Each trial is a run at one rate (Poisson arrivals), with a fresh target where a scenario starts it, and a document of \
+its own. It passes when the objective is met, 99% of the requests due were sent in time, and latencies did not grow all \
+along (of trials of 4s and more). Rates are doubled until one fails; then short trials halve the interval between the \
+two, and trials of the whole length narrow it, most of three; the lower rate is confirmed by most of three at last. A \
+trial whose generator was the limit says nothing of the server: it is made once more, and a second time ends the search \
+with the last rate that passed, and no rate that fails. More connections (-c) let more requests wait for the server; \
+without one free, a request is late, and that counts.
 
-Exit codes: 0 the pair was found and confirmed; 1 the objective was met at no rate; 3 no target; 4 the search ended before
-(the generator was the limit, trials or time were up, or longer trials went on to contradict shorter ones).
+Exit codes: 0 the pair was found and confirmed; 1 the objective was met at no rate; 3 no target; 4 the search ended \
+before (the generator was the limit, trials or time were up, or longer trials went on to contradict shorter ones).
 
 Examples:
   loadgen capacity http://127.0.0.1:8080/ --slo 'p99<20ms,errors<0.1%' --from 500 -c 200

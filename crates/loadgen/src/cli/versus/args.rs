@@ -12,18 +12,18 @@ use crate::quantity::Span;
 use crate::scenario::Change;
 
 const WORDS: &str = "\
-Each block is a run of A and a run of B in an order that the seed decides, each against a fresh target, with the same
-arrivals. What the machine does meanwhile meets both, and the comparison is of pairs: `loadgen compare --help` tells
+Each block is a run of A and a run of B in an order that the seed decides, each against a fresh target, with the same \
+arrivals. What the machine does meanwhile meets both, and the comparison is of pairs: `loadgen compare --help` tells \
 what its verdicts mean. A run whose generator was the limit is made once more; a second time ends the comparison with 4.
 
-Exit codes: 1 as --fail-on says, or when a check or an assertion did not hold; 4 when the generator was the limit; else 0,
-3, 130 and 143 as of a run.
+Exit codes: 1 as --fail-on says, or when a check or an assertion did not hold; 4 when the generator was the limit; else \
+0, 3, 130 and 143 as of a run.
 
 Examples:
   loadgen versus http://127.0.0.1:8080/ http://127.0.0.1:8081/ -c 20
   loadgen versus quick no-database --blocks 8
   loadgen versus quick --a-set target.store=pool --b-set target.store=group
-  loadgen versus quick --a-binary ./loadgen-1.3 --b-binary target/release/loadgen --fail-on regressed";
+  loadgen versus quick --a-binary ./loadgen-1.3 --b-binary target/release/loadgen";
 
 /// `loadgen versus`.
 #[derive(Debug, Args)]

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use report::document::Arm;
+use report::os::why;
 use toml::Value;
 
 use super::super::bench::{self, Parts, shown};
@@ -105,7 +106,7 @@ impl Side {
         );
         if let Some(binary) = binary {
             let message = || format!("--{}-binary {}", self.arm.name().to_lowercase(), binary.display());
-            let path = fs::canonicalize(binary).with_context(message)?;
+            let path = fs::canonicalize(binary).map_err(|error| anyhow!("{}: {}", message(), why(&error)))?;
             // The thin binary around the target takes the same settings, without the word.
             let is_thin =
                 path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("target-server"));
@@ -114,7 +115,7 @@ impl Side {
             self.label = format!("{} of {}", self.label, binary.display());
         }
         let path = &self.parts.program.path;
-        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        let bytes = fs::read(path).map_err(|error| anyhow!("{}: {}", path.display(), why(&error)))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.parts.versions.insert(PROGRAM.to_owned(), format!("{name} {:016x}", fnv1a(&bytes)));
         Ok(self)

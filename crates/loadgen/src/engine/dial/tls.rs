@@ -10,7 +10,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -89,25 +89,31 @@ fn authorities(file: Option<&Path>, trusted: &[CertificateDer<'static>]) -> Resu
 }
 
 fn open(path: &Path, what: &'static str) -> Result<BufReader<File>, TlsError> {
-    let failed = |error: io::Error| TlsError::File { what, path: path.to_owned(), why: error.to_string() };
+    let failed =
+        |error: io::Error| TlsError::File { what, path: path.to_owned(), why: report::os::why(&error) };
     File::open(path).map(BufReader::new).map_err(failed)
 }
 
 fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let file = open(path, what)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_reader_iter(file).collect();
-    let chain =
-        read.map_err(|error| TlsError::File { what, path: path.to_owned(), why: error.to_string() })?;
+    let chain = read.map_err(|error| unreadable(path, what, error))?;
     if chain.is_empty() { Err(TlsError::Empty { what, path: path.to_owned() }) } else { Ok(chain) }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let what = "private key";
     let file = open(path, what)?;
-    PrivateKeyDer::from_pem_reader(file).map_err(|error| match error {
-        rustls::pki_types::pem::Error::NoItemsFound => TlsError::Empty { what, path: path.to_owned() },
-        error => TlsError::File { what, path: path.to_owned(), why: error.to_string() },
-    })
+    PrivateKeyDer::from_pem_reader(file).map_err(|error| unreadable(path, what, error))
+}
+
+fn unreadable(path: &Path, what: &'static str, error: pem::Error) -> TlsError {
+    let path = path.to_owned();
+    match error {
+        pem::Error::NoItemsFound => TlsError::Empty { what, path },
+        pem::Error::Io(error) => TlsError::File { what, path, why: report::os::why(&error) },
+        error => TlsError::File { what, path, why: error.to_string() },
+    }
 }
 
 /// The name that `--sni` asks for.

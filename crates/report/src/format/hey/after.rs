@@ -1,71 +1,109 @@
-//! What hey does not say: a few calm lines after its block.
+//! What hey does not say: a few calm lines after its block. First what makes a reader distrust the figures, then what the target
+//! did, then the rest. What is as usual is said in a word, or not at all: the document has it.
 
-use super::terminal;
-use crate::document::{Document, Latencies, Run};
+use super::{target, terminal};
+use crate::document::{Document, Figures, Latencies, Run};
 use crate::format::{View, answers, bounded, tags};
 use crate::histogram::Percentile;
-use crate::share;
-use crate::summary::{FAULTS_KEY, RATE_KEY, STAGES_KEY, Spent, TargetUse};
-use crate::units::{count, counted, memory, nanos, one_line, whole};
+use crate::summary::{FAULTS_KEY, RATE_KEY, STAGES_KEY};
+use crate::units::{count, counted, nanos, one_line, whole};
 use crate::verdict::Verdict;
 use crate::warning::{self, Warning};
 
-/// Our own lines, at most.
-const NOTES: usize = 8;
-/// So many of them are for what happened, however many facts there are.
-const FEWEST: usize = 3;
+/// Warnings and notes, at most.
+const DOUBTS: usize = 6;
 /// Reasons of a verdict that are named.
 const REASONS: usize = 2;
+/// Characters of a line, at most. What is longer goes on in the next.
+const LONGEST: usize = 112;
+/// A terminal may be narrower, but what is narrower than this breaks the lines by itself.
+const NARROWEST: usize = 60;
+/// Further lines of the same begin so.
+const INDENT: &str = "    ";
 /// A larger share of the time spent waiting for the answer is as it should be.
 const USUAL_WAIT: f64 = 0.9;
 /// A part of the time that is worth its words.
 const WORTH_NAMING: f64 = 0.01;
 
-/// What hey does not say, in at most [`NOTES`] lines, and two more for a person at a terminal. None begins with a bracket.
+/// What hey does not say, and two more lines for a person at a terminal. None begins with a bracket.
 pub(in crate::format) fn lines(view: &View<'_>) -> Vec<String> {
+    let style = view.style;
+    let width = if style.terminal { style.width.clamp(NARROWEST, LONGEST) } else { LONGEST };
+    let (told, for_a_person) = match view.document {
+        Document::Run(run) if style.terminal => {
+            (of_run(view, run), [terminal::course(run, style.width), terminal::next(view, run)])
+        }
+        Document::Run(run) => (of_run(view, run), [None, None]),
+        Document::Figures(figures) => (of_figures(view, figures), [None, None]),
+    };
+    // A command to be typed again stays in one piece.
+    told.iter().flat_map(|line| broken(line, width)).chain(for_a_person.into_iter().flatten()).collect()
+}
+
+fn of_run(view: &View<'_>, run: &Run) -> Vec<String> {
+    let (grave, others): (Vec<&Warning>, Vec<&Warning>) =
+        view.warnings.iter().partition(|warning| warning.is_grave());
     // What speaks against the generator is in the verdict.
-    let others = view.warnings.iter().filter(|warning| warning.verdict() == Verdict::Ok);
-    let mut notes: Vec<String> = others.map(Warning::line).collect();
-    // First, so that it is never among those left out.
-    notes.splice(0..0, further_percentiles(view));
-    match view.document {
-        Document::Run(run) => {
-            let facts = [
-                merged(run),
-                engine(run),
-                open_model(view),
-                misbehaves(view, run),
-                time_went(view, run),
-                in_target(view),
-                target_used(view),
-                connections(run),
-                verification(run),
-                instances(run),
-                front(run),
-                tagged(run),
-                verdict(view, run),
-            ];
-            let facts: Vec<String> = facts.into_iter().flatten().chain(answers::facts(run)).collect();
-            let room = NOTES.saturating_sub(facts.len()).max(FEWEST);
-            let said = run.notes.iter().map(|note| format!("note: {}", one_line(note)));
-            notes.extend(said);
-            shorten(&mut notes, room);
-            notes.extend(facts);
-            if view.style.terminal {
-                notes.extend(
-                    [terminal::course(run, view.style.width), terminal::next(view, run)]
-                        .into_iter()
-                        .flatten(),
-                );
-            }
+    let others = others.into_iter().filter(|warning| warning.verdict() == Verdict::Ok);
+    let others = others.filter(|warning| !is_said_better(warning, view.warnings));
+    let mut doubts: Vec<String> = others.map(Warning::line).chain(target::odd(run)).collect();
+    doubts.extend(run.notes.iter().map(|note| format!("note: {}", one_line(note))));
+    shorten(&mut doubts);
+    let facts = [
+        further_percentiles(view),
+        merged(run),
+        engine(run),
+        open_model(view),
+        misbehaves(view, run),
+        target::served(run),
+        target::used(view),
+        target::times(view),
+        time_went(view, run),
+        connections(run),
+    ];
+    let grave = grave.into_iter().map(Warning::line);
+    grave
+        .chain(verdict(view, run))
+        .chain(doubts)
+        .chain(answers::assertions(run, true))
+        .chain(facts.into_iter().flatten())
+        .chain(answers::facts(run))
+        .chain(answers::assertions(run, false))
+        .chain(tags(run).map(|tags| format!("tags: {tags}")))
+        .collect()
+}
+
+fn of_figures(view: &View<'_>, figures: &Figures) -> Vec<String> {
+    let mut notes: Vec<String> =
+        figures.notes.iter().map(|note| format!("note: {}", one_line(note))).collect();
+    shorten(&mut notes);
+    let source = format!("published, not measured here: {}", one_line(&figures.source));
+    std::iter::once(source).chain(further_percentiles(view)).chain(notes).collect()
+}
+
+/// Where all requests failed in the same way, that and its advice say that none was answered.
+fn is_said_better(warning: &Warning, all: &[Warning]) -> bool {
+    let says_why = |other: &Warning| {
+        matches!(other, Warning::Failures { failed, sent, .. } if failed == sent) && other.advice().is_some()
+    };
+    matches!(warning, Warning::NothingAnswered { .. }) && all.iter().any(says_why)
+}
+
+/// A line, and where it is too long, further ones: broken between words alone, so that a path can be copied.
+fn broken(line: &str, width: usize) -> Vec<String> {
+    let length = |text: &str| text.chars().count();
+    let (mut lines, mut last) = (Vec::new(), String::new());
+    for word in line.split(' ') {
+        let is_begun = !last.trim_start().is_empty();
+        if is_begun && length(&last) + 1 + length(word) > width {
+            lines.push(std::mem::replace(&mut last, INDENT.to_owned()));
+        } else if is_begun {
+            last.push(' ');
         }
-        Document::Figures(figures) => {
-            notes.push(format!("published, not measured here: {}", one_line(&figures.source)));
-            notes.extend(figures.notes.iter().map(|note| format!("note: {}", one_line(note))));
-            shorten(&mut notes, NOTES);
-        }
+        last.push_str(word);
     }
-    notes
+    lines.push(last);
+    lines
 }
 
 /// Those that were asked for and that the block does not have.
@@ -90,15 +128,10 @@ fn merged(run: &Run) -> Option<String> {
     ))
 }
 
-fn tagged(run: &Run) -> Option<String> {
-    tags(run).map(|tags| format!("tags: {tags}"))
-}
-
-fn shorten(notes: &mut Vec<String>, room: usize) {
-    if notes.len() > room {
-        let kept = room.saturating_sub(1);
-        let left_out = notes.len() - kept;
-        notes.truncate(kept);
+fn shorten(notes: &mut Vec<String>) {
+    if notes.len() > DOUBTS {
+        let left_out = notes.len() - (DOUBTS - 1);
+        notes.truncate(DOUBTS - 1);
         notes.push(format!("and {left_out} more: the markdown format lists them all"));
     }
 }
@@ -123,14 +156,14 @@ fn open_model(view: &View<'_>) -> Option<String> {
     let rate = rate.or_else(|| config.get(STAGES_KEY).cloned()).unwrap_or_default();
     let arrival = config.get("load.arrival").map(|arrival| format!(" {arrival}")).unwrap_or_default();
     let parts = [
-        ("service time p50", open.service_p50_ns),
+        ("service p50", open.service_p50_ns),
         ("p99", open.service_p99_ns),
         ("waiting for a connection p99", open.queue_p99_ns),
-        ("generator's lag p99", open.lag_p99_ns),
+        ("lag p99", open.lag_p99_ns),
     ];
     let parts: Vec<_> =
         parts.iter().filter_map(|(name, ns)| Some(format!("{name} {}", nanos((*ns)?)))).collect();
-    let what = format!("open model, {rate}{arrival}: latencies count from when requests were due");
+    let what = format!("open model, {rate}{arrival}: latencies count from the due time");
     Some(if parts.is_empty() { what } else { format!("{what}; {}", parts.join(", ")) })
 }
 
@@ -177,55 +210,6 @@ fn misbehaves(view: &View<'_>, run: &Run) -> Option<String> {
     Some(format!("the target misbehaves on purpose: {how}{}", counted.unwrap_or_default()))
 }
 
-/// Where the time went inside the target, as its instances tell.
-fn in_target(view: &View<'_>) -> Option<String> {
-    let times = view.summary.target?;
-    let parts = [
-        ("waiting for a thread", times.queue),
-        ("waiting for the write lock", times.lock),
-        ("committing", times.commit),
-    ];
-    let part = |(name, spent): &(&str, Spent)| {
-        let worst = spent.worst_p99_ns.map(|p99| format!(" (p99 {})", nanos(p99))).unwrap_or_default();
-        Some(format!("{}{worst} {name}", nanos(whole(spent.mean_ns?))))
-    };
-    let parts: Vec<_> = parts.iter().filter_map(part).collect();
-    let service = nanos(whole(times.service.mean_ns?));
-    let what = format!("in the target: {service} on average from head to answer");
-    let shared = times.rows_per_transaction.filter(|&rows| rows > 1.0);
-    let shared = shared.map(|rows| format!(", {rows:.1} rows per transaction")).unwrap_or_default();
-    Some(if parts.is_empty() { what } else { format!("{what}: {}{shared}", parts.join(", ")) })
-}
-
-/// What the target used of the machine, beside the generator.
-fn target_used(view: &View<'_>) -> Option<String> {
-    let used = view.summary.usage.as_ref()?;
-    let beside = [("what is in front of it", used.front_cpus), ("the generator", used.generator_cpus)];
-    let beside = beside.iter().filter_map(|(who, cpus)| Some(format!(", {who} {:.2}", (*cpus)?)));
-    let beside: String = beside.collect();
-    let mut parts =
-        vec![format!("the target kept {:.2} CPUs busy{beside}, of {}", used.cpus, used.machine_cpus)];
-    parts.extend(sets(used));
-    parts.extend(used.cpu_us_per_request.map(|us| format!("{} of CPU per request", nanos(whole(us * 1e3)))));
-    parts.push(format!("{} of memory", memory(used.rss_bytes)));
-    let written = used.written_per_second.filter(|&written| written >= 1.0);
-    parts.extend(written.map(|written| format!("{} written a second", memory(whole(written)))));
-    let restarts = used.restarts;
-    parts.extend((restarts > 0).then(|| format!("{} of its processes", counted(restarts, "restart"))));
-    Some(parts.join("; "))
-}
-
-/// On which CPUs both ran, where they were told apart.
-fn sets(used: &TargetUse) -> Option<String> {
-    let (target, generator) = (used.target_set.as_ref()?, used.generator_set.as_ref()?);
-    let apart = format!("the target on CPU {target}, the generator on CPU {generator}");
-    match &used.shared_set {
-        Some(_) if target == generator => None,
-        Some(shared) => Some(format!("{apart}, both on {shared}")),
-        None => Some(apart),
-    }
-}
-
 /// Whether the generator was in the way, and what says so.
 fn verdict(view: &View<'_>, run: &Run) -> Option<String> {
     let verdict = warning::verdict(view.warnings);
@@ -236,7 +220,12 @@ fn verdict(view: &View<'_>, run: &Run) -> Option<String> {
     let reasons: Vec<&Warning> =
         view.warnings.iter().filter(|warning| warning.verdict() != Verdict::Ok).collect();
     let advice = reasons.first().and_then(|reason| reason.advice());
-    let mut texts: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    // A verdict is about the generator, which need not be named in each reason.
+    let text = |reason: &&Warning| {
+        let text = reason.to_string();
+        text.strip_prefix("the generator's ").map_or_else(|| text.clone(), str::to_owned)
+    };
+    let mut texts: Vec<String> = reasons.iter().map(text).collect();
     if texts.len() > REASONS {
         let more = texts.len() - REASONS;
         texts.truncate(REASONS);
@@ -246,87 +235,34 @@ fn verdict(view: &View<'_>, run: &Run) -> Option<String> {
     Some(format!("verdict: {}: {}{advice}", verdict.name(), texts.join("; ")))
 }
 
+/// How many there were, and how evenly they were served. That requests went over kept ones goes without saying.
 fn connections(run: &Run) -> Option<String> {
     let connections = &run.connections;
-    let mut parts = vec![
-        format!("{} opened", counted(connections.opened, "connection")),
-        format!("{} on a kept one", counted(connections.reused, "request")),
-    ];
-    if run.redirects > 0 {
-        parts.push(format!("{} followed", counted(run.redirects, "redirect")));
+    let (opened, slots) = (counted(connections.opened, "connection"), connections.slots);
+    let is_usual = connections.opened == slots;
+    // Where slots are not connections, the number must say what it counts.
+    let mut parts = match warning::slot_name(run) {
+        "connection" if is_usual => vec![opened],
+        "connection" => vec![format!("{opened} opened for {} at a time", count(slots))],
+        slot => vec![format!("{} on {opened}", counted(slots, slot))],
+    };
+    if connections.most_answers > 0 {
+        let (fewest, most) = (connections.fewest_answers, connections.most_answers);
+        parts.push(if fewest == most {
+            format!("{} on each", counted(most, "answer"))
+        } else {
+            format!("{} to {} on each", count(fewest), counted(most, "answer"))
+        });
+    }
+    if connections.opened > slots {
+        parts.push(format!("{} on a kept one", counted(connections.reused, "request")));
     }
     if connections.reopened > 0 {
         parts.push(format!("{} reopened", count(connections.reopened)));
     }
-    if connections.most_answers > 0 {
-        let (fewest, most) = (connections.fewest_answers, connections.most_answers);
-        let each = if fewest == most {
-            counted(most, "answer")
-        } else {
-            format!("{} to {}", count(fewest), counted(most, "answer"))
-        };
-        // Where slots are not connections, the number must say what it counts.
-        let slots = match warning::slot_name(run) {
-            "connection" => count(connections.slots),
-            slot => counted(connections.slots, slot),
-        };
-        parts.push(format!("{each} on each of {slots}"));
+    if run.redirects > 0 {
+        parts.push(format!("{} followed", counted(run.redirects, "redirect")));
     }
     // Where no connection came about, the failures have said so.
     (connections.opened > 0).then(|| parts.join(", "))
-}
-
-fn verification(run: &Run) -> Option<String> {
-    // A failed one is among the warnings.
-    let verification = run.verification.as_ref().filter(|verification| verification.holds())?;
-    let (rows, good) = (counted(verification.rows, "row"), counted(verification.acknowledged, "good answer"));
-    Some(format!("database: {rows} for {good}, integrity ok"))
-}
-
-/// What stood in front of the target, what it cost, and how it ended if not as it was told to.
-fn front(run: &Run) -> Option<String> {
-    let front = run.front.as_ref()?;
-    let name = run.versions.get("front").map_or_else(|| "a proxy".to_owned(), |version| one_line(version));
-    let cpu = front.cpu_ns.map(|ns| format!(", {} of CPU", nanos(ns))).unwrap_or_default();
-    let odd = (front.ended != "stopped").then(|| format!("; it {}", one_line(&front.ended)));
-    Some(format!("in front of the target: {name}{cpu}{}", odd.unwrap_or_default()))
-}
-
-/// What each server process did, and any that did not end as it was told to.
-fn instances(run: &Run) -> Option<String> {
-    /// More numbers than this are a range.
-    const LISTED: usize = 8;
-    let number = u64::try_from(run.instances.len()).unwrap_or(u64::MAX);
-    let mut parts = vec![counted(number, "instance")];
-    let answered: Vec<u64> = run.instances.iter().filter_map(|instance| instance.answered).collect();
-    if let [only] = answered[..] {
-        parts.push(format!("{} answered", counted(only, "request")));
-    } else if let (Some(&fewest), Some(&most)) = (answered.iter().min(), answered.iter().max()) {
-        let each = if answered.len() <= LISTED {
-            answered.iter().map(|&answered| count(answered)).collect::<Vec<_>>().join("  ")
-        } else {
-            format!("{} to {}", count(fewest), count(most))
-        };
-        parts.push(format!("requests answered by each: {each}"));
-    }
-    parts.extend(taken(run, number));
-    let odd = run.instances.iter().filter(|instance| instance.ended != "stopped");
-    parts.extend(odd.map(|instance| format!("number {} {}", instance.number, one_line(&instance.ended))));
-    (number > 0).then(|| parts.join("; "))
-}
-
-/// How the connections were shared, and how evenly chance would have it.
-fn taken(run: &Run, instances: u64) -> Option<String> {
-    let taken = run.instances.iter().map(|instance| instance.accepted).collect::<Option<Vec<u64>>>()?;
-    let (fewest, most) = (taken.iter().min()?, taken.iter().max()?);
-    let all: u64 = taken.iter().sum();
-    (instances > 1 && all > 0).then(|| {
-        let chance = if share::is_hashed(run) {
-            format!(" (by chance {})", share::by_chance(instances, all))
-        } else {
-            String::new()
-        };
-        let range = if fewest == most { String::new() } else { format!(" to {}", count(*most)) };
-        format!("connections of each: {}{range}{chance}", count(*fewest))
-    })
 }

@@ -4,6 +4,7 @@
 //! happens (what does not exist prints as zero, never as NaN), and what hey does not say comes after it.
 
 mod after;
+mod target;
 mod terminal;
 
 pub(super) use self::after::lines as notes;

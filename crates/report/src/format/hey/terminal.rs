@@ -1,5 +1,6 @@
 //! What only a person at a terminal is told: the course of the run in one line, and a command to try next.
 
+use crate::defaults;
 use crate::document::{Ended, Run, Series};
 use crate::format::View;
 use crate::summary::{Model, RATE_PER_CONNECTION_KEY, STREAMS_KEY};
@@ -103,27 +104,14 @@ fn again(run: &Run, before: &str, changes: &[(&str, &str)]) -> String {
 fn plain_url(run: &Run) -> Option<String> {
     const REPEATED: [&str; 5] =
         ["load.url", "load.rate", "load.requests", "load.duration", "load.connections"];
-    const BY_DEFAULT: [(&str, &str); 9] = [
-        ("load.method", "GET"),
-        ("load.body_bytes", "0"),
-        ("load.arrival", "poisson"),
-        ("load.timeout", "20s"),
-        ("load.drain", "20s"),
-        ("load.redirects", "10"),
-        ("target.kind", "external"),
-        ("load.model", "closed"),
-        ("load.model", "open"),
-    ];
-    const BY_CHANCE: [&str; 3] = ["load.seed", "load.workers", "load.engine"];
-    let is_plain = |(key, value): (&String, &String)| match key.as_str() {
-        "load.headers" => {
-            value.starts_with("User-Agent: loadgen/")
-                && value.ends_with(" | Content-Type: text/html | Accept-Encoding: gzip")
-                && value.matches(" | ").count() == 2
-        }
-        key => {
-            REPEATED.contains(&key) || BY_CHANCE.contains(&key) || BY_DEFAULT.contains(&(key, value.as_str()))
-        }
+    /// What follows from those.
+    const FOLLOWS: [&str; 4] = ["load.model", "load.seed", "load.workers", "load.engine"];
+    let is_plain = |(key, value): (&String, &String)| {
+        let (key, value) = (key.as_str(), value.as_str());
+        REPEATED.contains(&key)
+            || FOLLOWS.contains(&key)
+            || (key, value) == ("target.kind", "external")
+            || defaults::is_default(key, value)
     };
     let url = run.config.get("load.url").filter(|url| !url.contains("***") && !url.contains('\''))?;
     let is_bare = url.chars().all(|c| c.is_ascii_alphanumeric() || "/:.-_~%,+=@".contains(c));
