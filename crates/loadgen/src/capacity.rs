@@ -238,7 +238,7 @@ impl<E, F: FnMut(&Trial) -> Result<Outcome, E>> Search<'_, F> {
                 return Ok(End::Found);
             }
             (self.low, self.high) = (None, Some(low));
-            low *= 1.0 - self.limits.precision;
+            low /= 1.0 + self.limits.precision;
         }
         Ok(End::Unsteady)
     }

@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use report::document::Generator;
 use tokio::runtime::{Builder, Runtime};
@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::health::Watch;
 use crate::recorder::Interval;
 use crate::usage::{self, Roster, Usages};
-use crate::worker::{self, Link, Model, Opened, Orders, Phase};
+use crate::worker::{self, Link, Message, Model, Opened, Orders, Phase};
 
 /// How often the caller is asked whether to go on.
 const ATTENTION: Duration = Duration::from_millis(100);
@@ -79,7 +79,7 @@ pub fn run<E, M>(
     crew: Crew,
     engine: M,
     roster: &Roster,
-    mut attend: impl FnMut(&[Interval], &Collector) -> Attention,
+    attend: impl FnMut(&[Interval], &Collector) -> Attention,
 ) -> Result<Outcome, FleetError>
 where
     E: Engine<RealTimer>,
@@ -89,10 +89,7 @@ where
     let runtimes = (0..workers.get()).map(|_| runtime()).collect::<Result<Vec<_>, _>>()?;
     let (messages, inbox) = mpsc::channel();
     let (phase, phases) = watch::channel(Phase::Running);
-    // Everybody is ready, then time zero is taken, then everybody starts.
-    let ready = Arc::new(Barrier::new(workers.get() + 1));
-    let zero: Arc<OnceLock<RealTimer>> = Arc::default();
-    let engine = Arc::new(engine);
+    let (start, engine) = (Arc::new(Start::of(workers)), Arc::new(engine));
     let (mut emptied, mut threads) = (Vec::new(), Vec::new());
     for (worker, (runtime, alarm)) in runtimes.into_iter().enumerate() {
         let (emptied_sender, emptied_receiver) = mpsc::channel();
@@ -100,13 +97,11 @@ where
         let link =
             Link { worker, intervals: messages.clone(), emptied: emptied_receiver, phase: phases.clone() };
         let share = share(connections, workers, worker) * streams;
-        let (orders, ready, zero, engine) = (orders.clone(), ready.clone(), zero.clone(), engine.clone());
+        let (orders, start, engine) = (orders.clone(), Arc::clone(&start), Arc::clone(&engine));
         let body = move || {
             let local = LocalSet::new();
             let (alarm, engine, opened) = local.block_on(&runtime, prepare(alarm, &*engine, &orders, share));
-            ready.wait();
-            ready.wait();
-            let timer = zero.get().copied().unwrap_or_else(RealTimer::start);
+            let timer = start.await_zero();
             local.spawn_local(alarm.clone().ring());
             local.block_on(&runtime, worker::run((timer, alarm), engine, orders, link, opened));
             drop(local);
@@ -118,30 +113,11 @@ where
     drop(messages);
     let threads = threads.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut collector = Collector::new(emptied);
-    ready.wait();
-    collector.started = clock::wall() + Duration::from_nanos(orders.zero);
-    let timer = *zero.get_or_init(RealTimer::start);
-    ready.wait();
+    let (wall, timer) = start.give();
+    collector.started = wall + Duration::from_nanos(orders.zero);
     let watch = Watch::start(timer, orders.zero);
     let target = usage::Watch::start(timer, orders.zero, roster);
-
-    let (mut stopped_at, mut short_warmup) = (None, None);
-    let mut seconds = Vec::new();
-    while !collector.is_done() {
-        match inbox.recv_timeout(ATTENTION) {
-            Ok(message) => seconds.extend(collector.take(message)),
-            Err(RecvTimeoutError::Timeout) => {}
-            // Every worker ended without saying so: a panic, which the account will show.
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-        if attend(&seconds, &collector) == Attention::Stop && stopped_at.is_none() {
-            let now = timer.now();
-            stopped_at = Some(now.saturating_sub(orders.zero));
-            short_warmup = (now < orders.zero).then_some(now);
-            let _ = phase.send(Phase::Stopping);
-        }
-        seconds.clear();
-    }
+    let stopped = collect(&mut collector, &inbox, &phase, timer, attend);
     let slots = collector.workers.iter().flat_map(|worker| &worker.slots);
     let generator = watch.finish(slots.map(|slot| slot.late).sum());
     let usage = target.finish();
@@ -150,7 +126,63 @@ where
         // A worker's panic was printed when it happened; the run ends with an account that does not balance.
         let _ = thread.join();
     }
+    let stopped_at = stopped.map(|now| now.saturating_sub(orders.zero));
+    let short_warmup = stopped.filter(|now| *now < orders.zero);
     Ok(Outcome { collector, stopped_at, short_warmup, generator, usage })
+}
+
+/// Takes in what the workers measure until all of them are done. Gives when they were told to stop early, by their clock.
+fn collect(
+    collector: &mut Collector,
+    inbox: &Receiver<Message>,
+    phase: &watch::Sender<Phase>,
+    timer: RealTimer,
+    mut attend: impl FnMut(&[Interval], &Collector) -> Attention,
+) -> Option<Nanos> {
+    let mut stopped = None;
+    let mut seconds = Vec::new();
+    while !collector.is_done() {
+        match inbox.recv_timeout(ATTENTION) {
+            Ok(message) => seconds.extend(collector.take(message)),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Every worker ended without saying so: a panic, which the account will show.
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if attend(&seconds, collector) == Attention::Stop && stopped.is_none() {
+            stopped = Some(timer.now());
+            let _ = phase.send(Phase::Stopping);
+        }
+        seconds.clear();
+    }
+    stopped
+}
+
+/// The start of all workers: everybody is ready, then time zero is taken, then everybody starts.
+struct Start {
+    line: Barrier,
+    zero: OnceLock<RealTimer>,
+}
+
+impl Start {
+    fn of(workers: NonZeroUsize) -> Self {
+        Self { line: Barrier::new(workers.get() + 1), zero: OnceLock::new() }
+    }
+
+    /// Says that a worker is ready, and waits for time zero.
+    fn await_zero(&self) -> RealTimer {
+        self.line.wait();
+        self.line.wait();
+        self.zero.get().copied().unwrap_or_else(RealTimer::start)
+    }
+
+    /// Waits until every worker is ready, takes time zero, and lets them start. Also gives what the wall clock said.
+    fn give(&self) -> (SystemTime, RealTimer) {
+        self.line.wait();
+        let wall = clock::wall();
+        let timer = *self.zero.get_or_init(RealTimer::start);
+        self.line.wait();
+        (wall, timer)
+    }
 }
 
 /// A runtime for one worker, and the file of its alarm.

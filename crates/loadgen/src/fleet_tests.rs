@@ -1,23 +1,7 @@
 use super::*;
 use crate::engine::fake::{Behaviour, Fake};
 use crate::schedule::{Schedule, closed};
-use crate::source::{Request, Source};
-
-fn orders(schedule: Schedule) -> Orders {
-    let request = Request::new("GET", "http://fake/".parse().unwrap(), [], bytes::Bytes::new());
-    Orders {
-        schedule: Arc::new(schedule),
-        source: Arc::new(Source::one(request)),
-        watch: Arc::default(),
-        zero: 0,
-        timeout: None,
-        end: None,
-        drain: 0,
-        redirects: 10,
-        model: Model::Closed { tick: None },
-        rows: None,
-    }
-}
+use crate::worker::tests::orders;
 
 fn crew(workers: usize, connections: usize) -> Crew {
     Crew { workers: NonZeroUsize::new(workers).unwrap(), connections, streams: 1 }
@@ -32,7 +16,7 @@ fn slots_are_shared_out_with_their_remainder() {
 
 #[test]
 fn several_workers_send_exactly_the_number_between_them() {
-    let orders = orders(Schedule::new(closed().take(1001), None));
+    let orders = orders(Schedule::new(closed().take(1001), None), None, None, 0);
     let engine = || Fake::new(|_, _| Behaviour::Answer(200, 100_000));
     let mut seconds = 0;
     let outcome = run(&orders, crew(3, 10), engine, &Roster::default(), |counts, _| {
@@ -52,7 +36,7 @@ fn several_workers_send_exactly_the_number_between_them() {
 
 #[test]
 fn a_run_without_end_stops_when_told() {
-    let orders = orders(Schedule::new(closed(), None));
+    let orders = orders(Schedule::new(closed(), None), None, None, 0);
     let engine = || Fake::new(|_, _| Behaviour::Answer(200, 1_000_000));
     let outcome = run(&orders, crew(2, 4), engine, &Roster::default(), |_, _| Attention::Stop).unwrap();
     let counts = &outcome.collector.total.counts;

@@ -169,17 +169,14 @@ impl Interval {
         }
         for (kind, record) in &other.failures {
             match self.failures.get_mut(kind) {
-                Some(sum) => merge_failure(sum, record),
+                Some(sum) => sum.merge(record),
                 None => drop(self.failures.insert(*kind, record.clone())),
             }
         }
         for (mine, theirs) in self.latencies.pairs(&other.latencies) {
             mine.merge(theirs);
         }
-        self.bytes.written += other.bytes.written;
-        self.bytes.head_read += other.bytes.head_read;
-        self.bytes.body_read += other.bytes.body_read;
-        self.bytes.unanswered_body_read += other.bytes.unanswered_body_read;
+        self.bytes.merge(&other.bytes);
     }
 
     /// Empties it, keeping the memory of its histograms.
@@ -289,16 +286,6 @@ impl Phases {
             read: between(first_read, last_read),
         }
     }
-}
-
-/// Adds `new` to `sum`; the sample is that of the first one.
-fn merge_failure(sum: &mut FailureRecord, new: &FailureRecord) {
-    if new.first_ns < sum.first_ns {
-        sum.first_ns = new.first_ns;
-        sum.sample.clone_from(&new.sample);
-    }
-    sum.count += new.count;
-    sum.last_ns = sum.last_ns.max(new.last_ns);
 }
 
 /// Fills the current interval and gives it away when its second is over.

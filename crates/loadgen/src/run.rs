@@ -165,14 +165,7 @@ pub enum RunError {
 /// # Errors
 /// When the load could not begin. Nothing is left running then.
 pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> Result<Run, RunError> {
-    let connections =
-        plan.load.connections.get() * plan.load.mix.as_ref().map_or(1, |mix| mix.origins.max(1));
-    let raised = machine::allow_connections(connections).map_err(|(needed, allowed)| RunError::Files {
-        connections,
-        needed,
-        allowed,
-    })?;
-    let mut notes: Vec<String> = raised.into_iter().collect();
+    let mut notes: Vec<String> = allow_files(&plan.load)?.into_iter().collect();
     notes.extend(plan.load.mix.as_ref().and_then(|mix| mix.note()));
     let mut dialer = dialer(&plan.load).map_err(PreflightError::Setup)?;
     let started = {
@@ -219,17 +212,16 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     notes.extend(remains.complaints.iter().cloned());
     let totals = Totals { plan, source: &source, outcome: &outcome, due };
     let (account, warmup) = (totals.account(), outcome.collector.tally.warmup);
-    let verification = before.and_then(|before| {
-        let rows = verified(plan, context.program, &remains, before)?;
-        Ok(rows.map(|(contents, committed)| Verification {
+    let verification = match before.and_then(|before| verified(plan, context.program, &remains, before)) {
+        Ok(found) => found.map(|(contents, committed)| Verification {
             committed,
             ..verify::verification(contents, &account, warmup, unanswered)
-        }))
-    });
-    let verification = verification.unwrap_or_else(|error| {
-        notes.push(error.to_string());
-        verify::lost(&error, &account, warmup)
-    });
+        }),
+        Err(error) => {
+            notes.push(error.to_string());
+            verify::lost(&error, &account, warmup)
+        }
+    };
     let mut run = totals.document(context, account);
     (run.ended, run.instances, run.verification, run.notes) = (ended, remains.instances, verification, notes);
     run.conditions = Some(conditions);
@@ -237,6 +229,16 @@ pub fn run(plan: &Plan, context: &Context<'_>, observer: &mut dyn Observer) -> R
     run.versions.extend(versions);
     run.assertions = plan.assertions.iter().map(|asserted| judge(asserted, &run)).collect();
     Ok(run)
+}
+
+/// Makes sure that there may be files enough for the connections. Gives what was done for it, if anything was.
+fn allow_files(load: &Load) -> Result<Option<String>, RunError> {
+    let connections = load.connections.get() * load.mix.as_ref().map_or(1, |mix| mix.origins.max(1));
+    machine::allow_connections(connections).map_err(|(needed, allowed)| RunError::Files {
+        connections,
+        needed,
+        allowed,
+    })
 }
 
 /// Holds a run that was made earlier against what is asserted of it now.

@@ -22,7 +22,8 @@ pub struct Tally {
     /// Requests of the warm-up: begun, and answered below 400.
     pub warmup: (u64, u64),
     names: Vec<ByName>,
-    checks: Vec<Failing>,
+    /// In the order of the checks, whose texts are put in at the end.
+    checks: Vec<CheckRecord>,
     values: BTreeMap<String, u64>,
     none: u64,
     other: u64,
@@ -36,28 +37,12 @@ struct ByName {
     censored: Histogram,
 }
 
-/// The answers that fail one check.
-#[derive(Debug, Clone, Default)]
-struct Failing {
-    count: u64,
-    examples: Vec<CheckExample>,
-}
-
-impl Failing {
-    fn merge(&mut self, other: &Self) {
-        self.count += other.count;
-        self.examples.extend_from_slice(&other.examples);
-        self.examples.sort_by_key(|example| example.at_ns);
-        self.examples.truncate(CheckRecord::EXAMPLES);
-    }
-}
-
 impl Tally {
     /// Room for so many names and checks.
     pub fn new(names: usize, checks: usize) -> Self {
         Self {
             names: vec![ByName::default(); names],
-            checks: vec![Failing::default(); checks],
+            checks: vec![CheckRecord::default(); checks],
             ..Self::default()
         }
     }
@@ -95,7 +80,7 @@ impl Tally {
         let faults = watch.faults(answer);
         for (number, reason) in &faults {
             let Some(failing) = self.checks.get_mut(*number) else { continue };
-            failing.count += 1;
+            failing.failed += 1;
             if failing.examples.len() < CheckRecord::EXAMPLES {
                 failing.examples.push(example(request, kept, reason, at));
             }
@@ -128,17 +113,9 @@ impl Tally {
         for (mine, theirs) in self.names.iter_mut().zip(&other.names) {
             mine.answered.merge(&theirs.answered);
             mine.censored.merge(&theirs.censored);
-            let (sum, new) = (&mut mine.counts, &theirs.counts);
-            sum.sent += new.sent;
-            sum.ok += new.ok;
-            sum.http_error += new.http_error;
-            sum.check_failed += new.check_failed;
-            sum.failed += new.failed;
-            sum.timeout += new.timeout;
-            sum.aborted += new.aborted;
-            sum.body_read += new.body_read;
+            mine.counts.merge_counts(&theirs.counts);
         }
-        self.checks.resize(self.checks.len().max(other.checks.len()), Failing::default());
+        self.checks.resize(self.checks.len().max(other.checks.len()), CheckRecord::default());
         for (mine, theirs) in self.checks.iter_mut().zip(&other.checks) {
             mine.merge(theirs);
         }
@@ -164,13 +141,7 @@ impl Tally {
     /// By check, as documents hold it.
     pub fn checks(&self, watch: &Watch) -> Vec<CheckRecord> {
         let counted = watch.checks.iter().zip(&self.checks);
-        counted
-            .map(|(check, Failing { count, examples })| CheckRecord {
-                check: check.to_string(),
-                failed: *count,
-                examples: examples.clone(),
-            })
-            .collect()
+        counted.map(|(check, record)| CheckRecord { check: check.to_string(), ..record.clone() }).collect()
     }
 
     /// By a header's value, as documents hold it.

@@ -58,6 +58,11 @@ impl Orders {
     fn is_late(&self, now: Nanos) -> bool {
         self.end.is_some_and(|end| now > end.saturating_add(AFTER_END))
     }
+
+    /// Whether a request that took from `start` to `end` took longer than it may.
+    fn is_over_time(&self, start: Nanos, end: Nanos) -> bool {
+        self.timeout.is_some_and(|timeout| end.saturating_sub(start) > timeout)
+    }
 }
 
 /// Who decides when a request is sent.
@@ -190,6 +195,14 @@ impl Overslept {
     /// For how long something that was due then was overslept.
     fn lag(self, due: Nanos) -> Nanos {
         if due >= self.from { self.to.saturating_sub(due) } else { 0 }
+    }
+
+    /// Divides the wait of a request that was due then and is sent now: what the generator lost by waking late is no queue of the
+    /// target's.
+    fn charge(self, trace: &mut Trace, due: Nanos, now: Nanos) {
+        let lag = trace.lag_ns.unwrap_or_else(|| self.lag(due));
+        trace.lag_ns = trace.lag_ns.or((lag > 0).then_some(lag));
+        trace.queue_ns = Some((now - due).saturating_sub(lag));
     }
 }
 
@@ -368,10 +381,7 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
             shared.overslept.set(shared.overslept.get().wake(due, now));
         }
         if orders.model == Model::Open {
-            // What the generator lost by waking late is no queue of the target's.
-            let lag = trace.lag_ns.unwrap_or_else(|| shared.overslept.get().lag(due));
-            trace.lag_ns = trace.lag_ns.or((lag > 0).then_some(lag));
-            trace.queue_ns = Some((now - due).saturating_sub(lag));
+            shared.overslept.get().charge(&mut trace, due, now);
             slot.late.set(slot.late.get() + u64::from(!turn.is_warmup && orders.is_late(now)));
         }
         slot.sent.set(slot.sent.get() + u64::from(!turn.is_warmup));
@@ -382,10 +392,7 @@ async fn drive<T: Timer, A: Alarm, E: Engine<T>>(
         let deadline = orders.timeout.map(|timeout| timer.instant(now.saturating_add(timeout)));
         let result = limit.run(deadline, &slot.give_up, exchange).await;
         now = timer.now();
-        let late = orders.timeout.is_some_and(|timeout| {
-            let end = trace.last_read.unwrap_or(now);
-            end.saturating_sub(start) > timeout
-        });
+        let late = orders.is_over_time(start, trace.last_read.unwrap_or(now));
         let (outcome, answer) = outcome(result, late);
         failed = answer.is_none();
         if turn.is_warmup {
@@ -605,4 +612,4 @@ impl<T: Timer, A, E> Shared<T, A, E> {
 
 #[cfg(test)]
 #[path = "worker_tests.rs"]
-mod tests;
+pub(crate) mod tests;

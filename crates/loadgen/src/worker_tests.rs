@@ -13,7 +13,8 @@ use crate::source::Entry;
 
 const MS: Nanos = 1_000_000;
 
-fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain: Nanos) -> Orders {
+/// What workers are told that take what is due as it comes.
+pub(crate) fn orders(schedule: Schedule, end: Option<Nanos>, timeout: Option<Nanos>, drain: Nanos) -> Orders {
     let request = Request::new("GET", "http://fake/".parse().unwrap(), [], bytes::Bytes::new());
     Orders {
         schedule: Arc::new(schedule),

@@ -7,6 +7,7 @@ mod answers;
 mod block;
 mod conditions;
 mod merged;
+mod sum;
 mod target;
 mod usage;
 

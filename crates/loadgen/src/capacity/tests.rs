@@ -106,6 +106,19 @@ fn what_short_trials_said_wrongly_is_put_right() {
 }
 
 #[test]
+fn a_rate_that_is_not_confirmed_leaves_a_pair_that_is_as_close() {
+    // What passes up to 720 passes only so far when it is to be confirmed.
+    for (precision, confirmed) in [(0.02, 690.0), (0.1, 640.0)] {
+        let found = found(&Limits { precision, ..limits() }, |trial| {
+            up_to(if trial.phase == Phase::Confirming { confirmed } else { 720.0 })(trial)
+        });
+        let (passes, fails) = (found.passes.unwrap(), found.fails.unwrap());
+        assert!(passes <= confirmed && confirmed < fails && found.end == End::Found, "{found:?}");
+        assert!(fails <= passes * (1.0 + precision) * 1.000_001, "{precision}: {found:?}");
+    }
+}
+
+#[test]
 fn a_generator_at_its_limit_is_no_server() {
     let mut voids = 0;
     let found = found(&limits(), |trial| {

@@ -1,10 +1,10 @@
 //! What can be typed. No input or output, no defaults, nothing resolved.
 
+mod common;
 mod compare;
 mod import;
 mod merge;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -14,12 +14,13 @@ use report::assertion::Assertion;
 use report::format::{self, Format};
 use report::histogram::Percentile;
 
+pub(super) use self::common::{FilingOptions, FormatOption, TagOptions};
 pub(super) use self::compare::{CompareCommand, CompareFormat, GateOptions};
 pub(super) use self::import::ImportCommand;
 pub(super) use self::merge::MergeCommand;
 use super::capacity::CapacityCommand;
 use super::versus::VersusCommand;
-use super::words::{Percentiles, Tag};
+use super::words::Percentiles;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::Span;
 use crate::scenario::Order;
@@ -169,9 +170,8 @@ pub(super) struct RecordOptions {
     #[arg(long, value_name = "FILE")]
     pub(super) hlog: Option<PathBuf>,
 
-    /// A word of your own to know the run by, kept in its document: such as version=1.4; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    tag: Vec<Tag>,
+    #[command(flatten)]
+    pub(super) tags: TagOptions,
 }
 
 /// What is written of all runs of a command, for a continuous integration.
@@ -226,13 +226,6 @@ impl OutputOptions {
     }
 }
 
-impl RecordOptions {
-    /// The tags; of one key the last counts.
-    pub(super) fn tags(&self) -> BTreeMap<String, String> {
-        self.tag.iter().map(|Tag { key, value }| (key.clone(), value.clone())).collect()
-    }
-}
-
 /// `loadgen run`.
 #[derive(Debug, Args)]
 pub(super) struct RunCommand {
@@ -274,13 +267,8 @@ pub(super) struct RunCommand {
     #[command(flatten)]
     pub(super) reports: ReportFiles,
 
-    /// Folder under which results are filed, as MACHINE/SCENARIO/TIME.json
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
-    pub(super) results: PathBuf,
-
-    /// Name of this machine in the results [default: like local-2cpu-4gb, which git ignores]
-    #[arg(long, value_name = "NAME")]
-    pub(super) machine: Option<String>,
+    #[command(flatten)]
+    pub(super) filing: FilingOptions,
 
     #[command(flatten, next_help_heading = "Load, instead of what the scenario says")]
     pub(super) load: LoadOptions,

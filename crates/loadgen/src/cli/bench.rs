@@ -9,6 +9,7 @@ use report::document::{Document, Run};
 use report::store;
 use url::Url;
 
+use super::args::FilingOptions;
 use super::exit::Exit;
 use super::live::Overall;
 use super::load::interrupt_on_signals;
@@ -19,7 +20,7 @@ use crate::launch::Program;
 use crate::machine;
 use crate::plan::{Plan, masked};
 use crate::run::{self, Context, Interrupt};
-use crate::scenario::is_folder_name;
+use crate::scenario::{Change, Read, Scenario, ScenarioError, is_folder_name};
 
 /// What was typed to be loaded, as it may be shown: a URL without its password.
 pub(super) fn shown(what: &str) -> String {
@@ -27,6 +28,38 @@ pub(super) fn shown(what: &str) -> String {
         Ok(url) if url.has_host() => masked(&url),
         Ok(_) | Err(_) => what.to_owned(),
     }
+}
+
+/// The folder of this machine, under which documents are filed, and its label.
+///
+/// # Errors
+/// When the name that was typed for it is none of a folder.
+pub(super) fn root(filing: &FilingOptions) -> anyhow::Result<(PathBuf, String)> {
+    let machine = filing.machine.as_deref();
+    ensure!(
+        machine.is_none_or(is_folder_name),
+        "--machine is a folder's name: use letters, digits, dots, dashes and underscores"
+    );
+    let label = machine::observe(machine).label;
+    Ok((filing.results.join(&label), label))
+}
+
+/// Reads what was typed to be loaded, a URL or a scenario, with other values of some keys.
+///
+/// # Errors
+/// When there is no such scenario, or it does not say what one may say.
+pub(super) fn read(what: &str, changes: &[Change]) -> Result<Read, ScenarioError> {
+    let schema = super::schema();
+    if is_url(what) {
+        Scenario::of_url(what, &schema, changes)
+    } else {
+        Scenario::read_changed(Path::new(what), &schema, changes)
+    }
+}
+
+/// Whether what was typed to be loaded is a URL, and no scenario.
+pub(super) fn is_url(what: &str) -> bool {
+    what.contains("://")
 }
 
 /// Where runs are made and filed.
@@ -49,18 +82,14 @@ pub(super) struct Parts {
 }
 
 impl Bench {
-    /// A bench whose documents go to a folder of this machine under `results`, and there to folders of these names: made now, so
-    /// that nothing is measured that could not be written.
-    pub(super) fn new(results: &Path, machine: Option<&str>, names: &[&str]) -> anyhow::Result<Self> {
-        ensure!(
-            machine.is_none_or(is_folder_name),
-            "--machine is a folder's name: use letters, digits, dots, dashes and underscores"
-        );
-        let root = results.join(machine::observe(machine).label);
+    /// A bench whose documents go to the folder of this machine, and there to folders of these names: made now, so that nothing is
+    /// measured that could not be written.
+    pub(super) fn new(filing: &FilingOptions, names: &[&str]) -> anyhow::Result<Self> {
+        let (root, _) = root(filing)?;
         for name in names {
             prepare(&root.join(name))?;
         }
-        Ok(Self { root, machine: machine.map(str::to_owned), interrupt: interrupt_on_signals()? })
+        Ok(Self { root, machine: filing.machine.clone(), interrupt: interrupt_on_signals()? })
     }
 
     /// How the runs are ended early.

@@ -33,7 +33,7 @@ pub(super) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
     if !command.rows.is_empty() {
         comparison.turn(&command.rows, &command.columns)?;
     }
-    output::show(&match command.output {
+    output::show(&match command.format.output {
         CompareFormat::Text => comparison.text(output::page()),
         CompareFormat::Markdown => comparison.markdown(),
         CompareFormat::Csv => comparison.csv(),

@@ -8,7 +8,7 @@ use report::warning;
 
 use super::args::Strictness;
 use crate::preflight::PreflightError;
-use crate::run::{RunError, Signal};
+use crate::run::{Interrupt, RunError, Signal};
 
 /// What the shell sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +73,13 @@ impl Strictness {
             Some(objection) => (Exit::Invalid, Some(objection)),
             None => (exit, None),
         }
+    }
+}
+
+/// What a signal means for what it cut short. Where none came, nothing was.
+impl From<&Interrupt> for Exit {
+    fn from(interrupt: &Interrupt) -> Self {
+        interrupt.signal().map_or(Self::Done, Self::from)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use report::document::Document;
+use report::format::cell;
 use report::histogram::Percentile;
 use report::summary::Summary;
 use report::table::{Align, Table};
@@ -64,20 +65,13 @@ fn row(turn: &Turn, kept: &Kept) -> Vec<String> {
     let Kept { path, document, is_whole } = kept;
     let summary = Summary::of(document);
     let dash = || "-".to_owned();
-    let at = |percentile| {
-        let quantile = summary.latency.at(percentile).filter(|quantile| quantile.is_supported);
-        quantile.map_or_else(dash, |quantile| {
-            let bound = if quantile.is_lower_bound { ">=" } else { "" };
-            format!("{bound}{}", units::nanos(quantile.value_ns))
-        })
-    };
     let (repeat, repeats) = turn.repeat;
     vec![
         turn.brief(),
         format!("{repeat}/{repeats}"),
         summary.rate().map_or_else(dash, units::rate),
-        at(Percentile::P50),
-        at(Percentile::P99),
+        cell(&summary.latency, Percentile::P50),
+        cell(&summary.latency, Percentile::P99),
         summary.errors.map_or_else(dash, units::count),
         outcome(document, &summary, *is_whole).to_owned(),
         path.file_name().unwrap_or_default().to_string_lossy().into_owned(),

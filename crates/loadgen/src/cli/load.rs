@@ -53,7 +53,7 @@ pub(super) fn run(command: LoadCommand) -> anyhow::Result<Exit> {
         machine: None,
         interrupt: &interrupt,
         versions: versions(),
-        tags: record.tags(),
+        tags: record.tags.by_key(),
         rows: recording.rows(),
     };
     let mut run = run::run(&plan, &context, &mut recording)?;

@@ -6,7 +6,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use report::compare::Comparison;
 use report::document::{Document, Ended, Overridden, Run};
 use report::os::why_not_written;
@@ -14,6 +14,7 @@ use report::store;
 use report::units::counted;
 
 use super::args::{OutputOptions, RecordOptions, RunCommand, Shown, Strictness};
+use super::bench;
 use super::exit::Exit;
 use super::list::{self, Kept};
 use super::live::Overall;
@@ -23,27 +24,22 @@ use super::record::{self, Recording, takes_stdout};
 use super::reports::Reports;
 use super::resume::Existing;
 use crate::clock::{RealTimer, Timer as _};
-use crate::machine;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::plan::{Asserted, Plan, Stop, Surroundings, Target, masked};
 use crate::quantity::Span;
 use crate::run::{self, Context, RunError};
 use crate::scenario::schema::Schema;
-use crate::scenario::{AssertOptions, Order, Page, Read, RunOptions, Scenario, Variant, is_folder_name};
+use crate::scenario::{AssertOptions, Order, Page, Read, RunOptions, Scenario, Variant};
 use crate::series::{self, Forecast, Turn, about};
 
 /// `typed`: the names of the options that were typed.
 pub(super) fn run(command: RunCommand, typed: BTreeSet<String>) -> anyhow::Result<Exit> {
-    if command.machine.as_deref().is_some_and(|name| !is_folder_name(name)) {
-        bail!("--machine is a folder's name: use letters, digits, dots, dashes and underscores");
-    }
+    let (root, label) = bench::root(&command.filing)?;
     // Everything is resolved and every folder is made before anything starts.
     let turns = turns(&command, typed)?;
     let RunCommand { output: shown, strictness, record, reports, .. } = command;
-    let RunCommand { results, machine, resume, dry_run, .. } = command;
+    let RunCommand { filing, resume, dry_run, .. } = command;
     record::check(&shown, &record, turns.len())?;
-    let label = machine::observe(machine.as_deref()).label;
-    let root = results.join(&label);
     let kept = if resume { Existing::find(&root, &label, &turns)? } else { Existing::default() }.of(&turns);
     if dry_run {
         output::show(&list::plans(&turns, &kept))?;
@@ -58,10 +54,10 @@ pub(super) fn run(command: RunCommand, typed: BTreeSet<String>) -> anyhow::Resul
     let program = super::this_program()?;
     let context = Context {
         program: &program,
-        machine: machine.as_deref(),
+        machine: filing.machine.as_deref(),
         interrupt: &interrupt,
         versions: versions(),
-        tags: record.tags(),
+        tags: record.tags.by_key(),
         rows: None,
     };
     let ways = Ways { output: &shown, record: &record, strictness };
@@ -267,7 +263,7 @@ impl Series<'_> {
             }
             // The signal may have come when the load was over; what was left out was left out all the same.
             if has_begun && !interrupt.sleep(turn.pause) {
-                self.exit = self.exit.max(interrupt.signal().map_or(Exit::Done, Exit::from));
+                self.exit = self.exit.max(interrupt.into());
                 self.reports.leave(INTERRUPTED);
                 return Ok(());
             }

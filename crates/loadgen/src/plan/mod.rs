@@ -319,29 +319,7 @@ impl Plan {
         for (key, value) in load.route.pairs() {
             put(key, value);
         }
-        if let Some(cpus) = self.target.cpus() {
-            put("target.cpus", cpus.to_string());
-        }
-        match &self.target {
-            Target::External => {
-                put("target.kind", "external".to_owned());
-            }
-            Target::Command(command) => {
-                for (key, value) in command.pairs() {
-                    put(&key, value);
-                }
-            }
-            Target::Embedded(target) => {
-                put("target.kind", "embedded".to_owned());
-                put("target.instances", target.instances.to_string());
-                for (name, value) in &target.settings {
-                    put(&format!("target.{}", name.replace('-', "_")), value.clone());
-                }
-            }
-        }
-        for (key, value) in self.target.front().into_iter().flat_map(Front::pairs) {
-            put(&key, value);
-        }
+        pairs.extend(self.target.pairs());
         pairs
     }
 

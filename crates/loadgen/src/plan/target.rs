@@ -129,6 +129,18 @@ impl Target {
             Self::Command(command) => command.front.as_ref(),
         }
     }
+
+    /// The target's part of [`super::Plan::pairs`], but for the URL.
+    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+        let cpus = self.cpus().map(|cpus| ("target.cpus".to_owned(), cpus.to_string()));
+        let own = match self {
+            Self::External => vec![("target.kind".to_owned(), "external".to_owned())],
+            Self::Command(command) => command.pairs(),
+            Self::Embedded(embedded) => embedded.pairs(),
+        };
+        let front = self.front().into_iter().flat_map(Front::pairs);
+        cpus.into_iter().chain(own).chain(front).collect()
+    }
 }
 
 impl Embedded {
@@ -140,5 +152,12 @@ impl Embedded {
     /// Whether it keeps rows.
     pub fn has_database(&self) -> bool {
         self.settings.get("store").is_none_or(|store| store != "none")
+    }
+
+    fn pairs(&self) -> Vec<(String, String)> {
+        let own = [("kind", "embedded".to_owned()), ("instances", self.instances.to_string())];
+        let settings = self.settings.iter().map(|(name, value)| (name.replace('-', "_"), value.clone()));
+        let own = own.map(|(key, value)| (key.to_owned(), value)).into_iter();
+        own.chain(settings).map(|(key, value)| (format!("target.{key}"), value)).collect()
     }
 }

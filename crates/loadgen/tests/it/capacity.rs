@@ -3,73 +3,15 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::helper::{Ended, Place, Running};
-
-/// A server that answers as its paths say, and where it is.
-fn server(place: &Place) -> (Running, String) {
-    let mut server = place.start(&["truth-server", "--listen", "127.0.0.1:0"]);
-    let url = server.until("the server listens", |server| {
-        let said = server.stdout();
-        said.strip_prefix("truth server on ")?.strip_suffix('\n').map(str::to_owned)
-    });
-    (server, url)
-}
-
-/// What it said, where the generator was left alone. On a busy machine it may have been its own limit: that is told as it must be.
-fn answer(ended: &Ended) -> Option<Value> {
-    let json: Value =
-        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
-    assert_eq!(json["schema"], "loadgen.capacity/1");
-    let trials = json["trials"].as_array().unwrap();
-    for trial in trials {
-        assert_eq!(trial["why"].is_null(), trial["outcome"] == "passes", "{trial}");
-    }
-    if json["end"] != "generator-limit" {
-        return Some(json);
-    }
-    assert_eq!((ended.code, &json["confirmed"]), (4, &false.into()), "{json:#}");
-    assert_eq!(trials.last().unwrap()["outcome"], "void", "{json:#}");
-    None
-}
-
-/// Two connections with 10 ms each carry 200 requests a second; what falls due beyond that is late.
-#[test]
-#[ignore = "needs a quiet machine: cargo test -p loadgen --test it -- --ignored capacity"]
-fn what_two_connections_carry_is_found() {
-    let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = server(&there);
-    let url = format!("{url}delay/10ms");
-    let words = ["capacity", &url, "-c", "2", "--from", "60", "--slo", "errors<1%", "--arrival", "uniform"];
-    let limits =
-        ["--trial", "600ms", "--precision", "10%", "--most-time", "30s", "--warmup", "0s", "-o", "json"];
-    let ended = here.run(&[&words[..], &limits].concat());
-    let documents = here.documents();
-    let Some(json) = answer(&ended) else { return };
-    assert_eq!(
-        (ended.code, &json["end"], &json["confirmed"]),
-        (0, &"found".into(), &true.into()),
-        "{json:#}"
-    );
-    let [passes, fails] = ["passes", "fails"].map(|key| json[key].as_f64().unwrap());
-    assert!((100.0..205.0).contains(&passes) && fails > passes && fails <= passes * 1.101, "{json:#}");
-    let trials = json["trials"].as_array().unwrap();
-    assert_eq!(documents.len(), trials.len(), "each trial has a document");
-    let rates: Vec<_> = trials.iter().map(|trial| trial["rate"].as_f64().unwrap()).collect();
-    assert!(rates.starts_with(&[60.0, 120.0]), "{rates:?}");
-    let confirming: Vec<_> = trials.iter().filter(|trial| trial["phase"] == "confirming").collect();
-    assert!(confirming.len() >= 2 && confirming.last().unwrap()["rate"] == passes, "{json:#}");
-    let is_late =
-        |trial: &&Value| trial["why"].as_str().is_some_and(|why| why.contains("the rate was not reached"));
-    assert!(trials.iter().any(|trial| is_late(&trial)), "{json:#}");
-}
+use crate::helper::Place;
 
 #[test]
 fn what_no_rate_meets_is_told() {
     let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = server(&there);
+    let (_server, url) = there.truth_server(&[]);
     let words = ["capacity", &url, "-c", "2", "--from", "640", "--slo", "fastest < 1ns", "--trial", "300ms"];
     let ended = here.run(&[&words[..], &["-o", "json"]].concat());
-    let Some(json) = answer(&ended) else { return };
+    let Some(json) = ended.capacity() else { return };
     assert_eq!(
         (ended.code, &json["end"], &json["passes"]),
         (1, &"nothing-passes".into(), &Value::Null),
@@ -109,7 +51,7 @@ fn a_search_is_bounded_and_says_that_nothing_is_confirmed() {
 #[test]
 fn what_was_interrupted_claims_nothing() {
     let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = server(&there);
+    let (_server, url) = there.truth_server(&[]);
     let words = ["capacity", &url, "-c", "2", "--from", "50", "--slo", "errors == 0", "--trial", "100s"];
     let mut running = here.start(&words);
     running.until("the first trial", |running| {
@@ -157,7 +99,7 @@ fn what_cannot_be_searched_is_refused_before_anything_starts() {
 #[test]
 fn what_piles_up_is_told() {
     let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = server(&there);
+    let (_server, url) = there.truth_server(&[]);
     let url = format!("{url}delay/10ms");
     let words =
         ["capacity", &url, "-c", "1", "--from", "120", "--slo", "errors < 50%", "--arrival", "uniform"];

@@ -23,16 +23,6 @@ fn serving(words: &str, keys: &str) -> Place {
     place
 }
 
-fn replay(place: &Place) -> Ended {
-    place.run(&["run", "test.toml", "--results", "results"])
-}
-
-/// Nothing is left of a run but its results.
-fn assert_clean(place: &Place) {
-    assert_eq!(place.targets(), Vec::<u32>::new(), "a process was left");
-    assert_eq!(place.left_behind(), Vec::<String>::new(), "a file was left");
-}
-
 /// All is well, and so many instances have had a part in it.
 fn assert_served(place: &Place, ended: &Ended, instances: usize) -> Run {
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -51,7 +41,7 @@ fn assert_served(place: &Place, ended: &Ended, instances: usize) -> Run {
         assert!(instance.cpu_ns.unwrap() > 0);
         assert!(instance.accepted.unwrap() > 0, "{:?}", run.instances);
     }
-    assert_clean(place);
+    place.assert_clean();
     run
 }
 
@@ -59,7 +49,7 @@ fn assert_served(place: &Place, ended: &Ended, instances: usize) -> Run {
 fn instances_listen_at_a_port_themselves() {
     for instances in [1, 2] {
         let place = serving(AT_PORT, &format!("instances = {instances}"));
-        let run = assert_served(&place, &replay(&place), instances);
+        let run = assert_served(&place, &place.replay().wait(), instances);
         assert_eq!(run.config["target.sockets"], "port");
         assert!(
             run.instances.iter().map(|instance| instance.answered.unwrap()).sum::<u64>() > 400,
@@ -73,7 +63,7 @@ fn instances_are_passed_their_sockets() {
     for instances in [1, 2] {
         let keys = format!("sockets = \"passed\"\nready = \"notify\"\ninstances = {instances}");
         let place = serving("\"--threads=2\"", &keys);
-        let run = assert_served(&place, &replay(&place), instances);
+        let run = assert_served(&place, &place.replay().wait(), instances);
         assert_eq!(
             run.instances.iter().map(|instance| instance.answered.unwrap()).sum::<u64>(),
             400,
@@ -87,7 +77,7 @@ fn instances_listen_at_unix_sockets() {
     for instances in [1, 2] {
         let keys = format!("sockets = \"unix\"\nready = \"/ready\"\ninstances = {instances}");
         let place = serving(r#""--listen=unix:{socket}""#, &keys);
-        let run = assert_served(&place, &replay(&place), instances);
+        let run = assert_served(&place, &place.replay().wait(), instances);
         assert_eq!(run.same_machine, Some(true));
         let answered: Vec<_> = run.instances.iter().map(|instance| instance.answered.unwrap()).collect();
         assert_eq!(answered.iter().sum::<u64>(), 400 + instances as u64, "one probe for each");
@@ -111,7 +101,7 @@ fn placeholders_are_filled_for_each_instance() {
              env = {{ WHERE = \"at {{port}}{{port}} {{braces}}\" }}\n[load]\nrequests = 20\nconnections = 2\n"
         ),
     );
-    let ended = replay(&place);
+    let ended = place.replay().wait();
     assert_eq!(ended.code, 0, "{ended:?}");
     for number in ["1", "2"] {
         let told = std::fs::read_to_string(place.folder.path().join(format!("told-{number}"))).unwrap();
@@ -122,7 +112,7 @@ fn placeholders_are_filled_for_each_instance() {
         assert_eq!(*place, format!("at {port}{port} {{braces}}"));
         assert_eq!(*rest, ["", "", ""], "what is for instances of ours only");
     }
-    assert_clean(&place);
+    place.assert_clean();
 }
 
 #[test]
@@ -193,12 +183,7 @@ fn a_target_that_does_not_come_up_is_a_sentence() {
         ),
     ] {
         let place = Place::with("test.toml", &format!("[target]\ncommand = [{command}]\n{keys}\n"));
-        let ended = replay(&place);
-        assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{ended:?}");
-        assert!(ended.stderr.contains(complaint), "{complaint}: {}", ended.stderr);
-        ended.assert_calm();
-        assert!(place.documents().is_empty());
-        assert_clean(&place);
+        place.assert_not_loaded(&place.replay().wait(), complaint);
     }
 }
 
@@ -208,7 +193,7 @@ fn a_server_that_answers_with_errors_is_not_ready() {
     let keys = "ready = \"/status/503\"\nready_timeout = \"500ms\"";
     let text =
         format!("[target]\ncommand = [{truth:?}, \"truth-server\", \"--listen={{address}}\"]\n{keys}\n");
-    let ended = replay(&Place::with("test.toml", &text));
+    let ended = Place::with("test.toml", &text).replay().wait();
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(
         ended.stderr.contains("GET /status/503 was not answered with a status below 500 (status 503)"),
@@ -259,7 +244,7 @@ fn the_last_words_of_a_command_that_dies_are_told() {
     assert!(ended.stderr.contains(told), "{ended:?}");
     let run = place.document();
     assert_eq!((run.ended, run.notes.contains(&told.to_owned())), (How::TargetLost, true), "{:?}", run.notes);
-    assert_clean(&place);
+    place.assert_clean();
 }
 
 #[test]
@@ -270,7 +255,7 @@ fn rows_of_earlier_days_are_not_counted() {
          [load]\nrequests = 400\nconnections = 4\n[run]\nrepeats = 2\n"
     );
     let place = Place::with("test.toml", &text);
-    let ended = replay(&place);
+    let ended = place.replay().wait();
     assert_eq!(ended.code, 0, "{ended:?}");
     let rows: Vec<_> = place.documents().iter().map(|run| run.verification.as_ref().unwrap().rows).collect();
     assert_eq!(rows, [400, 400]);
@@ -281,19 +266,19 @@ fn rows_of_earlier_days_are_not_counted() {
 fn a_signal_while_a_command_comes_up_ends_it() {
     let place =
         Place::with("test.toml", "[target]\ncommand = [\"sh\", \"-c\", \"sleep 60; : {port} {scratch}\"]\n");
-    let mut running = place.start(&["run", "test.toml", "--results", "results"]);
+    let mut running = place.replay();
     running.until("the start", |_| (!place.targets().is_empty()).then_some(()));
     running.signal(Signal::TERM);
     let ended = running.wait();
     assert_eq!(ended.code, 143, "{ended:?}");
     assert!(ended.stderr.contains("interrupted before the load began"), "{ended:?}");
-    assert_clean(&place);
+    place.assert_clean();
 }
 
 #[test]
 fn the_version_is_kept() {
     let place = serving(AT_PORT, "version = [\"sh\", \"-c\", \"echo; echo ' one 1.2 '; echo two\"]");
-    let run = assert_served(&place, &replay(&place), 1);
+    let run = assert_served(&place, &place.replay().wait(), 1);
     assert_eq!(run.versions["target"], "one 1.2");
 }
 

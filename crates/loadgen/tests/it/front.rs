@@ -22,16 +22,6 @@ fn place(store: &str, load: &str) -> Place {
     )
 }
 
-fn start(place: &Place) -> Running {
-    place.start(&["run", "test.toml", "--results", "results"])
-}
-
-/// Nothing is left of a run but its results.
-fn assert_clean(place: &Place) {
-    assert_eq!(place.targets(), Vec::<u32>::new(), "a process was left");
-    assert_eq!(place.left_behind(), Vec::<String>::new(), "a file was left");
-}
-
 /// The process id of the front, when it is loaded.
 fn loaded(place: &Place, running: &mut Running) -> u32 {
     running.until("the load", |_| (place.database_bytes() > 400_000).then_some(()));
@@ -45,7 +35,7 @@ fn loaded(place: &Place, running: &mut Running) -> u32 {
 #[test]
 fn it_is_loaded_in_the_place_of_the_instances_and_told_of_them() {
     let place = place("none", "requests = 300\nconnections = 6");
-    let ended = start(&place).wait();
+    let ended = place.replay().wait();
     assert_eq!(ended.code, 0, "{ended:?}");
     let run = place.document();
     assert_eq!((run.account.ok, run.account.errors()), (300, 0));
@@ -71,13 +61,13 @@ fn it_is_loaded_in_the_place_of_the_instances_and_told_of_them() {
         run.config["target.front.config"],
         "at {port} {braces} | server 1 {socket.1} twice {socket.1} | server 2 {socket.2} twice {socket.2} | {socket.2} in {scratch}"
     );
-    assert_clean(&place);
+    place.assert_clean();
 }
 
 #[test]
 fn a_run_whose_front_dies_has_lost_its_target() {
     let place = place("none", "duration = \"60s\"\nconnections = 8");
-    let mut running = start(&place);
+    let mut running = place.replay();
     let front = loaded(&place, &mut running);
     send_signal(front, Signal::KILL);
     let ended = running.wait();
@@ -87,7 +77,7 @@ fn a_run_whose_front_dies_has_lost_its_target() {
     assert_eq!(run.ended, How::TargetLost);
     assert!(run.front.as_ref().unwrap().ended.starts_with("died during the run"), "{:?}", run.front);
     assert!(run.instances.iter().all(|one| one.ended == "stopped"), "{:?}", run.instances);
-    assert_clean(&place);
+    place.assert_clean();
 }
 
 #[test]
@@ -95,7 +85,7 @@ fn signals_leave_no_front() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::KILL, 137)] {
         // With a database of their own the instances are known by their command lines.
         let place = place("pool", "duration = \"60s\"\nconnections = 8");
-        let mut running = start(&place);
+        let mut running = place.replay();
         loaded(&place, &mut running);
         assert_eq!(place.targets().len(), 3);
         running.signal(signal);
@@ -103,7 +93,7 @@ fn signals_leave_no_front() {
         until("their end", || place.targets().is_empty().then_some(()));
         if signal == Signal::TERM {
             assert_eq!(place.document().ended, How::Sigterm);
-            assert_clean(&place);
+            place.assert_clean();
         }
     }
 }
@@ -127,12 +117,7 @@ fn a_front_that_does_not_come_up_is_a_sentence_and_leaves_no_target() {
         ),
     ] {
         let place = Place::with("test.toml", &format!("[target.front]\n{front}\n"));
-        let ended = start(&place).wait();
-        assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{ended:?}");
-        assert!(ended.stderr.contains(complaint), "{complaint}: {}", ended.stderr);
-        ended.assert_calm();
-        assert!(place.documents().is_empty());
-        assert_clean(&place);
+        place.assert_not_loaded(&place.replay().wait(), complaint);
     }
 }
 
@@ -142,19 +127,19 @@ fn a_missing_front_is_named_with_its_package_before_anything_is_started() {
     let text = text.replace("command = [\"haproxy\"", "command = [\"no-haproxy\"");
     let started = "command = [\"sh\", \"-c\", \"touch started\", \"{socket}\"]\nsockets = \"unix\"";
     let place = Place::with("test.toml", &text.replace("profile = \"waitress\"", started));
-    let ended = start(&place).wait();
+    let ended = place.replay().wait();
     assert_eq!(ended.code, 3, "{ended:?}");
     let said = "the front could not be started: there is no program `no-haproxy` in PATH; install the package haproxy (apt install haproxy)\n";
     assert!(ended.stderr.ends_with(said), "{ended:?}");
     assert_eq!(place.names(), ["results", "test.toml"]);
-    assert_clean(&place);
+    place.assert_clean();
 }
 
 #[test]
 fn a_package_is_named_where_a_command_needs_what_is_missing() {
     let text = "[target]\ncommand = [\"sleep\", \"60\", \"{port}\"]\nversion = [\"env\", \"no-such-interpreter\"]\npackage = \"python3-venv\"\n";
     let place = Place::with("test.toml", text);
-    let ended = start(&place).wait();
+    let ended = place.replay().wait();
     assert_eq!(ended.code, 3, "{ended:?}");
     let said = "the command that tells the target's version ended with exit code 127: install the package python3-venv (apt install python3-venv)";
     assert!(ended.stderr.contains(said), "{ended:?}");
@@ -194,7 +179,7 @@ fn with_haproxy(words: &[&str]) -> Option<(Place, Run)> {
     assert_eq!(run.front.as_ref().unwrap().ended, "stopped");
     assert!(run.verification.as_ref().unwrap().holds(), "{:?}", run.verification);
     assert!(run.assertions.iter().all(|one| one.holds && !one.skipped), "{:?}", run.assertions);
-    assert_clean(&place);
+    place.assert_clean();
     Some((place, run))
 }
 

@@ -1,5 +1,7 @@
 //! `loadgen compare --fail-on`: what a continuous integration sees.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::helper::{Ended, Place};
@@ -82,6 +84,15 @@ fn the_exit_code_is_the_gate() {
         assert_eq!(ended.stdout.contains("\"improved\""), code == 0, "{ended:?}");
         assert_eq!(ended.stderr.contains("no such file, and no run of that machine"), code == 2, "{ended:?}");
     }
+    runs(&place, "moved", 12.0, |run| run["machine"]["label"] = json!("laptop"));
+    let labelled =
+        place.run(&["compare", "base", "moved", "--baseline", "laptop", "--metrics", "rps", "-o", "json"]);
+    let json: Value = serde_json::from_str(&labelled.stdout).unwrap_or_else(|e| panic!("{e}: {labelled:?}"));
+    assert_eq!(json["notes"], json!([]), "no run stands on both sides");
+    let row = |row: &Value| (row["machine"].as_str().map(str::to_owned), row["baseline"] == true);
+    let rows: BTreeSet<_> = json["rows"].as_array().unwrap().iter().map(row).collect();
+    let expected = [("laptop", true), ("test-2cpu-4gb", false)];
+    assert_eq!(rows, expected.map(|(machine, is_base)| (Some(machine.to_owned()), is_base)).into());
     let lone = place.run(&["compare", "base", "--fail-on", "regressed"]);
     assert!(lone.code == 2 && lone.stderr.contains("--baseline"), "{lone:?}");
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use report::document::{Document, FailureKind, Run};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Upper bound of every wait; nothing waits that long unless it fails.
@@ -70,7 +71,12 @@ impl Place {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        self.command_of(env!("CARGO_BIN_EXE_loadgen"), words)
+    }
+
+    /// The same of another program, which starts ours.
+    pub(crate) fn command_of(&self, program: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(words).current_dir(&self.folder).env("TMPDIR", self.scratch.path());
         // Nothing is kept where a person's runs are.
         command.env("XDG_STATE_HOME", self.state.path());
@@ -90,6 +96,21 @@ impl Place {
     /// Runs the program to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Ended {
         self.start(words).wait()
+    }
+
+    /// Replays its scenario `test.toml`. Documents go to its folder `results/here/test`.
+    pub(crate) fn replay(&self) -> Running {
+        self.start(&["run", "test.toml", "--results", "results", "--machine", "here"])
+    }
+
+    /// Starts a server that answers as its paths say, with these words more, and says where it is.
+    pub(crate) fn truth_server(&self, words: &[&str]) -> (Running, String) {
+        let mut server = self.start(&[&["truth-server", "--listen", "127.0.0.1:0"], words].concat());
+        let url = server.until("the server listens", |server| {
+            let said = server.stdout();
+            said.strip_prefix("truth server on ")?.strip_suffix('\n').map(str::to_owned)
+        });
+        (server, url)
     }
 
     /// The one run document under its folder `results`.
@@ -149,6 +170,21 @@ impl Place {
             })
             .collect()
     }
+
+    /// Neither a process nor a scratch file is left of what ran there.
+    pub(crate) fn assert_clean(&self) {
+        assert_eq!(self.targets(), Vec::<u32>::new(), "a process was left");
+        assert_eq!(self.left_behind(), Vec::<String>::new(), "a file was left");
+    }
+
+    /// What was to be loaded did not come up: that is this sentence, and nothing is left.
+    pub(crate) fn assert_not_loaded(&self, ended: &Ended, complaint: &str) {
+        assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{ended:?}");
+        assert!(ended.stderr.contains(complaint), "{complaint}: {}", ended.stderr);
+        ended.assert_calm();
+        assert!(self.documents().is_empty());
+        self.assert_clean();
+    }
 }
 
 impl Running {
@@ -207,6 +243,24 @@ impl Ended {
             report::store::parse(Path::new("stdout"), &self.stdout)
                 .unwrap_or_else(|e| panic!("{e}: {self:?}")),
         )
+    }
+
+    /// What `loadgen capacity -o json` said, where the generator was left alone. On a busy machine it may have been its own limit:
+    /// that is told as it must be.
+    pub(crate) fn capacity(&self) -> Option<Value> {
+        let json: Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        assert_eq!(json["schema"], "loadgen.capacity/1");
+        let trials = json["trials"].as_array().unwrap();
+        for trial in trials {
+            assert_eq!(trial["why"].is_null(), trial["outcome"] == "passes", "{trial}");
+        }
+        if json["end"] != "generator-limit" {
+            return Some(json);
+        }
+        assert_eq!((self.code, &json["confirmed"]), (4, &false.into()), "{json:#}");
+        assert_eq!(trials.last().unwrap()["outcome"], "void", "{json:#}");
+        None
     }
 
     /// Nothing on stderr that only a programmer understands.

@@ -1,6 +1,9 @@
 //! Whatever happens to a run: no process is left, no half-written document, and what went wrong is said.
 
+use std::fs;
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,42 +11,45 @@ use std::time::Duration;
 use report::document::Ended as How;
 use rustix::process::Signal;
 
-use crate::helper::{Place, send_signal};
+use crate::helper::{Place, send_signal, until};
 use crate::needs;
 
 const SCENARIO: &str =
     "[target]\ninstances = 2\n[load]\nduration = \"1s\"\nwarmup = \"300ms\"\nconnections = 4\n";
 
-fn replay(place: &Place) -> crate::helper::Running {
-    place.start(&["run", "test.toml", "--results", "results", "--machine", "here"])
-}
-
 /// Nothing is left but whole documents.
 fn assert_clean(place: &Place) {
-    assert_eq!(place.targets(), Vec::<u32>::new(), "a process was left");
-    assert_eq!(place.left_behind(), Vec::<String>::new(), "a file was left");
-    assert_whole(place);
+    place.assert_clean();
+    assert!(filed(place).iter().all(|path| is_document(path)), "{:?}", filed(place));
+    assert_no_half_document(place);
 }
 
-/// What is under `results` are documents, and nothing that was to become one.
-fn assert_whole(place: &Place) {
+/// The files of the scenario.
+fn filed(place: &Place) -> Vec<PathBuf> {
     let folder = place.folder.path().join("results/here/test");
-    for entry in std::fs::read_dir(&folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        assert!(path.extension().is_some_and(|ending| ending == "json"), "{}", path.display());
-        report::store::open(&path).unwrap();
+    fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+}
+
+fn is_document(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "json")
+}
+
+/// What is called like a document is one. What was to become one has a name that nobody takes for that.
+fn assert_no_half_document(place: &Place) {
+    for path in filed(place).iter().filter(|path| is_document(path)) {
+        report::store::open(path).unwrap();
     }
 }
 
 #[test]
 fn a_database_deleted_in_mid_run_is_a_loss() {
     let place = Place::with("test.toml", &SCENARIO.replace("\"1s\"", "\"2s\""));
-    let mut running = replay(&place);
+    let mut running = place.replay();
     running.until("the load", |_| (place.database_bytes() > 400_000).then_some(()));
     let scratch = place.left_behind();
     let [folder] = &scratch[..] else { panic!("{scratch:?}") };
     for name in ["requests.db", "requests.db-wal", "requests.db-shm"] {
-        std::fs::remove_file(place.scratch().join(folder).join(name)).unwrap();
+        fs::remove_file(place.scratch().join(folder).join(name)).unwrap();
     }
     let ended = running.wait();
     assert_eq!(ended.code, 1, "{ended:?}");
@@ -57,24 +63,36 @@ fn a_database_deleted_in_mid_run_is_a_loss() {
     assert_clean(&place);
 }
 
+/// What came of a run for which there was little room.
+struct Cramped {
+    code: i32,
+    said: String,
+    /// Files that were left in that room, which nobody else sees.
+    left: String,
+}
+
 /// The program in a mount namespace where `folder` is so small; `None` where that is not allowed.
-fn with_little_room(place: &Place, folder: &str, size: &str, words: &[&str]) -> Option<(i32, String)> {
+fn with_little_room(place: &Place, folder: &str, size: &str, words: &[&str]) -> Option<Cramped> {
+    const LEFT: &str = "\nleft in the folder:\n";
     let may = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "true"]).status();
     if !may.is_ok_and(|status| status.success()) {
         needs::leave_out("user namespaces are not allowed here");
         return None;
     }
     let program = env!("CARGO_BIN_EXE_loadgen");
-    let script = "mount -t tmpfs -o size=$0 none \"$1\" && shift && exec \"$@\"";
-    let mut command = place.command(&[]);
-    let environment: Vec<_> =
-        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
-    command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, size, folder, program]);
-    command.args(words).current_dir(&place.folder).envs(environment);
-    let output = command.output().unwrap();
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-    Some((output.status.code().unwrap(), said))
+    let script = format!(
+        "folder=$1 && mount -t tmpfs -o size=$0 none \"$folder\" && shift && \"$@\"; code=$?; \
+         printf '{LEFT}'; find \"$folder\" ! -type d; exit $code"
+    );
+    let around = ["--user", "--map-root-user", "--mount", "sh", "-c", &script, size, folder, program];
+    let output = place.command_of("unshare", &[&around[..], words].concat()).output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let (said, left) = stdout.split_once(LEFT).unwrap_or_else(|| panic!("{stdout}{stderr}"));
+    Some(Cramped {
+        code: output.status.code().unwrap(),
+        said: format!("{said}{stderr}"),
+        left: left.to_owned(),
+    })
 }
 
 #[test]
@@ -82,10 +100,9 @@ fn a_scratch_folder_without_room_is_told() {
     let place = Place::with("test.toml", SCENARIO);
     let words = ["run", "test.toml", "--results", "results", "--machine", "here"];
     let scratch = place.scratch();
-    let Some((code, said)) = with_little_room(&place, scratch.to_str().unwrap(), "1500k", &words) else {
-        return;
-    };
-    assert_eq!(code, 0, "what was answered well was kept: {said}");
+    let cramped = with_little_room(&place, scratch.to_str().unwrap(), "1500k", &words);
+    let Some(Cramped { code, said, left }) = cramped else { return };
+    assert_eq!((code, left.as_str()), (0, ""), "what was answered well was kept: {said}");
     let said = said.replace("\n    ", " ");
     assert!(
         said.contains("\nnote: no room is left in ") && said.contains("set TMPDIR to a folder"),
@@ -99,13 +116,30 @@ fn a_scratch_folder_without_room_is_told() {
 #[test]
 fn a_results_folder_without_room_leaves_no_half_document() {
     let place = Place::with("test.toml", "[target]\nstore = \"none\"\n[load]\nrequests = 500\n");
-    std::fs::create_dir(place.folder.path().join("results")).unwrap();
+    fs::create_dir(place.folder.path().join("results")).unwrap();
     let words = ["run", "test.toml", "--results", "results", "--machine", "here"];
-    let Some((code, said)) = with_little_room(&place, "results", "8k", &words) else { return };
-    assert_eq!(code, 4, "{said}");
+    let cramped = with_little_room(&place, "results", "8k", &words);
+    let Some(Cramped { code, said, left }) = cramped else { return };
+    assert_eq!((code, left.as_str()), (4, ""), "{said}");
     let why = "cannot be written: no storage space; make room there, or choose another place";
     assert!(said.contains(why) && said.contains("\n  [200]\t500 responses"), "{said}");
     assert_clean(&place);
+}
+
+#[test]
+fn a_program_that_is_ended_as_it_writes_leaves_no_half_document() {
+    let place = Place::with("test.toml", "[target]\nstore = \"none\"\n[load]\nrequests = 500\n");
+    // Where a file may be no longer, the system ends whoever goes on writing: here after 2 or 4 KiB, by the shell's blocks.
+    let script = "ulimit -c 0 && ulimit -f 4 && exec \"$0\" \"$@\"";
+    let around = ["-c", script, env!("CARGO_BIN_EXE_loadgen")];
+    let words = ["run", "test.toml", "--results", "results", "--machine", "here"];
+    let output = place.command_of("sh", &[&around[..], &words].concat()).output().unwrap();
+    assert_eq!(output.status.signal(), Some(Signal::XFSZ.as_raw()), "{output:?}");
+    let filed = filed(&place);
+    let [partial] = &filed[..] else { panic!("{filed:?}") };
+    let length = partial.metadata().unwrap().len();
+    assert!([2048, 4096].contains(&length), "{length} bytes were written");
+    assert_no_half_document(&place);
 }
 
 #[test]
@@ -116,7 +150,7 @@ fn a_port_that_is_taken_is_a_sentence() {
         "[target]\ncommand = [{program:?}, \"serve\", \"--listen=127.0.0.1:{port}\", \"--database={{scratch}}/x.db\"]\nenv = {{ X = \"{{port}}\" }}\n"
     );
     let place = Place::with("test.toml", &text);
-    let ended = replay(&place).wait();
+    let ended = place.replay().wait();
     assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{ended:?}");
     assert!(ended.stderr.contains(&format!("cannot listen on 127.0.0.1:{port}: ")), "{ended:?}");
     assert!(ended.stderr.to_lowercase().contains("address already in use"), "{ended:?}");
@@ -136,7 +170,7 @@ fn sweep(signal: Signal, step_ms: u64, last_ms: u64, look: impl Fn(&Place, u64, 
                         break;
                     }
                     let place = Place::with("test.toml", SCENARIO);
-                    let running = replay(&place);
+                    let running = place.replay();
                     std::thread::sleep(Duration::from_millis(delay));
                     // Whoever has ended is not waited for yet, so the number is still its own.
                     send_signal(running.pid(), signal);
@@ -173,15 +207,8 @@ fn sigterm_at_any_moment_leaves_nothing_behind() {
 
 #[test]
 fn sigkill_at_any_moment_leaves_no_process_and_no_half_document() {
-    sweep(Signal::KILL, 200, 2000, |place, delay, _, _| {
-        crate::helper::until("their end", || place.targets().is_empty().then_some(()));
-        let folder = place.folder.path().join("results/here/test");
-        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            // What it was about to write has a name that nobody takes for a document.
-            if path.extension().is_some_and(|ending| ending == "json") {
-                report::store::open(&path).unwrap_or_else(|error| panic!("{delay} ms: {error}"));
-            }
-        }
+    sweep(Signal::KILL, 200, 2000, |place, _, _, _| {
+        until("their end", || place.targets().is_empty().then_some(()));
+        assert_no_half_document(place);
     });
 }

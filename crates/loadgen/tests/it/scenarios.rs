@@ -8,25 +8,18 @@ use report::defaults::is_default;
 use report::document::{Ended as How, FailureKind, Run};
 use rustix::process::Signal;
 
-use crate::helper::{Place, Running, failures, send_signal, until};
+use crate::helper::{Place, failures, send_signal, until};
 
 /// Bytes of database that show that the load goes on: more than an empty one has.
 const LOADED: u64 = 400_000;
 
 fn place_with(scenario: &str) -> Place {
-    let place = Place::new();
-    place.file("test.toml", scenario);
-    place
-}
-
-fn replay(place: &Place) -> Running {
-    place.start(&["run", "test.toml", "--results", "results", "--machine", "here"])
+    Place::with("test.toml", scenario)
 }
 
 /// Nothing is left of a run: no process, no file but the results.
 fn assert_clean(place: &Place) {
-    assert_eq!(place.targets(), Vec::<u32>::new(), "a process was left");
-    assert_eq!(place.left_behind(), Vec::<String>::new(), "a file was left");
+    place.assert_clean();
     assert_eq!(place.names(), ["results", "test.toml"]);
 }
 
@@ -39,7 +32,7 @@ fn assert_verified(run: &Run) {
 #[test]
 fn a_scenario_from_end_to_end() {
     let place = place_with("[target]\ninstances = 2\n[load]\nduration = \"1s\"\nconnections = 8\n");
-    let ended = replay(&place).wait();
+    let ended = place.replay().wait();
     assert_eq!(ended.code, 0, "{ended:?}");
     ended.assert_hey();
     ended.assert_calm();
@@ -69,7 +62,7 @@ fn a_scenario_from_end_to_end() {
 #[test]
 fn every_request_of_a_number_is_one_row() {
     let place = place_with("[target]\ninstances = 3\n[load]\nrequests = 1003\nconnections = 7\n");
-    let ended = replay(&place).wait();
+    let ended = place.replay().wait();
     assert_eq!(ended.code, 0, "{ended:?}");
     let run = place.document();
     assert_eq!((run.account.sent, run.account.ok, run.account.errors()), (1003, 1003, 0));
@@ -136,7 +129,7 @@ fn an_instance_killed_in_mid_run() {
     let place = place_with(
         "[target]\ninstances = 4\n[load]\nduration = \"3s\"\nconnections = 24\ntimeout = \"2s\"\n",
     );
-    let mut running = replay(&place);
+    let mut running = place.replay();
     running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
     let targets = place.targets();
     assert_eq!(targets.len(), 4);
@@ -163,7 +156,7 @@ fn an_instance_killed_in_mid_run() {
 #[test]
 fn all_instances_killed_in_mid_run() {
     let place = place_with("[target]\ninstances = 2\n[load]\nduration = \"60s\"\nconnections = 8\n");
-    let mut running = replay(&place);
+    let mut running = place.replay();
     running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
     for target in place.targets() {
         send_signal(target, Signal::KILL);
@@ -180,7 +173,7 @@ fn all_instances_killed_in_mid_run() {
 fn a_signal_in_mid_run() {
     for (signal, code, how) in [(Signal::TERM, 143, How::Sigterm), (Signal::INT, 130, How::Sigint)] {
         let place = place_with("[target]\ninstances = 2\n[load]\nduration = \"60s\"\nconnections = 8\n");
-        let mut running = replay(&place);
+        let mut running = place.replay();
         running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
         running.signal(signal);
         let ended = running.wait();
@@ -197,7 +190,7 @@ fn a_signal_in_mid_run() {
 #[test]
 fn a_second_signal_leaves_no_process() {
     let place = place_with("[target]\ninstances = 2\n[load]\nduration = \"60s\"\nconnections = 8\n");
-    let mut running = replay(&place);
+    let mut running = place.replay();
     running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
     running.signal(Signal::TERM);
     running.signal(Signal::INT);
@@ -208,7 +201,7 @@ fn a_second_signal_leaves_no_process() {
 #[test]
 fn a_generator_killed_outright_leaves_no_process() {
     let place = place_with("[target]\ninstances = 3\n[load]\nduration = \"60s\"\nconnections = 8\n");
-    let mut running = replay(&place);
+    let mut running = place.replay();
     running.until("the load", |_| (place.database_bytes() > LOADED).then_some(()));
     assert_eq!(place.targets().len(), 3);
     running.signal(Signal::KILL);

@@ -5,21 +5,10 @@ use serde_json::{Value, json};
 
 use crate::helper::Place;
 
-/// Starts the server and says where it is.
-fn start(place: &Place, words: &[&str]) -> (crate::helper::Running, String) {
-    let words = [&["truth-server", "--listen", "127.0.0.1:0"], words].concat();
-    let mut server = place.start(&words);
-    let url = server.until("the server listens", |server| {
-        let said = server.stdout();
-        said.strip_prefix("truth server on ")?.strip_suffix('\n').map(str::to_owned)
-    });
-    (server, url)
-}
-
 #[test]
 fn it_does_what_the_path_says_and_tells_what_it_counted() {
     let (there, here) = (Place::new(), Place::new());
-    let (server, url) = start(&there, &["--seed", "3"]);
+    let (server, url) = there.truth_server(&["--seed", "3"]);
     for (path, code) in [("bytes/500/chunked", 0), ("status/503/bytes/20", 0), ("hang-up", 3)] {
         let ended = here.run(&["-n", "10", "-c", "2", &format!("{url}{path}")]);
         assert_eq!(ended.code, code, "{path}: {ended:?}");
@@ -37,7 +26,7 @@ fn it_does_what_the_path_says_and_tells_what_it_counted() {
 #[test]
 fn one_path_may_count_for_all() {
     let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = start(&there, &["--always", "/status/418"]);
+    let (_server, url) = there.truth_server(&["--always", "/status/418"]);
     let ended = here.run(&["-n", "3", "-c", "1", &format!("{url}bytes/5")]);
     assert!(ended.stdout.contains("[418]\t3 responses"), "{ended:?}");
     let ended = Place::new().run(&["truth-server", "--always", "/stutter"]);
@@ -49,7 +38,7 @@ fn one_path_may_count_for_all() {
 #[test]
 fn a_taken_port_is_told() {
     let place = Place::new();
-    let (_server, url) = start(&place, &[]);
+    let (_server, url) = place.truth_server(&[]);
     let address = url.trim_start_matches("http://").trim_end_matches('/');
     let ended = Place::new().run(&["truth-server", "--listen", address]);
     assert_eq!(ended.code, 2, "{ended:?}");

@@ -8,17 +8,7 @@ use report::document::{Arm, Run};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::helper::{Place, Running};
-
-/// A server that answers as its paths say, and where it is.
-fn server(place: &Place) -> (Running, String) {
-    let mut server = place.start(&["truth-server", "--listen", "127.0.0.1:0"]);
-    let url = server.until("the server listens", |server| {
-        let said = server.stdout();
-        said.strip_prefix("truth server on ")?.strip_suffix('\n').map(str::to_owned)
-    });
-    (server, url)
-}
+use crate::helper::Place;
 
 /// The runs in order of their start.
 fn runs(place: &Place) -> Vec<Run> {
@@ -45,7 +35,7 @@ fn assert_blocks(runs: &[Run], blocks: u64) {
 #[test]
 fn what_is_slower_has_regressed() {
     let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = server(&there);
+    let (_server, url) = there.truth_server(&[]);
     let [quick, slow] = ["delay/20ms", "delay/30ms"].map(|path| format!("{url}{path}"));
     let words = ["-c", "2", "--blocks", "3", "--block-duration", "400ms", "-o", "json", "--metrics", "mean"];
     for (pair, code, verdict) in [([&quick, &slow], 1, "regressed"), ([&slow, &quick], 0, "improved")] {
@@ -66,7 +56,7 @@ fn what_is_slower_has_regressed() {
 #[test]
 fn what_cannot_be_judged_is_no_pass() {
     let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = server(&there);
+    let (_server, url) = there.truth_server(&[]);
     let words = ["versus", &url, "--a-set", "load.connections=1", "--b-set", "load.connections=2"];
     let short = ["--blocks", "2", "--block-duration", "100ms"];
     for (fail_on, code) in [("regressed", 4), ("inconclusive", 4), ("never", 0)] {
@@ -79,7 +69,7 @@ fn what_cannot_be_judged_is_no_pass() {
 #[test]
 fn a_seed_gives_the_order_and_each_block_its_arrivals() {
     let (there, here, again) = (Place::new(), Place::new(), Place::new());
-    let (_server, url) = server(&there);
+    let (_server, url) = there.truth_server(&[]);
     let words =
         ["versus", &url, &url, "-c", "4", "--rate", "100", "--blocks", "6", "--block-duration", "150ms"];
     for place in [&here, &again] {
@@ -167,7 +157,7 @@ fn two_programs_are_told_apart() {
 #[test]
 fn what_was_interrupted_claims_only_what_is_complete() {
     let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = server(&there);
+    let (_server, url) = there.truth_server(&[]);
     let words = |time| ["versus", &url, &url, "-c", "1", "--blocks", "40", "--block-duration", time];
     let mut running = here.start(&words("150ms"));
     running
@@ -217,7 +207,7 @@ fn what_cannot_be_held_against_each_other_is_refused_before_anything_starts() {
 #[test]
 fn a_server_that_is_not_there_ends_it() {
     let (there, here) = (Place::new(), Place::new());
-    let (_server, url) = server(&there);
+    let (_server, url) = there.truth_server(&[]);
     let dead = "http://user:secret@127.0.0.1:1/";
     let ended = here.run(&["versus", &url, dead, "--block-duration", "100ms", "-c", "2"]);
     assert_eq!(ended.code, 3, "{ended:?}");

@@ -9,6 +9,12 @@
 
 // `cfg(test)` is said once more for clippy, which allows `unwrap` only where it sees this.
 #[cfg(test)]
+mod capacity;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests that are not timed need more of it")]
+#[path = "../it/helper.rs"]
+mod helper;
+#[cfg(test)]
 mod honesty;
 #[cfg(test)]
 mod known;

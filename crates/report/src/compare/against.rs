@@ -6,6 +6,7 @@ use super::judge::{Difference, Judgement, OTHER_MACHINE, Pair};
 use super::list::percent;
 use super::pivot::Pivot;
 use super::{Comparison, Metric, Row};
+use crate::stats;
 use crate::table::{Align, Table, Tone};
 use crate::units::one_line;
 
@@ -126,10 +127,10 @@ impl Comparison {
         let differences = self.differences();
         let of = |metric: Metric| {
             let judged = differences.iter().filter(|it| it.metric == metric && it.judgement.is_some());
-            let logs: Vec<f64> =
-                judged.filter_map(|it| it.ratio).map(f64::ln).filter(|log| log.is_finite()).collect();
-            let mean = logs.iter().sum::<f64>() / logs.len() as f64;
-            (logs.len() > 1).then(|| (metric, mean.exp(), logs.len()))
+            let is_ratio = |ratio: &f64| *ratio > 0.0 && ratio.is_finite();
+            let ratios: Vec<f64> = judged.filter_map(|it| it.ratio).filter(is_ratio).collect();
+            let mean = stats::geometric_mean(&ratios).filter(|_| ratios.len() > 1)?;
+            Some((metric, mean, ratios.len()))
         };
         self.metrics.iter().filter_map(|&metric| of(metric)).collect()
     }

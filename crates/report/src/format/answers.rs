@@ -1,7 +1,7 @@
 //! Requests by name, failed checks, answers by a header's value, the warm-up: what several formats say in the same words.
 
 use crate::document::{AssertionRecord, CheckExample, CheckRecord, Document, HeaderValues, Run};
-use crate::format::View;
+use crate::format::{View, cell};
 use crate::histogram::Percentile;
 use crate::summary::{Request, Summary};
 use crate::table::{Align, Table};
@@ -48,15 +48,9 @@ pub(super) fn table(summary: &Summary) -> Option<Table> {
 
 fn row(request: &Request) -> Vec<String> {
     let Request { name, sent, errors, body_bytes, latency } = request;
-    let at = |percentile| match latency.at(percentile).filter(|quantile| quantile.is_supported) {
-        Some(quantile) => {
-            format!("{}{}", if quantile.is_lower_bound { ">= " } else { "" }, nanos(quantile.value_ns))
-        }
-        None => "-".to_owned(),
-    };
     let bound = if latency.censored > 0 { ">= " } else { "" };
     let slowest = latency.slowest_ns.map_or_else(|| "-".to_owned(), |ns| format!("{bound}{}", nanos(ns)));
-    let (p50, p99) = (at(Percentile::P50), at(Percentile::P99));
+    let (p50, p99) = (cell(latency, Percentile::P50), cell(latency, Percentile::P99));
     vec![short(name, LENGTH), count(*sent), count(*errors), p50, p99, slowest, count(*body_bytes)]
 }
 

@@ -67,6 +67,12 @@ fn bounded(quantile: &Quantile) -> String {
     format!("{}{}", if quantile.is_lower_bound { ">= " } else { "" }, nanos(quantile.value_ns))
 }
 
+/// The value at a percentile for a table: `113.4 ms`, `>= 20 s`, or `-` where the sample does not support it.
+pub fn cell(latency: &Latency, percentile: Percentile) -> String {
+    let quantile = latency.at(percentile).filter(|quantile| quantile.is_supported);
+    quantile.map_or_else(|| "-".to_owned(), bounded)
+}
+
 /// The tags of a run in one line.
 fn tags(run: &Run) -> Option<String> {
     let tags: Vec<_> = run.tags.iter().map(|(key, value)| one_line(&format!("{key}={value}"))).collect();

@@ -4,8 +4,7 @@ use std::cmp::Reverse;
 
 use super::MergeError;
 use crate::document::{
-    Account, Bytes, CheckRecord, Connections, FailureRecord, HeaderValues, Latencies, Named, Run, Series,
-    Warmup,
+    Account, CheckRecord, Connections, FailureRecord, HeaderValues, Latencies, Named, Run, Series, Warmup,
 };
 use crate::histogram::{Distribution, Histogram};
 
@@ -35,11 +34,11 @@ pub(super) fn total(runs: &[Run], offsets: &[u64]) -> Result<Run, MergeError> {
                 ..record.clone()
             };
             match total.failures.get_mut(kind) {
-                Some(known) => failure(known, &later),
+                Some(known) => known.merge(&later),
                 None => _ = total.failures.insert(*kind, later),
             }
         }
-        bytes(&mut total.bytes, &run.bytes);
+        total.bytes.merge(&run.bytes);
         connections(&mut total.connections, &run.connections);
         total.workers.extend(run.workers.iter().cloned());
         total.redirects += run.redirects;
@@ -61,19 +60,6 @@ fn account(sum: &mut Account, other: &Account) {
     sum.aborted += other.aborted;
     sum.answered_in_window += other.answered_in_window;
     sum.check_failed += other.check_failed;
-}
-
-fn failure(sum: &mut FailureRecord, other: &FailureRecord) {
-    sum.count += other.count;
-    sum.first_ns = sum.first_ns.min(other.first_ns);
-    sum.last_ns = sum.last_ns.max(other.last_ns);
-}
-
-fn bytes(sum: &mut Bytes, other: &Bytes) {
-    sum.written += other.written;
-    sum.head_read += other.head_read;
-    sum.body_read += other.body_read;
-    sum.unanswered_body_read += other.unanswered_body_read;
 }
 
 fn connections(sum: &mut Connections, other: &Connections) {
@@ -98,18 +84,11 @@ fn warmup(sum: Option<Warmup>, other: Option<Warmup>) -> Option<Warmup> {
 }
 
 fn check(sums: &mut Vec<CheckRecord>, record: &CheckRecord, offset: u64) {
-    let later = record.examples.iter().cloned().map(|mut example| {
-        example.at_ns += offset;
-        example
-    });
+    let mut later = record.clone();
+    later.examples.iter_mut().for_each(|example| example.at_ns += offset);
     match sums.iter_mut().find(|known| known.check == record.check) {
-        Some(known) => {
-            known.failed += record.failed;
-            known.examples.extend(later);
-            known.examples.sort_by_key(|example| example.at_ns);
-            known.examples.truncate(CheckRecord::EXAMPLES);
-        }
-        None => sums.push(CheckRecord { examples: later.collect(), ..record.clone() }),
+        Some(known) => known.merge(&later),
+        None => sums.push(later),
     }
 }
 
@@ -157,16 +136,7 @@ fn requests(runs: &[Run]) -> Result<Vec<Named>, MergeError> {
     let mut sums: Vec<Named> = Vec::new();
     for named in runs.iter().flat_map(|run| &run.requests) {
         match sums.iter_mut().find(|known| known.name == named.name) {
-            Some(known) => {
-                known.sent += named.sent;
-                known.ok += named.ok;
-                known.http_error += named.http_error;
-                known.check_failed += named.check_failed;
-                known.failed += named.failed;
-                known.timeout += named.timeout;
-                known.aborted += named.aborted;
-                known.body_read += named.body_read;
-            }
+            Some(known) => known.merge_counts(named),
             None => sums.push(named.clone()),
         }
     }

@@ -369,10 +369,15 @@ fn ratios_of_several_rows_have_a_geometric_mean() {
         }
         runs
     };
-    let means = |runs: Vec<Run>| Comparison::with(Vec::new(), stored(runs), &METRICS).geometric_means();
+    let comparison = |runs: Vec<Run>| Comparison::with(Vec::new(), stored(runs), &METRICS);
+    let means = |runs: Vec<Run>| comparison(runs).geometric_means();
     assert!(means(arms("x", 0.8)).is_empty(), "one row is its own mean");
     let [(metric, mean, rows)] = means([arms("x", 0.8), arms("y", 1.25)].concat()).try_into().unwrap();
     assert!(metric == Metric::Rps && rows == 2 && (mean - 1.0).abs() < 1e-6, "{metric} {mean} {rows}");
+    let both = comparison([arms("x", 0.8), arms("y", 1.25)].concat());
+    assert!(both.markdown().contains("| geometric mean of 2 rows |"), "{}", both.markdown());
+    let json: serde_json::Value = serde_json::from_str(&both.json()).unwrap();
+    assert_eq!(json["geometric_means"]["rps"]["rows"], 2);
     let mut elsewhere = arms("y", 1.25);
     elsewhere[5..].iter_mut().for_each(|run| run.machine.fingerprint = "ffff".into());
     assert!(means([arms("x", 0.8), elsewhere].concat()).is_empty(), "what is not judged has no part in it");
@@ -380,22 +385,34 @@ fn ratios_of_several_rows_have_a_geometric_mean() {
 
 #[test]
 fn more_instances_have_a_speed_up_and_an_efficiency() {
-    let table = |factors: &[f64]| {
+    let changed = |factors: &[f64], change: Change| {
         let sizes = [("1", 2.0), ("4", 6.0)].map(|(instances, thousands)| {
             let mut runs = arm("pool", Order::Base, thousands, factors);
             for run in &mut runs {
                 run.plan_key = instances.into();
                 run.id += instances;
                 run.config.insert("target.instances".into(), instances.into());
+                change(run);
             }
             runs
         });
-        Comparison::of(stored(sizes.concat())).speed_ups().map(|table| table.markdown())
+        let comparison = Comparison::of(stored(sizes.concat()));
+        let table = comparison.speed_ups().map(|table| table.markdown());
+        let all = comparison.markdown();
+        assert!(table.iter().all(|table| all.contains(table) && all.contains("- efficiency: ")), "{all}");
+        table
     };
+    let table = |factors: &[f64]| changed(factors, |_| {});
     let loud = table(&LOUD).unwrap();
     assert!(loud.contains("| x on test-2cpu-4gb | 1 to 4 | x3.00 [") && loud.contains("| 75% ["), "{loud}");
     let lone = table(&[1.0]).unwrap();
     assert!(lone.contains("| 1 to 4 | x3.00 | 75% |"), "{lone}");
+    assert_eq!(changed(&[1.0], |run| run.ended = Ended::Sigterm), None, "what was cut short");
+    let limited: Change = |run| {
+        run.workers = crate::sample::run("good").workers;
+        run.workers[0].run_queue_ns = Some(5 * SECOND);
+    };
+    assert_eq!(changed(&[1.0], limited), None, "a generator at its limit");
     let one = Comparison::of(stored(arm("pool", Order::Base, 3.0, &QUIET)));
     assert!(one.speed_ups().is_none());
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use report::compare::{FailOn, Metric};
 
+use super::FormatOption;
 use crate::cli::words::{Price, Tolerance};
 
 const COMPARE_WORDS: &str = "\
@@ -68,16 +69,8 @@ pub(in crate::cli) struct CompareCommand {
     #[arg(long, value_name = "KEY,KEY", value_delimiter = ',', requires = "rows")]
     pub(in crate::cli) columns: Vec<String>,
 
-    /// How it is written
-    #[arg(
-        short = 'o',
-        long = "output",
-        alias = "o",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "text"
-    )]
-    pub(in crate::cli) output: CompareFormat,
+    #[command(flatten)]
+    pub(in crate::cli) format: FormatOption<CompareFormat>,
 
     #[command(flatten, next_help_heading = "As a gate")]
     pub(in crate::cli) gate: GateOptions,

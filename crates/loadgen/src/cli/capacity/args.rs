@@ -1,12 +1,11 @@
 //! `loadgen capacity`, as it is typed.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use report::assertion::{Assertion, AssertionError};
 
-use super::super::words::Tag;
+use super::super::args::{FilingOptions, FormatOption, TagOptions};
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::{Rate, Span};
 
@@ -63,28 +62,14 @@ pub(in super::super) struct CapacityCommand {
     #[arg(long, value_name = "TIME")]
     pub(super) cooldown: Option<Span>,
 
-    /// How the result is written
-    #[arg(
-        short = 'o',
-        long = "output",
-        alias = "o",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "text"
-    )]
-    pub(super) output: CapacityFormat,
+    #[command(flatten)]
+    pub(super) format: FormatOption<CapacityFormat>,
 
-    /// A word of your own to know the runs by, kept in their documents; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) tag: Vec<Tag>,
+    #[command(flatten)]
+    pub(super) tags: TagOptions,
 
-    /// Folder under which results are filed, as MACHINE/SCENARIO/TIME.json
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
-    pub(super) results: PathBuf,
-
-    /// Name of this machine in the results [default: like local-2cpu-4gb, which git ignores]
-    #[arg(long, value_name = "NAME")]
-    pub(super) machine: Option<String>,
+    #[command(flatten)]
+    pub(super) filing: FilingOptions,
 
     #[command(flatten, next_help_heading = "Load, instead of what the scenario says")]
     pub(super) load: LoadOptions,

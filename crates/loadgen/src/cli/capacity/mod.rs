@@ -3,7 +3,7 @@
 mod args;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -16,10 +16,9 @@ use report::verdict::Verdict;
 use report::warning;
 
 pub(super) use self::args::CapacityCommand;
-use super::bench::{Bench, Parts, shown};
+use super::bench::{self, Bench, Parts, shown};
 use super::exit::Exit;
 use super::load::{surroundings, versions};
-use super::words::Tag;
 use super::{output, replay};
 use crate::arrival;
 use crate::capacity::{self, End, Found, Limits, Outcome, Trial};
@@ -42,12 +41,8 @@ pub(super) fn run(command: &CapacityCommand) -> anyhow::Result<Exit> {
     // What cannot be planned is told before the first trial.
     let first = subject.plan((from.0, trial.0, Duration::ZERO), 0)?;
     run::dialer(&first.load).with_context(|| command.what.clone())?;
-    let bench = Bench::new(&command.results, command.machine.as_deref(), &[&first.name])?;
-    let parts = Parts {
-        program: super::this_program()?,
-        versions: versions(),
-        tags: command.tag.iter().map(|Tag { key, value }| (key.clone(), value.clone())).collect(),
-    };
+    let bench = Bench::new(&command.filing, &[&first.name])?;
+    let parts = Parts { program: super::this_program()?, versions: versions(), tags: command.tags.by_key() };
     let pause = command.cooldown.map_or(Duration::ZERO, |span| span.0);
     let seed = load.seed.unwrap_or(surroundings().seed);
     let mut survey = Survey { bench, subject: &subject, parts, pause, seed, made: Vec::new() };
@@ -68,7 +63,7 @@ pub(super) fn run(command: &CapacityCommand) -> anyhow::Result<Exit> {
     };
     let what = shown(&command.what);
     let answer = show::Answer { what: &what, objective: &command.slo.0, found, trials: &survey.made };
-    output::show(&answer.write(command.output)).context(Exit::Invalid)?;
+    output::show(&answer.write(command.format.output)).context(Exit::Invalid)?;
     Ok(exit)
 }
 
@@ -103,13 +98,8 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn read(command: &'a CapacityCommand) -> anyhow::Result<Self> {
-        let (what, schema) = (&command.what, super::schema());
-        let read = if what.contains("://") {
-            Scenario::of_url(what, &schema, &[])
-        } else {
-            Scenario::read(Path::new(what), &schema)
-        };
-        let Read { page, mut scenarios } = read?;
+        let what = &command.what;
+        let Read { page, mut scenarios } = bench::read(what, &[])?;
         let number = scenarios.len();
         match scenarios.pop() {
             // The objective is what is asserted of each trial.
@@ -217,7 +207,7 @@ impl Survey<'_> {
     }
 
     fn interrupted(&self) -> Broken {
-        Broken::Interrupted(self.bench.interrupt().signal().map_or(Exit::Done, Exit::from))
+        Broken::Interrupted(self.bench.interrupt().into())
     }
 }
 

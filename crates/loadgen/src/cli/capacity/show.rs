@@ -1,6 +1,7 @@
 //! How is a capacity told?
 
 use report::assertion::Assertion;
+use report::format::cell;
 use report::histogram::Percentile;
 use report::table::{Align, Table};
 use report::units;
@@ -154,21 +155,14 @@ pub(super) fn trials(trials: &[Made]) -> Table {
     let dash = || "-".to_owned();
     for (place, made) in trials.iter().enumerate() {
         let Made { trial, outcome, why, summary, .. } = made;
-        let at = |percentile| {
-            let quantile = summary.latency.at(percentile).filter(|quantile| quantile.is_supported);
-            quantile.map_or_else(dash, |quantile| {
-                let bound = if quantile.is_lower_bound { ">=" } else { "" };
-                format!("{bound}{}", units::nanos(quantile.value_ns))
-            })
-        };
         table.push(vec![
             (place + 1).to_string(),
             trial.phase.name().to_owned(),
             units::rate(trial.rate),
             units::duration(trial.length),
             summary.rate().map_or_else(dash, units::rate),
-            at(Percentile::P50),
-            at(Percentile::P99),
+            cell(&summary.latency, Percentile::P50),
+            cell(&summary.latency, Percentile::P99),
             summary.errors.map_or_else(dash, units::count),
             word(*outcome).to_owned(),
             why.clone(),

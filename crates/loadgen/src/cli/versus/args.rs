@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use report::compare::{self, Metric};
 
-use super::super::args::CompareFormat;
-use super::super::words::{Tag, Tolerance};
+use super::super::args::{CompareFormat, FilingOptions, FormatOption, TagOptions};
+use super::super::words::Tolerance;
 use crate::options::{LoadOptions, TargetOptions};
 use crate::quantity::Span;
 use crate::scenario::Change;
@@ -76,28 +76,14 @@ pub(in super::super) struct VersusCommand {
     #[arg(long, value_enum, value_name = "VERDICT", default_value = "regressed")]
     pub(super) fail_on: FailOn,
 
-    /// How the comparison is written
-    #[arg(
-        short = 'o',
-        long = "output",
-        alias = "o",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "text"
-    )]
-    pub(super) output: CompareFormat,
+    #[command(flatten)]
+    pub(super) format: FormatOption<CompareFormat>,
 
-    /// A word of your own to know the runs by, kept in their documents; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) tag: Vec<Tag>,
+    #[command(flatten)]
+    pub(super) tags: TagOptions,
 
-    /// Folder under which results are filed, as MACHINE/SCENARIO/TIME.json
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
-    pub(super) results: PathBuf,
-
-    /// Name of this machine in the results [default: like local-2cpu-4gb, which git ignores]
-    #[arg(long, value_name = "NAME")]
-    pub(super) machine: Option<String>,
+    #[command(flatten)]
+    pub(super) filing: FilingOptions,
 
     #[command(flatten, next_help_heading = "Load of both, instead of what the scenario says")]
     pub(super) load: LoadOptions,

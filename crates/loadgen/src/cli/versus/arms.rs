@@ -10,7 +10,7 @@ use report::document::Arm;
 use report::os::why;
 use toml::Value;
 
-use super::super::bench::{Parts, shown};
+use super::super::bench::{self, Parts, shown};
 use super::super::load::{surroundings, versions};
 use super::super::replay;
 use super::args::VersusCommand;
@@ -63,14 +63,7 @@ pub(super) fn sides(command: &VersusCommand) -> anyhow::Result<[Side; 2]> {
 
 impl Side {
     fn new(arm: Arm, what: &str, changes: &[Change], command: &VersusCommand) -> anyhow::Result<Self> {
-        let schema = super::super::schema();
-        let is_url = what.contains("://");
-        let read = if is_url {
-            Scenario::of_url(what, &schema, changes)
-        } else {
-            Scenario::read_changed(Path::new(what), &schema, changes)
-        };
-        let Read { page, mut scenarios } = read?;
+        let Read { page, mut scenarios } = bench::read(what, changes)?;
         let number = scenarios.len();
         let (scenario, variant) = match scenarios.pop() {
             Some(only) if scenarios.is_empty() => only,
@@ -86,7 +79,7 @@ impl Side {
         let is_timed = |options: &LoadOptions| {
             options.duration.is_some() || options.requests.is_some() || options.stages.is_some()
         };
-        if is_url && !is_timed(&load) && !is_timed(&scenario.load) {
+        if bench::is_url(what) && !is_timed(&load) && !is_timed(&scenario.load) {
             load.duration = Some(Span(DURATION));
         }
         let named = [("arm".to_owned(), Value::String(arm.name().to_owned()))];

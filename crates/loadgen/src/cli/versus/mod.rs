@@ -22,7 +22,6 @@ use super::list::{self, Kept};
 use super::load::surroundings;
 use super::output;
 use super::replay::headline;
-use super::words::Tag;
 use crate::clock::{self, RealTimer, Timer as _};
 use crate::scenario::Order;
 use crate::series::{Forecast, Turn, about};
@@ -37,14 +36,13 @@ const ATTEMPTS: u32 = 2;
 
 pub(super) fn run(command: &VersusCommand) -> anyhow::Result<Exit> {
     let mut sides = arms::sides(command)?;
-    let tags = || command.tag.iter().map(|Tag { key, value }| (key.clone(), value.clone())).collect();
     for side in &mut sides {
-        side.parts.tags = tags();
+        side.parts.tags = command.tags.by_key();
     }
     let seed = command.load.seed.unwrap_or(surroundings().seed);
     let turns = turns(command, &sides, seed)?;
     let names: Vec<&str> = turns.iter().take(2).map(|(_, turn)| turn.plan.name.as_str()).collect();
-    let bench = Bench::new(&command.results, command.machine.as_deref(), &names)?;
+    let bench = Bench::new(&command.filing, &names)?;
     let batch = format!("{}-{}", clock::timestamp(clock::wall()).compact, std::process::id());
     let kept = turns.iter().map(|_| None).collect();
     let mut duel =
@@ -94,7 +92,7 @@ impl Duel<'_> {
             for attempt in 1..=ATTEMPTS {
                 let is_first = index == 0 && attempt == 1;
                 if !is_first && !self.bench.interrupt().sleep(self.turns[index].1.pause) {
-                    self.exit = self.exit.max(self.bench.interrupt().signal().map_or(Exit::Done, Exit::from));
+                    self.exit = self.exit.max(self.bench.interrupt().into());
                     return Ok(None);
                 }
                 let Some(why) = self.make(index)? else { break };
@@ -190,7 +188,7 @@ impl Duel<'_> {
             "A (baseline): {}\nB: {}\n{complete} of {blocks} blocks, the order within each by chance\n\n",
             a.label, b.label
         );
-        output::show(&match command.output {
+        output::show(&match command.format.output {
             CompareFormat::Text => heading + &comparison.text(output::page()),
             CompareFormat::Markdown => {
                 heading.trim_end().replace('\n', "\n\n") + "\n\n" + &comparison.markdown()
