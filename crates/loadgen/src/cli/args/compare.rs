@@ -33,7 +33,7 @@ Examples:
   loadgen compare results/
   loadgen compare --baseline before/ after/ --metrics rps,p99,errors
   loadgen compare --baseline last~1 last
-  loadgen compare --baseline results/ci/ --candidate out/ --fail-on regressed --junit gate.xml --markdown gate.md
+  loadgen compare --baseline results/ci/ --candidate out/ --fail-on regressed --markdown gate.md
   loadgen compare results/ --rows target.instances --columns target.store,machine -o markdown";
 
 /// `loadgen compare`.
