@@ -69,10 +69,14 @@ fn one_server_for_all_queues_as_theory_says() {
     undisturbed(|| {
         // M/M/1 with rho = 0.5: the mean is 2.5 / (1 - 0.5) = 5 ms, and most of it is queueing.
         let Sides { run, truth, .. } = Lab::new("/queue/2500us").load("--rate 200 --seed 3 -z 6s -c 100");
-        let held = truth.served.iter().map(|served| served.held).sum::<u64>() as f64;
-        let (here, there) =
-            (run.latencies.answered.mean_ns().unwrap() / 1e6, held / truth.served.len() as f64 / 1e6);
-        assert!(here >= there && here < there + 3.0, "means: {here} ms here, {there} ms there");
+        let mut held: Vec<u64> = truth.served.iter().map(|served| served.held).collect();
+        held.sort_unstable();
+        let (here, there) = (at(&run, 50.0), held[held.len() / 2]);
+        assert!(here >= there && here < there + 3 * MS, "medians: {here} ns here, {there} ns there");
+        // A few long pauses of the machine raise a mean by much, wherever they are counted.
+        let mean = held.iter().sum::<u64>() as f64 / held.len() as f64;
+        let (here, there) = (run.latencies.answered.mean_ns().unwrap() / 1e6, mean / 1e6);
+        assert!(here >= there && here < there + 8.0, "means: {here} ms here, {there} ms there");
         assert!((3.5..8.0).contains(&there), "{there} ms, expected 5 ms: the server does not queue");
     });
 }
