@@ -125,7 +125,7 @@ pub(in crate::cli) enum CompareFormat {
     Text,
     /// Tables for a page or a pull request
     Markdown,
-    /// A line for each row and metric
+    /// A line for each row and metric, numbers bare: what tables mark `~` or `>` is `about` or `more than` in the column `qualifier`
     Csv,
     /// Everything, with the values of every run
     Json,
