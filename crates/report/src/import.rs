@@ -5,7 +5,9 @@
 
 mod ab;
 mod hey;
+mod json;
 mod oha;
+mod text;
 mod wrk;
 
 use std::collections::BTreeMap;
@@ -38,32 +40,7 @@ pub enum ImportError {
 /// # Errors
 /// When it is none of a known tool, or cut off.
 pub fn read(text: &str) -> Result<Figures, ImportError> {
-    let has = |part: &str| text.contains(part);
-    if text.trim_start().starts_with('{') {
-        return oha::read(text);
-    }
-    if has("Concurrency Level:") && has("Requests per second:") || has("This is ApacheBench") {
-        return ab::read(text);
-    }
-    if has("Running ") && has(" test @ ") {
-        return wrk::read(text);
-    }
-    if has("Success rate:") && has("Response time distribution:") {
-        return Err(ImportError::Form(
-            "is oha's text, whose units change from run to run: import its JSON (--output-format json)",
-        ));
-    }
-    if text.starts_with("response-time,DNS+dialup,") {
-        return Err(ImportError::Form(
-            "is hey's CSV, which holds requests: import the report that it prints without -o",
-        ));
-    }
-    if has("Summary:")
-        && (has("Latency distribution:") || has("Status code distribution:") || has("Requests/sec:"))
-    {
-        return hey::read(text);
-    }
-    Err(ImportError::Unknown)
+    if text.trim_start().starts_with('{') { json::read(text) } else { text::read(text) }
 }
 
 fn blank(tool: &str) -> Figures {
@@ -95,6 +72,30 @@ fn number(text: &str) -> Option<f64> {
 /// A duration that the tool could print: more than nought.
 fn duration(seconds: Option<f64>) -> Option<f64> {
     seconds.filter(|seconds| *seconds > 0.0 && seconds.is_finite())
+}
+
+/// A duration as tools print it, in seconds: `2.21ms`, `1m0.5s`.
+fn time(text: &str) -> Option<f64> {
+    let mut rest = text.trim();
+    let mut seconds = None;
+    while !rest.is_empty() {
+        let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
+        let number = number(digits)?;
+        let part = match unit {
+            "ns" => number / 1e9,
+            // A micro sign, and a Greek letter that looks like it.
+            "us" | "\u{b5}s" | "\u{3bc}s" => number / 1e6,
+            "ms" => number / 1e3,
+            "s" => number,
+            "m" => number * 60.0,
+            "h" => number * 3600.0,
+            _ => return None,
+        };
+        seconds = Some(seconds.unwrap_or(0.0) + part);
+        rest = tail;
+    }
+    seconds
 }
 
 /// What follows a label at the beginning of a line, the first such line.
