@@ -74,7 +74,7 @@ impl Gate {
                 (true, _) if is_asked => {}
                 (true, _) => rows.push(Held::skipped(row, unmatched(row))),
                 (false, None) => {
-                    rows.push(Held::skipped(row, "the baseline has no whole run of it".to_owned()))
+                    rows.push(Held::skipped(row, "the baseline has no whole run of it".to_owned()));
                 }
                 (false, Some(first)) => {
                     rows.push(Held::of(comparison, (first.base, place), &own, fail_on));

@@ -1,6 +1,6 @@
 //! wrk's report. wrk2 prints nearly the same, and not the rate that it kept.
 
-use super::{ImportError, after, blank, duration, number, percentile, time};
+use super::{ImportError, after, blank, duration, number, percentile, time, url};
 use crate::document::Figures;
 use crate::units::one_line;
 
@@ -14,10 +14,10 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let mut figures = blank("wrk");
     figures.rps =
         Some(after(text, "Requests/sec:").and_then(number).ok_or_else(|| missing("Requests/sec:"))?);
-    let (duration_text, url) = after(text, "Running ")
+    let (duration_text, address) = after(text, "Running ")
         .and_then(|rest| rest.split_once(" test @ "))
         .ok_or_else(|| missing("Running ... test @ URL"))?;
-    figures.config.insert("load.url".into(), url.to_owned());
+    figures.config.insert("load.url".into(), url(address));
     figures.config.insert("load.duration".into(), duration_text.to_owned());
     let connections =
         text.lines().find_map(|line| line.trim().strip_suffix(" connections")?.split(' ').next_back());
