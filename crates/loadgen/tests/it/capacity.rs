@@ -1,5 +1,7 @@
 //! The highest rate that meets an objective.
 
+use std::net::{SocketAddr, TcpStream};
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -98,13 +100,21 @@ fn a_server_that_does_not_answer_is_told_before_the_first_trial() {
     let (_server, url) = there.truth_server(&[]);
     let reset = format!("{url}reset");
     let garbage = format!("{url}garbage");
+    // Its queue of connections is full, so that nobody gets through.
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let _first = TcpStream::connect(address).unwrap();
+    let deaf = format!("http://{address}/");
     for (what, said) in [
+        (deaf.as_str(), "no connection within"),
         ("http://user:secret@127.0.0.1:1/", "nothing listens at that address"),
         ("http://nobody.invalid/", "the host name could not be resolved"),
         (&reset, "the server reset the connection"),
         (&garbage, "the answer was not valid HTTP"),
     ] {
-        let ended = here.run(&["capacity", what, "--slo", "errors == 0"]);
+        let ended = here.run(&["capacity", what, "-t", "1", "--slo", "errors == 0"]);
         assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{what} {ended:?}");
         assert!(ended.stderr.contains(" does not answer: "), "{what} {ended:?}");
         assert!(ended.stderr.contains(said) && !ended.stderr.contains("trial"), "{what} {ended:?}");
