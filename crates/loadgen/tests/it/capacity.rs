@@ -129,7 +129,7 @@ fn a_server_that_does_not_answer_is_told_before_the_first_trial() {
 fn a_server_that_answers_at_all_is_tried() {
     let (there, here) = (Place::new(), Place::new());
     let (_server, url) = there.truth_server(&[]);
-    for path in ["share/0.5/reset", "status/500", "silence"] {
+    for path in ["share/0.5/reset", "status/500/share/0.5/reset", "silence"] {
         let what = format!("{url}{path}");
         let words = ["capacity", &what, "-c", "2", "-t", "1", "--from", "20", "--slo", "errors < 1%"];
         let mut running = here.start(&[&words[..], &["--trial", "100s"]].concat());

@@ -254,3 +254,20 @@ fn what_cannot_be_read_of_these_is_refused_with_a_sentence() {
         assert!(error.to_string().contains(word), "{what}: {error}");
     }
 }
+
+/// Whatever is cut off or missing, it is read for what is there or refused: neither panics nor numbers that are none.
+#[test]
+fn parts_of_them_are_read_or_refused() {
+    let all = [OHA, VEGETA_JSON, VEGETA, K6, K6_DATA, FORTIO, BOMBARDIER_JSON, BOMBARDIER];
+    for text in all {
+        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        for at in places {
+            for part in [&text[..at], &text[at..]] {
+                let Ok(figures) = import::read(part) else { continue };
+                let durations = [figures.slowest_s, figures.fastest_s, figures.average_s, figures.total_s];
+                let known = durations.into_iter().flatten().chain(figures.percentiles_s.into_values());
+                assert!(known.chain(figures.rps).all(f64::is_finite), "{part}");
+            }
+        }
+    }
+}
