@@ -57,6 +57,14 @@ pub enum PreflightError {
         /// What failed, and the cure.
         why: String,
     },
+    /// Not one request was answered, and none would be.
+    #[error("{url} does not answer: {why}; nothing was measured")]
+    Silent {
+        /// What was to be loaded.
+        url: String,
+        /// How requests failed.
+        why: String,
+    },
     /// The load needs more local ports than there are.
     #[error(
         "{taken:.0} connections within a minute need more than the {ports} local ports of this machine, because each stays taken \

@@ -1,5 +1,7 @@
 //! The story of one run: bring the target up, load it, take it down, say what happened.
 
+mod ask;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use report::document::{
 };
 use report::histogram::Histogram;
 
+pub use self::ask::ask;
 use crate::arrival::Stage;
 use crate::clock::{self, Nanos, SECOND, nanos};
 use crate::collector::Collector;

@@ -117,7 +117,7 @@ impl Comparison {
     ) -> Vec<Group> {
         let mut groups: BTreeMap<GroupKey, Vec<Run>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        let mut copies = 0;
+        let (mut copies, mut shared) = (0, BTreeMap::<GroupKey, u64>::new());
         let marked =
             |documents: Vec<Document>, is_baseline| documents.into_iter().map(move |it| (it, is_baseline));
         for (document, is_baseline) in marked(baseline, true).chain(marked(documents, false)) {
@@ -126,8 +126,13 @@ impl Comparison {
             match document {
                 Document::Figures(figures) => self.push_figures(&figures),
                 Document::Run(run) => {
-                    if seen.insert((run.machine.label.clone(), run.started_at.clone(), run.id.clone())) {
+                    let is_new =
+                        seen.insert((run.machine.label.clone(), run.started_at.clone(), run.id.clone()));
+                    let of_baseline = GroupKey::of(&run, true);
+                    if is_new {
                         groups.entry(GroupKey::of(&run, is_baseline)).or_default().push(*run);
+                    } else if !is_baseline && groups.contains_key(&of_baseline) {
+                        *shared.entry(of_baseline).or_default() += 1;
                     } else {
                         copies += 1;
                     }
@@ -138,7 +143,16 @@ impl Comparison {
             self.notes
                 .push(format!("{} left out: the run is there already", counted(copies, "repeated document")));
         }
-        groups.into_iter().map(|(key, runs)| Group::of(key, runs, further)).collect()
+        let on_both_sides: u64 = shared.values().sum();
+        if on_both_sides > 0 {
+            let documents = counted(on_both_sides, "document");
+            self.notes.push(format!("{documents} left out: the baseline has the run already"));
+        }
+        let of = |(key, runs)| {
+            let shared = shared.get(&key).copied().unwrap_or(0);
+            Group::of(key, runs, further).sharing(shared)
+        };
+        groups.into_iter().map(of).collect()
     }
 
     fn push_figures(&mut self, figures: &Figures) {
@@ -172,6 +186,7 @@ impl Comparison {
             is_whole: true,
             shares_cpus: false,
             is_baseline: false,
+            shared: 0,
         });
     }
 

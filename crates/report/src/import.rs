@@ -4,8 +4,15 @@
 //! lies below what the tool can print, and is left out.
 
 mod ab;
+mod bombardier;
+mod fortio;
+mod h2load;
 mod hey;
+mod json;
+mod k6;
 mod oha;
+mod text;
+mod vegeta;
 mod wrk;
 
 use std::collections::BTreeMap;
@@ -16,7 +23,10 @@ use crate::document::{FIGURES_SCHEMA, Figures, FiguresMachine};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
     /// Of no tool that is known.
-    #[error("is not the output of hey, ab or wrk, nor oha's JSON (--output-format json)")]
+    #[error(
+        "is not the output of hey, ab, wrk, h2load, vegeta or bombardier, nor the JSON of vegeta (report -type=json), k6 (--summary-export), \
+         fortio (-json), bombardier (-o json) or oha (--output-format json)"
+    )]
     Unknown,
     /// Of a tool that is known, in a form that holds no figures, or not enough: what to do instead.
     #[error("{0}")]
@@ -38,32 +48,8 @@ pub enum ImportError {
 /// # Errors
 /// When it is none of a known tool, or cut off.
 pub fn read(text: &str) -> Result<Figures, ImportError> {
-    let has = |part: &str| text.contains(part);
-    if text.trim_start().starts_with('{') {
-        return oha::read(text);
-    }
-    if has("Concurrency Level:") && has("Requests per second:") || has("This is ApacheBench") {
-        return ab::read(text);
-    }
-    if has("Running ") && has(" test @ ") {
-        return wrk::read(text);
-    }
-    if has("Success rate:") && has("Response time distribution:") {
-        return Err(ImportError::Form(
-            "is oha's text, whose units change from run to run: import its JSON (--output-format json)",
-        ));
-    }
-    if text.starts_with("response-time,DNS+dialup,") {
-        return Err(ImportError::Form(
-            "is hey's CSV, which holds requests: import the report that it prints without -o",
-        ));
-    }
-    if has("Summary:")
-        && (has("Latency distribution:") || has("Status code distribution:") || has("Requests/sec:"))
-    {
-        return hey::read(text);
-    }
-    Err(ImportError::Unknown)
+    let text = bombardier::json_in(text).unwrap_or(text);
+    if text.trim_start().starts_with('{') { json::read(text) } else { text::read(text) }
 }
 
 fn blank(tool: &str) -> Figures {
@@ -95,6 +81,54 @@ fn number(text: &str) -> Option<f64> {
 /// A duration that the tool could print: more than nought.
 fn duration(seconds: Option<f64>) -> Option<f64> {
     seconds.filter(|seconds| *seconds > 0.0 && seconds.is_finite())
+}
+
+/// A number with its point so many places further left: 2.45 ms are 0.00245 s, where a division gives 0.0024500000000000004.
+fn shifted(number: f64, places: u32) -> f64 {
+    format!("{number}e-{places}").parse().unwrap_or(f64::NAN)
+}
+
+/// A duration as tools print it, in seconds: `2.21ms`, `1m0.5s`.
+fn time(text: &str) -> Option<f64> {
+    let mut rest = text.trim();
+    let mut seconds = None;
+    while !rest.is_empty() {
+        let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
+        let number = number(digits)?;
+        let part = match unit {
+            "ns" => shifted(number, 9),
+            // A micro sign, and a Greek letter that looks like it.
+            "us" | "\u{b5}s" | "\u{3bc}s" => shifted(number, 6),
+            "ms" => shifted(number, 3),
+            "s" => number,
+            "m" => number * 60.0,
+            "h" => number * 3600.0,
+            _ => return None,
+        };
+        seconds = Some(seconds.unwrap_or(0.0) + part);
+        rest = tail;
+    }
+    seconds
+}
+
+/// A URL as documents keep it: its password as `***`.
+fn url(text: &str) -> String {
+    let masked = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (user, host) = authority.rsplit_once('@')?;
+        let (user, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{host}{path}"))
+    };
+    masked().unwrap_or_else(|| text.to_owned())
+}
+
+/// Whether a message is of a timeout. Programs in Go have many words for it: `context deadline exceeded`, `i/o timeout`, `request
+/// canceled (Client.Timeout exceeded ...)`.
+fn is_timeout(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["deadline exceeded", "timed out", "timeout"].iter().any(|word| message.contains(word))
 }
 
 /// What follows a label at the beginning of a line, the first such line.

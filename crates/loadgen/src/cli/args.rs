@@ -86,7 +86,7 @@ pub(super) enum Command {
     Capacity(Box<CapacityCommand>),
     /// Show a recorded run again, in any format
     Report(ReportCommand),
-    /// Make a document of what hey, ab, wrk or oha printed, to be compared
+    /// Make a document of what another tool printed (hey, ab, wrk, h2load, vegeta, k6, fortio, bombardier, oha), to be compared
     Import(ImportCommand),
     /// Make one document of those of several generators that loaded one target at the same time
     Merge(MergeCommand),

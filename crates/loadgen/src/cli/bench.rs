@@ -19,7 +19,7 @@ use super::replay::{free_path, prepare};
 use crate::launch::Program;
 use crate::machine;
 use crate::plan::{Plan, masked};
-use crate::run::{self, Context, Interrupt};
+use crate::run::{self, Context, Interrupt, RunError};
 use crate::scenario::{Change, Read, Scenario, ScenarioError, is_folder_name};
 
 /// What was typed to be loaded, as it may be shown: a URL without its password.
@@ -95,6 +95,14 @@ impl Bench {
     /// How the runs are ended early.
     pub(super) fn interrupt(&self) -> &Interrupt {
         &self.interrupt
+    }
+
+    /// Makes sure that a server that runs already answers, before minutes are spent on it.
+    ///
+    /// # Errors
+    /// When it does not, or no load could begin.
+    pub(super) fn ask(&self, plan: &Plan) -> Result<(), RunError> {
+        run::ask(plan, &self.interrupt)
     }
 
     /// Makes a run.

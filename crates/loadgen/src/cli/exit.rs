@@ -95,7 +95,10 @@ impl From<Signal> for Exit {
 /// What an error means: wrong use, unless it says otherwise.
 pub(super) fn of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<RunError>() {
-        Some(RunError::Launch(_) | RunError::Preflight(PreflightError::Handshake { .. })) => Exit::NoTarget,
+        Some(
+            RunError::Launch(_)
+            | RunError::Preflight(PreflightError::Handshake { .. } | PreflightError::Silent { .. }),
+        ) => Exit::NoTarget,
         Some(RunError::Interrupted(Signal::Int)) => Exit::Interrupted,
         Some(RunError::Interrupted(Signal::Term)) => Exit::Terminated,
         Some(

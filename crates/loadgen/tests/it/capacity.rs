@@ -1,5 +1,7 @@
 //! The highest rate that meets an objective.
 
+use std::net::{SocketAddr, TcpStream};
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -89,10 +91,54 @@ fn what_cannot_be_searched_is_refused_before_anything_starts() {
         assert!(ended.stderr.contains(said), "{words:?} {ended:?}");
     }
     assert_eq!(place.names(), ["m.toml"]);
-    let words = ["capacity", "http://127.0.0.1:1/", "--trial", "100ms", "-c", "2", "--slo", "errors == 0"];
-    let ended = place.run(&words);
-    assert_eq!(ended.code, 3, "{ended:?}");
-    assert!(ended.stderr.contains("http://127.0.0.1:1/ did not answer"), "{ended:?}");
+}
+
+/// With trials of the default length: none is made.
+#[test]
+fn a_server_that_does_not_answer_is_told_before_the_first_trial() {
+    let (there, here) = (Place::new(), Place::new());
+    let (_server, url) = there.truth_server(&[]);
+    let reset = format!("{url}reset");
+    let garbage = format!("{url}garbage");
+    // Its queue of connections is full, so that nobody gets through.
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let _first = TcpStream::connect(address).unwrap();
+    let deaf = format!("http://{address}/");
+    for (what, said) in [
+        (deaf.as_str(), "no connection within"),
+        ("http://user:secret@127.0.0.1:1/", "nothing listens at that address"),
+        ("http://nobody.invalid/", "the host name could not be resolved"),
+        (&reset, "the server reset the connection"),
+        (&garbage, "the answer was not valid HTTP"),
+    ] {
+        let ended = here.run(&["capacity", what, "-t", "1", "--slo", "errors == 0"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (3, ""), "{what} {ended:?}");
+        assert!(ended.stderr.contains(" does not answer: "), "{what} {ended:?}");
+        assert!(ended.stderr.contains(said) && !ended.stderr.contains("trial"), "{what} {ended:?}");
+        assert!(!ended.stderr.contains("secret"), "{ended:?}");
+        ended.assert_calm();
+    }
+    assert_eq!(here.documents_if_any().len(), 0);
+}
+
+/// What fails at times is searched: the objective says whether that is well.
+#[test]
+fn a_server_that_answers_at_all_is_tried() {
+    let (there, here) = (Place::new(), Place::new());
+    let (_server, url) = there.truth_server(&[]);
+    for path in ["share/0.5/reset", "status/500/share/0.5/reset", "silence"] {
+        let what = format!("{url}{path}");
+        let words = ["capacity", &what, "-c", "2", "-t", "1", "--from", "20", "--slo", "errors < 1%"];
+        let mut running = here.start(&[&words[..], &["--trial", "100s"]].concat());
+        running.until("the first trial", |running| {
+            running.stderr().contains("trial 1, doubling: 20 ").then_some(())
+        });
+        running.signal(Signal::INT);
+        assert_eq!(running.wait().code, 130, "{what}");
+    }
 }
 
 /// A connection with 10 ms carries 100 requests a second. Of 120 due, what is left over becomes more and more.

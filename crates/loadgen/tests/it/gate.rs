@@ -45,11 +45,14 @@ fn the_exit_code_is_the_gate() {
         ("fast", "inconclusive", 0),
         ("elsewhere", "regressed", 4),
         ("other", "regressed", 4),
+        ("base", "regressed", 4),
     ] {
         let ended = gate(&place, candidate, &["--fail-on", word]);
         assert_eq!(ended.code, code, "{candidate} {word}: {ended:?}");
         assert_eq!(ended.stderr.contains("loadgen: gate: "), code != 0, "{ended:?}");
     }
+    let same = gate(&place, "base", &["--fail-on", "regressed"]).stderr;
+    assert!(same.contains("the candidate is the baseline: 5 documents on both sides"), "{same}");
     assert_eq!(gate(&place, "slow", &[]).code, 0, "without --fail-on nothing is held");
     let ended =
         gate(&place, "slow", &["--fail-on", "regressed", "--junit", "out/gate.xml", "-o", "markdown"]);

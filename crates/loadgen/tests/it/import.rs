@@ -27,6 +27,43 @@ fn a_report_becomes_a_row() {
     assert!(compared.stdout.contains("a blog, 2024, with hey"), "{compared:?}");
 }
 
+/// Whose it is, the text says: each tool's report becomes a row of its own.
+#[test]
+fn reports_of_many_tools_stand_side_by_side() {
+    let place = Place::new();
+    let k6 = r#"{"metrics":{"http_reqs":{"count":90,"rate":9.5},"http_req_duration":{"avg":4.5,"med":4}}}"#;
+    let vegeta = "Requests [total, rate] 9, 9.10\nDuration [total] 1s\nLatencies [50] 7.5ms\nStatus Codes [code:count] 200:9\n";
+    let mut names = Vec::new();
+    for (tool, printed, p50) in [
+        ("hey", printed("hey.txt"), Some(0.0027)),
+        ("ab", printed("ab.txt"), Some(0.002)),
+        ("wrk", printed("wrk.txt"), Some(0.00221)),
+        ("h2load", printed("h2load.txt"), None),
+        ("k6", k6.to_owned(), Some(0.004)),
+        ("vegeta", vegeta.to_owned(), Some(0.0075)),
+    ] {
+        place.file("printed", &printed);
+        let imported = place.run(&["import", "printed", "--name", tool]);
+        assert_eq!((imported.code, imported.stderr.as_str()), (0, ""), "{imported:?}");
+        let name = format!("{tool}.json");
+        place.file(&name, &imported.stdout);
+        let document = report::store::open(&place.folder.path().join(&name)).unwrap();
+        let Document::Figures(figures) = document else { panic!("{document:?}") };
+        assert_eq!(
+            (figures.tool.as_str(), figures.percentiles_s.get("50").copied()),
+            (tool, p50),
+            "{figures:?}"
+        );
+        names.push(name);
+    }
+    let words: Vec<&str> = ["compare"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let compared = place.run(&words);
+    assert_eq!(compared.code, 0, "{compared:?}");
+    for tool in ["hey", "ab", "wrk", "h2load", "k6", "vegeta"] {
+        assert!(compared.stdout.contains(&format!("the output of {tool}")), "{tool}: {}", compared.stdout);
+    }
+}
+
 #[test]
 fn what_is_no_report_is_refused() {
     let place = Place::with("text", "nothing of interest");

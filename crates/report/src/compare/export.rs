@@ -10,7 +10,7 @@ use crate::summary::Model;
 pub const COMPARISON_SCHEMA: &str = "loadgen.comparison/1";
 
 /// The columns of [`Comparison::csv`].
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "scenario",
     "differences",
     "machine",
@@ -24,6 +24,7 @@ const COLUMNS: [&str; 22] = [
     "smallest",
     "largest",
     "lower_bound",
+    "qualifier",
     "base",
     "ratio",
     "ratio_low",
@@ -70,6 +71,7 @@ impl Comparison {
             number(median.map(|median| median.smallest)),
             number(median.map(|median| median.largest)),
             median.map_or_else(String::new, |median| median.is_lower_bound.to_string()),
+            median.and_then(|_| row.qualifier(metric)).unwrap_or_default().to_owned(),
             difference.map_or_else(String::new, |it| super::against::full_label(&self.rows[it.base])),
             number(difference.and_then(|it| it.ratio)),
             number(interval.map(|interval| interval.low)),

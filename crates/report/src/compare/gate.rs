@@ -4,6 +4,7 @@ use super::against::full_label;
 use super::judge::{Difference, Judgement, Pair};
 use super::{Comparison, Row};
 use crate::runs::{Case, Finding};
+use crate::units::counted;
 
 /// What a candidate may not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,8 +72,10 @@ impl Gate {
             let is_asked = differences.iter().any(|it| it.base == place);
             match (row.is_baseline, own.first()) {
                 (true, _) if is_asked => {}
-                (true, _) => rows.push(Held::skipped(row, "the candidate has no run of it")),
-                (false, None) => rows.push(Held::skipped(row, "the baseline has no whole run of it")),
+                (true, _) => rows.push(Held::skipped(row, unmatched(row))),
+                (false, None) => {
+                    rows.push(Held::skipped(row, "the baseline has no whole run of it".to_owned()));
+                }
                 (false, Some(first)) => {
                     rows.push(Held::of(comparison, (first.base, place), &own, fail_on));
                 }
@@ -80,8 +83,7 @@ impl Gate {
         }
         let gate = Self { rows };
         if gate.rows.iter().all(|held| held.base.is_none()) {
-            let nothing = "the baseline and the candidate have no scenario in common".to_owned();
-            let case = Case { name: COMPARABLE.into(), finding: Finding::Fails(nothing) };
+            let case = Case { name: COMPARABLE.into(), finding: Finding::Fails(nothing(comparison)) };
             let none =
                 Held { row: "candidate".into(), base: None, cases: vec![case], passage: Passage::Unknown };
             return Self { rows: gate.rows.into_iter().chain([none]).collect() };
@@ -130,9 +132,34 @@ impl Gate {
     }
 }
 
+/// Why nothing was held against a row of the baseline.
+fn unmatched(row: &Row) -> String {
+    match row.shared {
+        0 => "the candidate has no run of it".to_owned(),
+        1 => "the candidate's one run of it is the baseline's own".to_owned(),
+        shared => format!("the candidate's {shared} runs of it are the baseline's own"),
+    }
+}
+
+/// Why nothing at all was held against the baseline, and what to do.
+fn nothing(comparison: &Comparison) -> String {
+    let shared: u64 = comparison.rows.iter().map(|row| row.shared).sum();
+    let has_own = comparison.rows.iter().any(|row| row.source.is_none() && !row.is_baseline);
+    let no_scenario = "the baseline and the candidate have no scenario in common";
+    let documents = counted(shared, "document");
+    let cure = "name the folder of the new runs alone as the candidate";
+    match (shared, has_own) {
+        (0, _) => no_scenario.to_owned(),
+        (_, false) => {
+            format!("the candidate is the baseline: {documents} on both sides, no other run; {cure}")
+        }
+        (_, true) => format!("{no_scenario} but for {documents} of the baseline's own runs; {cure}"),
+    }
+}
+
 impl Held {
-    fn skipped(row: &Row, why: &str) -> Self {
-        let case = Case { name: COMPARABLE.into(), finding: Finding::Skipped(why.to_owned()) };
+    fn skipped(row: &Row, why: String) -> Self {
+        let case = Case { name: COMPARABLE.into(), finding: Finding::Skipped(why) };
         Self { row: full_label(row), base: None, cases: vec![case], passage: Passage::Open }
     }
 

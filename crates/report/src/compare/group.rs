@@ -46,6 +46,8 @@ pub(super) struct Group {
     repeats: Vec<Repeat>,
     warnings: Vec<Vec<Warning>>,
     shares_cpus: bool,
+    /// Of a baseline, how many documents of its own runs were to be held against it.
+    shared: u64,
 }
 
 impl GroupKey {
@@ -88,7 +90,12 @@ impl Group {
                 repeats.push(Repeat::of_run(&run, summary));
             }
         }
-        Self { key, cpus, config, varying, repeats, warnings, shares_cpus }
+        Self { key, cpus, config, varying, repeats, warnings, shares_cpus, shared: 0 }
+    }
+
+    /// The same of a baseline, so many of whose runs were to be held against it.
+    pub(super) fn sharing(self, shared: u64) -> Self {
+        Self { shared, ..self }
     }
 
     pub(super) fn row(&self, all: &[Self]) -> Row {
@@ -111,6 +118,7 @@ impl Group {
             is_whole: self.key.state == State::Whole,
             shares_cpus: self.shares_cpus,
             is_baseline: self.key.is_baseline,
+            shared: self.shared,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::metric::MORE_THAN;
+use super::metric::{LESS_THAN, MORE_THAN};
 use super::{Comparison, Median, Metric, Row, SourceNote};
 use crate::defaults;
 use crate::table::{Align, Page, Table, markdown_cell, wrapped};
@@ -264,10 +264,9 @@ impl Row {
             return if most == text { text } else { format!("{text} (max {most})") };
         }
         // Signs are as clear as words in a column of numbers, and a third as wide.
-        let qualifier = self.runs.first().and_then(|run| run.summary.rps_qualifier.as_deref());
-        let text = match qualifier.filter(|_| rests_on_rate(metric)) {
+        let text = match self.qualifier(metric) {
             Some("about") => format!("~ {text}"),
-            Some(MORE_THAN) if metric == Metric::Cost => format!("< {text}"),
+            Some(LESS_THAN) => format!("< {text}"),
             Some(MORE_THAN) => format!("> {text}"),
             Some(qualifier) => format!("{} {text}", one_line(qualifier)),
             None if is_lower_bound => format!(">= {text}"),
@@ -279,14 +278,20 @@ impl Row {
         }
     }
 
+    /// In what sense a published figure is rough, in words: `about`, `more than`. `None` for a figure that is as exact as it was measured.
+    pub(super) fn qualifier(&self, metric: Metric) -> Option<&str> {
+        let qualifier = self.runs.first()?.summary.rps_qualifier.as_deref()?;
+        match (metric, qualifier) {
+            // A machine that answers more, costs less for each.
+            (Metric::Cost, MORE_THAN) => Some(LESS_THAN),
+            (Metric::Rps | Metric::RpsPerCpu | Metric::Cost, _) => Some(qualifier),
+            _ => None,
+        }
+    }
+
     fn spread(&self, metric: Metric) -> Option<f64> {
         self.median(metric)?.spread().filter(|_| !metric.is_count())
     }
-}
-
-/// What is rough where the rate is.
-fn rests_on_rate(metric: Metric) -> bool {
-    matches!(metric, Metric::Rps | Metric::RpsPerCpu | Metric::Cost)
 }
 
 /// A share in as few digits as say something: `0.4%`, `12%`.

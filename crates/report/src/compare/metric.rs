@@ -30,6 +30,8 @@ const NAMED: [(&str, Metric); 17] = [
 ];
 /// How a source says that a rate is a lower bound.
 pub(super) const MORE_THAN: &str = "more than";
+/// What a cost is where a rate is [`MORE_THAN`] the one that is told.
+pub(super) const LESS_THAN: &str = "less than";
 /// Seconds of a month: a twelfth of 365.25 days.
 const MONTH_S: f64 = 365.25 / 12.0 * 86_400.0;
 

@@ -38,6 +38,8 @@ pub struct Row {
     pub shares_cpus: bool,
     /// Whether it was named as what others are held against.
     pub is_baseline: bool,
+    /// Of the baseline: how many documents of its very runs were to be held against it, and were left out. 0 elsewhere.
+    pub shared: u64,
 }
 
 /// One run of a row.

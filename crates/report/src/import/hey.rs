@@ -1,6 +1,6 @@
 //! hey's report, that of loadgen in its format, and the form in which some versions print it: `10%% in 0.0134 secs`.
 
-use super::{ImportError, after, blank, duration, number, percentile};
+use super::{ImportError, after, blank, duration, is_timeout, number, percentile};
 use crate::document::{FailureKind, Figures};
 use crate::summary::HEY_RESULTS;
 
@@ -29,12 +29,9 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     }
     let errors: Vec<(u64, &str)> =
         bracketed(errors).filter_map(|(count, message)| Some((count.parse().ok()?, message))).collect();
-    // Go has many words for it: `context deadline exceeded`, `i/o timeout`, `request canceled (Client.Timeout exceeded ...)`.
-    // Before them, `Get "URL": `, which may have any words in it.
-    let is_timeout = |message: &str| {
-        let reason = message.rsplit_once("\": ").map_or(message, |(_, reason)| reason).to_lowercase();
-        ["deadline exceeded", "timed out", "timeout"].iter().any(|word| reason.contains(word))
-    };
+    // Before the reason stands `Get "URL": `, which may have any words in it.
+    let is_timeout =
+        |message: &str| is_timeout(message.rsplit_once("\": ").map_or(message, |(_, reason)| reason));
     let failed: u64 = errors.iter().map(|(count, _)| count).sum();
     let timeouts = errors.iter().filter(|(_, message)| is_timeout(message)).map(|(count, _)| count).sum();
     figures.timeouts = Some(timeouts);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::json::parsed;
 use super::{ImportError, blank, duration, percentile};
 use crate::document::Figures;
 
@@ -32,19 +34,8 @@ struct Summary {
 /// What oha calls requests under way when its time is up: no error of the server's.
 const CUT_OFF: &str = "aborted due to deadline";
 
-pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
-    if text.contains("\"schema\"") && text.contains("\"loadgen.") {
-        return Err(ImportError::Form(
-            "is a document of loadgen already: `loadgen compare` and `report` read it as it is",
-        ));
-    }
-    let report: Report = match serde_json::from_str(text) {
-        Ok(report) => report,
-        Err(_) if text.contains("\"requestsPerSec\"") => {
-            return Err(ImportError::Missing { tool: "oha", label: "summary and latencyPercentiles" });
-        }
-        Err(_) => return Err(ImportError::Unknown),
-    };
+pub(super) fn read(value: Value) -> Result<Figures, ImportError> {
+    let report: Report = parsed(value, "oha")?;
     let mut figures = blank("oha");
     figures.rps = report.summary.requests_per_sec.filter(|rate| rate.is_finite());
     figures.total_s = duration(report.summary.total);

@@ -1,11 +1,8 @@
 //! wrk's report. wrk2 prints nearly the same, and not the rate that it kept.
 
-use super::{ImportError, after, blank, duration, number, percentile};
+use super::{ImportError, after, blank, duration, number, percentile, time, url};
 use crate::document::Figures;
 use crate::units::one_line;
-
-/// Units, longer ones before those they end in.
-const UNITS: [(&str, f64); 5] = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
 
 pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let missing = |label| ImportError::Missing { tool: "wrk", label };
@@ -17,10 +14,10 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let mut figures = blank("wrk");
     figures.rps =
         Some(after(text, "Requests/sec:").and_then(number).ok_or_else(|| missing("Requests/sec:"))?);
-    let (duration_text, url) = after(text, "Running ")
+    let (duration_text, address) = after(text, "Running ")
         .and_then(|rest| rest.split_once(" test @ "))
         .ok_or_else(|| missing("Running ... test @ URL"))?;
-    figures.config.insert("load.url".into(), url.to_owned());
+    figures.config.insert("load.url".into(), url(address));
     figures.config.insert("load.duration".into(), duration_text.to_owned());
     let connections =
         text.lines().find_map(|line| line.trim().strip_suffix(" connections")?.split(' ').next_back());
@@ -52,12 +49,4 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
 fn row(line: &str) -> Option<(String, f64)> {
     let (percent, at) = line.trim().split_once('%')?;
     Some((percentile(percent)?, time(at)?))
-}
-
-/// `2.21ms` in seconds.
-fn time(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let (digits, unit) =
-        UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
-    Some(number(digits)? * unit)
 }

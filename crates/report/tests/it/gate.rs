@@ -139,3 +139,48 @@ fn the_report_is_xml_that_others_read() {
     assert_eq!(failure.parent().unwrap().attribute("name"), Some("req/s"));
     assert!(gate.failures()[0].contains("against"), "{:?}", gate.failures());
 }
+
+#[test]
+fn the_same_documents_on_both_sides_are_told_as_what_they_are() {
+    let base = || arm("a", Order::Base, 3.0, &QUIET);
+    let named = |mut runs: Vec<Run>, name: &str| {
+        for run in &mut runs {
+            run.name = name.into();
+            run.id += name;
+        }
+        runs
+    };
+    let both = || [base(), named(base(), "y")].concat();
+    let number = base().len();
+
+    let all = gate(base(), base(), FailOn::Regressed);
+    assert_eq!(all.passage(), Passage::Unknown);
+    let same = format!(
+        "the candidate is the baseline: {number} documents on both sides, no other run; name the folder"
+    );
+    assert!(all.failures()[0].contains(&same), "{:?}", all.failures());
+    let of_row = format!("the candidate's {number} runs of it are the baseline's own");
+    assert!(all.unsettled()[0].contains(&of_row), "{:?}", all.unsettled());
+
+    // New runs of another scenario are not held against anything either.
+    let others = [base(), named(base(), "z")].concat();
+    let none = gate(base(), others, FailOn::Regressed);
+    assert_eq!(none.passage(), Passage::Unknown);
+    let said = format!(
+        "no scenario in common but for {number} documents of the baseline's own runs; name the folder"
+    );
+    assert!(none.failures().iter().any(|it| it.contains(&said)), "{:?}", none.failures());
+
+    // Of the two scenarios one has new runs: it is judged, and the other is told.
+    let candidate = || [both(), arm("b", Order::After, 3.0, &QUIET)].concat();
+    let some = gate(both(), candidate(), FailOn::Regressed);
+    assert_eq!((some.passage(), some.failures()), (Passage::Open, vec![]));
+    let unsettled = some.unsettled();
+    assert!(
+        unsettled.len() == 1 && unsettled[0].starts_with('y') && unsettled[0].contains(&of_row),
+        "{unsettled:?}"
+    );
+    let notes = Comparison::with(stored(both()), stored(candidate()), &METRICS).notes;
+    let left_out = format!("{} documents left out: the baseline has the run already", 2 * number);
+    assert_eq!(notes[0], left_out);
+}

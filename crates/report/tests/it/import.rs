@@ -7,6 +7,7 @@ use report::import::{self, ImportError};
 use report::summary::Summary;
 use report::{store, warning};
 
+use crate::import_documented::OHA;
 use crate::sample::fixture;
 
 fn text(name: &str) -> String {
@@ -23,7 +24,7 @@ fn read(name: &str) -> Figures {
     figures
 }
 
-fn percentiles(figures: &Figures) -> Vec<(&str, f64)> {
+pub(crate) fn percentiles(figures: &Figures) -> Vec<(&str, f64)> {
     let mut rows: Vec<(&str, f64)> =
         figures.percentiles_s.iter().map(|(name, at)| (name.as_str(), *at)).collect();
     rows.sort_by(|left, right| left.0.parse::<f64>().unwrap().total_cmp(&right.0.parse().unwrap()));
@@ -138,23 +139,34 @@ fn wrk() {
     assert_eq!(import::read(&lost).unwrap().timeouts, Some(17));
 }
 
-/// As oha writes it, by its source: nulls where there is nothing, keys twice in a histogram of nothing.
-const OHA: &str = r#"{"summary":{"successRate":0.98,"total":10.0012,"slowest":0.0481,"fastest":0.00005,"average":0.0042,
-    "requestsPerSec":2345.6,"totalData":1200,"sizePerRequest":null,"sizePerSec":119.9},
-    "responseTimeHistogram":{"NaN":0,"NaN":0},
-    "latencyPercentiles":{"p10":0.001,"p50":0.0037,"p99":0.0201,"p99.9":0.04,"p99.99":null},
-    "rps":{"mean":2100.0},"details":{},
-    "statusCodeDistribution":{"200":23000,"500":400},
-    "errorDistribution":{"timeout":6,"aborted due to deadline":50,"connection refused":3}}"#;
-
 #[test]
-fn oha() {
-    let figures = import::read(OHA).unwrap();
-    assert_eq!((figures.rps, figures.total_s, figures.timeouts), (Some(2345.6), Some(10.0012), Some(6)));
-    assert_eq!(percentiles(&figures), [("10", 0.001), ("50", 0.0037), ("99", 0.0201), ("99.9", 0.04)]);
-    assert_eq!(figures.status.get(&500), Some(&400));
-    assert!(figures.notes.iter().any(|note| note.contains("counts 50 requests")), "{:?}", figures.notes);
-    assert!(figures.notes.iter().any(|note| note == "9 requests failed."), "{:?}", figures.notes);
+fn h2load() {
+    let near = |left: Option<f64>, right: f64| (left.unwrap() - right).abs() < 1e-12;
+    let figures = read("h2load.txt");
+    assert_eq!((figures.tool.as_str(), figures.rps), ("h2load", Some(2193.36)));
+    assert!(near(figures.total_s, 0.182_37) && near(figures.fastest_s, 0.002_06), "{figures:?}");
+    assert!(near(figures.slowest_s, 0.077_12) && near(figures.average_s, 0.0028), "{figures:?}");
+    assert!(figures.percentiles_s.is_empty(), "this version prints none");
+    assert_eq!((figures.config["load.connections"].as_str(), figures.timeouts), ("10", Some(0)));
+    assert!(figures.notes.iter().any(|note| note.contains("400 2xx, 0 3xx")), "{:?}", figures.notes);
+    let errors = read("h2load-errors.txt");
+    assert!(
+        errors.notes[1].contains("126 done, 114 succeeded") && errors.notes[1].contains("12 5xx"),
+        "{errors:?}"
+    );
+    assert_eq!((read("h2load-timed.txt").rps, errors.average_s), (Some(2570.5), Some(0.000_294)));
+    // Later versions, by their source: other columns, and a shorter name.
+    let times = "time for request:     2.06ms     77.12ms      2.80ms      3.92ms    97.25%";
+    let titles = "min         max         mean         sd        +/- sd";
+    let printed = text("h2load.txt");
+    assert!(printed.contains(times) && printed.contains(titles), "{printed}");
+    let later = printed
+        .replace(titles, "min         max         median      p95         p99         mean        sd         +/- sd")
+        .replace(times, "request     :     2.06ms     77.12ms      2.50ms     3.10ms      41.20ms      2.80ms      3.92ms    97.25%")
+        .replace("spawning thread #0: 10 total client(s)", "spawning thread #0: 5 total client(s)\nspawning thread #1: 5 total client(s)");
+    let later = import::read(&later).unwrap();
+    assert_eq!(percentiles(&later), [("50", 0.0025), ("95", 0.0031), ("99", 0.0412)]);
+    assert!(near(later.average_s, 0.0028) && later.config == figures.config, "{later:?}");
 }
 
 #[test]
@@ -204,6 +216,8 @@ fn what_is_none_of_these_is_refused_with_a_sentence() {
         ("half of hey's", cut("hey.txt", "Status code"), "`Status code distribution:`"),
         ("less of hey's", cut("hey.txt", "  Requests/sec"), "is not the output"),
         ("half of ab's", cut("ab.txt", "Complete"), "`Requests per second:`"),
+        ("half of h2load's", cut("h2load.txt", "time for request"), "`time for request:`"),
+        ("less of h2load's", cut("h2load.txt", "finished"), "is not the output"),
         ("half of wrk's", cut("wrk.txt", "Requests/sec"), "`Requests/sec:`"),
         ("hey's with a number that is none", text("hey.txt").replace("5695.6355", "NaN"), "`Requests/sec:`"),
     ] {

@@ -431,7 +431,7 @@ fn other_programs_read_it() {
     let csv = comparison.csv();
     let columns: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
     assert_eq!(csv.lines().count(), 1 + 5 * 2, "{csv}");
-    assert_eq!(columns[0], 22);
+    assert_eq!(columns[0], 23);
     assert!(csv.contains("\"target.instances=1, target.store=pool\",test-2cpu-4gb,false,"), "{csv}");
     assert!(csv.contains(",regressed,"), "{csv}");
 }

@@ -10,6 +10,7 @@ mod gate;
 mod hlog;
 mod hygiene;
 mod import;
+mod import_documented;
 mod judge;
 mod merge;
 mod reference;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use report::compare::{Comparison, Metric};
 use report::document::Document;
+use report::histogram::Percentile;
 use report::store;
 use report::summary::Summary;
 
@@ -45,6 +47,36 @@ fn what_the_source_printed_comes_out_again() {
         (none.rate(), none.rps_qualifier.as_deref(), none.instances),
         (Some(20_000.0), Some("more than"), None)
     );
+}
+
+#[test]
+fn what_a_source_rounded_is_told_beside_bare_numbers() {
+    let names = ["1-instance", "8-instances", "no-database"];
+    let documents = names.map(|name| store::open(&folder().join(format!("{name}.json"))).unwrap());
+    let metrics = [Metric::Rps, Metric::RpsPerCpu, Metric::Cost, Metric::Latency(Percentile::P99)];
+    let mut comparison = Comparison::with(Vec::new(), documents.into(), &metrics);
+    comparison.set_prices(&[("published-2vcpu".into(), 4.0)]).unwrap();
+    let csv = comparison.csv();
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let titles = lines.next().unwrap();
+    let place = |title: &str| titles.iter().position(|it| *it == title).unwrap();
+    let [scenario, metric, median, qualifier] = ["scenario", "metric", "median", "qualifier"].map(place);
+    let found: Vec<_> = lines
+        .map(|cells| {
+            assert!(cells[median].is_empty() || cells[median].parse::<f64>().is_ok(), "{cells:?}");
+            (cells[scenario], cells[metric], cells[qualifier])
+        })
+        .filter(|(.., qualifier)| !qualifier.is_empty())
+        .collect();
+    let expected = [
+        ("8-instances", "rps", "about"),
+        ("8-instances", "rps_per_cpu", "about"),
+        ("8-instances", "cost", "about"),
+        ("no-database", "rps", "more than"),
+        ("no-database", "rps_per_cpu", "more than"),
+        ("no-database", "cost", "less than"),
+    ];
+    assert_eq!(found, expected, "{csv}");
 }
 
 #[test]

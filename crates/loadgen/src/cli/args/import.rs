@@ -7,15 +7,17 @@ use clap::Args;
 use crate::cli::words::Tag;
 
 const IMPORT_WORDS: &str = "\
-Read are the reports of hey, ab and wrk, and oha's JSON (--output-format json). The document holds what they say and \
-nothing else; what they do not say, such as hey's number of connections, may be told with --config, in the keys of \
-`loadgen plan`.
+Read are the reports of hey, ab, wrk, h2load, vegeta and bombardier, and the JSON of vegeta (report -type=json), k6 \
+(--summary-export, or what handleSummary gets), fortio (-json), bombardier (-o json) and oha (--output-format json). Whose \
+it is, the text says. The document holds what they say and nothing else, with notes of what their figures mean; what they \
+do not say, such as hey's number of connections, may be told with --config, in the keys of `loadgen plan`.
 
 Examples:
   hey -z 10s -c 50 http://10.0.0.2/ > hey.txt
   loadgen import hey.txt --name front --config load.connections=50 > hey.json
   ab -n 1000 http://10.0.0.2/ | loadgen import --machine web-1 > ab.json
-  loadgen compare results/ hey.json ab.json";
+  vegeta report -type=json results.bin | loadgen import --config load.rate=500 > vegeta.json
+  loadgen compare results/ hey.json ab.json vegeta.json";
 
 /// `loadgen import`.
 #[derive(Debug, Args)]

@@ -42,6 +42,7 @@ pub(super) fn run(command: &CapacityCommand) -> anyhow::Result<Exit> {
     let first = subject.plan((from.0, trial.0, Duration::ZERO), 0)?;
     run::dialer(&first.load).with_context(|| command.what.clone())?;
     let bench = Bench::new(&command.filing, &[&first.name])?;
+    bench.ask(&first)?;
     let parts = Parts { program: super::this_program()?, versions: versions(), tags: command.tags.by_key() };
     let pause = command.cooldown.map_or(Duration::ZERO, |span| span.0);
     let seed = load.seed.unwrap_or(surroundings().seed);

@@ -44,6 +44,9 @@ pub(super) fn run(command: &VersusCommand) -> anyhow::Result<Exit> {
     let turns = turns(command, &sides, seed)?;
     let names: Vec<&str> = turns.iter().take(2).map(|(_, turn)| turn.plan.name.as_str()).collect();
     let bench = Bench::new(&command.filing, &names)?;
+    for (_, turn) in turns.iter().take(2) {
+        bench.ask(&turn.plan)?;
+    }
     let batch = format!("{}-{}", clock::timestamp(clock::wall()).compact, std::process::id());
     let kept = turns.iter().map(|_| None).collect();
     let mut duel = Duel {
