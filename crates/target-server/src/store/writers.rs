@@ -340,10 +340,11 @@ impl Shared {
         let taken = clock::now();
         self.log.iter().for_each(|log| log.pass());
         let mut outcome = sqlite::insert(connection, batch.iter().map(|job| &job.row), taken);
-        if let Ok(spans) = outcome
-            && !self.place.is_kept()
-        {
-            outcome = Err(Failure::gone(self.place.path(), spans.lock));
+        if let Ok(Spans { lock, commit }) = outcome {
+            let last = batch.iter().map(|job| job.since).max().unwrap_or(taken);
+            if !self.place.has_kept(last, taken + lock + commit) {
+                outcome = Err(Failure::gone(self.place.path(), lock));
+            }
         }
         Tried { taken, outcome }
     }
