@@ -57,6 +57,8 @@ mod signals;
 #[cfg(test)]
 mod truth;
 #[cfg(test)]
+mod undisturbed;
+#[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod versus;

@@ -1,8 +1,8 @@
 //! Is the time right? Real time, real sockets, the program as a process, a server that knows the answer.
 //!
 //! These tests are a program of their own, and run one after the other: whatever else used the machine meanwhile would
-//! be in their figures. Bounds are wide, for machines that are shared: they hold whatever a busy machine does, and break
-//! when a figure means something else than it says.
+//! be in their figures. Bounds are wide, for machines that are shared, and what fails while the machine was disturbed is tried
+//! again: they break when a figure means something else than it says.
 //!
 //! The closed form of a stall (see `worker_tests.rs`, which has it in virtual time): with constant arrivals over T and a
 //! stall of S inside, `R_q = S - (1 - q) T`, the mean is `S^2 / 2T`, the slowest S.
@@ -26,3 +26,6 @@ mod selftest;
 mod stall;
 #[cfg(test)]
 mod starvation;
+#[cfg(test)]
+#[path = "../it/undisturbed.rs"]
+mod undisturbed;

@@ -4,6 +4,7 @@
 use report::document::{Document, Run};
 
 use crate::lab::{alone, program};
+use crate::undisturbed::undisturbed;
 
 /// A hundred clients with patience for one second, for six seconds.
 fn load(settings: &str) -> Run {
@@ -29,14 +30,18 @@ fn load(settings: &str) -> Run {
 
 #[test]
 fn two_clients_too_many_make_twelve_timeouts() {
-    let run = load("");
-    assert_eq!((run.account.timeout, run.connections.never_answered), (12, 2), "{:?}", run.account);
-    assert_eq!((run.account.failed, run.account.http_error), (0, 0));
+    undisturbed(|| {
+        let run = load("");
+        assert_eq!((run.account.timeout, run.connections.never_answered), (12, 2), "{:?}", run.account);
+        assert_eq!((run.account.failed, run.account.http_error), (0, 0));
+    });
 }
 
 #[test]
 fn a_higher_limit_makes_none() {
-    let run = load("max_connections = 100");
-    assert_eq!((run.account.timeout, run.connections.never_answered), (0, 0), "{:?}", run.account);
-    assert_eq!((run.account.failed, run.account.http_error), (0, 0));
+    undisturbed(|| {
+        let run = load("max_connections = 100");
+        assert_eq!((run.account.timeout, run.connections.never_answered), (0, 0), "{:?}", run.account);
+        assert_eq!((run.account.failed, run.account.http_error), (0, 0));
+    });
 }

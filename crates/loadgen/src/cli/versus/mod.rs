@@ -31,8 +31,9 @@ const METRICS: [Metric; 4] =
     [Metric::Rps, Metric::Latency(Percentile::P50), Metric::Latency(Percentile::P99), Metric::Errors];
 /// Fewer complete blocks show no spread to judge by.
 const FEWEST_BLOCKS: usize = 2;
-/// How often a run is made whose generator was in the way.
-const ATTEMPTS: u32 = 2;
+/// How often a run is made at most whose generator was in the way. Times in which a hypervisor takes the CPUs away last longer
+/// than a run; a generator that is too weak for the load is no better the fourth time.
+const ATTEMPTS: u32 = 4;
 
 pub(super) fn run(command: &VersusCommand) -> anyhow::Result<Exit> {
     let mut sides = arms::sides(command)?;
@@ -45,13 +46,22 @@ pub(super) fn run(command: &VersusCommand) -> anyhow::Result<Exit> {
     let bench = Bench::new(&command.filing, &names)?;
     let batch = format!("{}-{}", clock::timestamp(clock::wall()).compact, std::process::id());
     let kept = turns.iter().map(|_| None).collect();
-    let mut duel =
-        Duel { bench, sides: &sides, turns, kept, batch, forecast: Forecast::default(), exit: Exit::Done };
+    let mut duel = Duel {
+        bench,
+        sides: &sides,
+        turns,
+        kept,
+        void: [0; 2],
+        batch,
+        forecast: Forecast::default(),
+        exit: Exit::Done,
+    };
     let outcome = duel.run();
     duel.tell_runs();
     let judged = duel.judge(command)?;
     if let Some(why) = outcome? {
-        output::tell(&format!("loadgen: {why} a second time: nothing can be said of the target"));
+        let void: usize = duel.void.iter().sum();
+        output::tell(&format!("loadgen: {why} in {void} runs: nothing more can be said of the target"));
     }
     Ok(duel.exit.max(judged))
 }
@@ -80,13 +90,15 @@ struct Duel<'a> {
     turns: Vec<(usize, Turn)>,
     /// For each run its document, when it has one.
     kept: Vec<Option<Kept>>,
+    /// How many runs of each side were none of a block.
+    void: [usize; 2],
     batch: String,
     forecast: Forecast,
     exit: Exit,
 }
 
 impl Duel<'_> {
-    /// Makes all runs. Gives why one of them was none twice, which is the end.
+    /// Makes all runs. Gives why it ended before: one was void in every attempt, or as many were void as there are runs.
     fn run(&mut self) -> anyhow::Result<Option<&'static str>> {
         for index in 0..self.turns.len() {
             for attempt in 1..=ATTEMPTS {
@@ -96,7 +108,8 @@ impl Duel<'_> {
                     return Ok(None);
                 }
                 let Some(why) = self.make(index)? else { break };
-                if attempt == ATTEMPTS {
+                self.void[self.turns[index].0] += 1;
+                if attempt == ATTEMPTS || self.void.iter().sum::<usize>() >= self.turns.len() {
                     self.exit = Exit::Invalid;
                     return Ok(Some(why));
                 }
@@ -168,6 +181,14 @@ impl Duel<'_> {
         sides
     }
 
+    /// How many runs the blocks do not have, as the end of a line; nothing, where there are none.
+    fn made_again(&self) -> String {
+        match self.void {
+            [0, 0] => String::new(),
+            [a, b] => format!("; made again, because the generator was the limit: {a} of A, {b} of B"),
+        }
+    }
+
     /// Shows what can be said, and what it means for the shell.
     fn judge(&self, command: &VersusCommand) -> anyhow::Result<Exit> {
         let [mut a, mut b] = self.complete();
@@ -185,8 +206,10 @@ impl Duel<'_> {
         comparison.tolerances = command.tolerance.iter().map(|it| (it.metric, it.change)).collect();
         let [a, b] = self.sides;
         let heading = format!(
-            "A (baseline): {}\nB: {}\n{complete} of {blocks} blocks, the order within each by chance\n\n",
-            a.label, b.label
+            "A (baseline): {}\nB: {}\n{complete} of {blocks} blocks, the order within each by chance{}\n\n",
+            a.label,
+            b.label,
+            self.made_again()
         );
         output::show(&match command.format.output {
             CompareFormat::Text => heading + &comparison.text(output::page()),
