@@ -57,14 +57,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Wakes a thread if one sleeps.
-    pub(super) fn wake(&self) {
+    /// Wakes as many threads as there is work for, when each takes up `most`, if so many sleep.
+    pub(super) fn wake(&self, most: usize) {
         let mut state = lock(&self.state);
-        if state.asleep > 0 {
-            state.asleep -= 1;
-            drop(state);
-            self.changed.notify_one();
-        }
+        let count = state.jobs.len().div_ceil(most.max(1)).min(state.asleep);
+        state.asleep -= count;
+        drop(state);
+        (0..count).for_each(|_| self.changed.notify_one());
     }
 
     /// Waits for a job and moves it and those behind it, `most` in all, to `batch`. False when the queue is closed and
@@ -111,4 +110,62 @@ impl Queue {
 /// Nothing that holds these locks can leave them half changed, so a panic elsewhere does not matter.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    fn job() -> Job {
+        let (method, uri) = (http::Method::GET, http::Uri::from_static("/"));
+        let row = Row { method, uri, content_length: 0, remote_addr: None };
+        Job { row, since: clock::now(), reply: oneshot::channel().0 }
+    }
+
+    /// Looks often, some seconds at most.
+    fn comes(is_so: impl Fn() -> bool) -> bool {
+        let since = clock::now();
+        while !is_so() {
+            if since.elapsed().as_secs() >= 10 {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+
+    /// How many of four threads sleep on after one wake for `jobs` jobs, and how many jobs each takes up.
+    fn woken(jobs: usize, most: usize) -> (usize, Vec<usize>) {
+        let queue = Queue::new(0);
+        let take = || {
+            let mut batch = Vec::new();
+            queue.take(most, &mut batch);
+            batch.len()
+        };
+        let (asleep, mut taken) = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            let asleep = |count| lock(&queue.state).asleep == count;
+            let slept = comes(|| asleep(4));
+            (0..jobs).for_each(|_| queue.push(job()).unwrap());
+            let kept_asleep = asleep(4);
+            queue.wake(most);
+            let left = lock(&queue.state).asleep;
+            let took = comes(|| queue.lengths().0 == 0);
+            // Those who sleep on take nothing when all is taken.
+            queue.close();
+            assert!(slept && kept_asleep && took);
+            (left, threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>())
+        });
+        taken.sort_unstable();
+        (asleep, taken)
+    }
+
+    #[test]
+    fn as_many_are_woken_as_there_is_work_for() {
+        assert_eq!(woken(3, 1), (1, vec![0, 1, 1, 1]));
+        assert_eq!(woken(4, 1), (0, vec![1, 1, 1, 1]));
+        assert_eq!(woken(5, 1024), (3, vec![0, 0, 0, 5]));
+        assert_eq!(woken(5, 3), (2, vec![0, 0, 2, 3]));
+    }
 }

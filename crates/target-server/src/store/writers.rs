@@ -49,7 +49,7 @@ struct Shared {
     place: Place,
     crew: Crew,
     queue: Queue,
-    /// Something is queued for a transaction of many.
+    /// Something is queued.
     queued: Arc<Notify>,
     /// A thread has ended before its time.
     is_broken: AtomicBool,
@@ -138,11 +138,7 @@ impl Writers {
             KeepError::Full(_) => self.shared.full(),
             _ => self.shared.closed(1),
         })?;
-        if self.shared.crew.batch_max > 1 {
-            self.shared.queued.notify_one();
-        } else {
-            self.shared.queue.wake();
-        }
+        self.shared.queued.notify_one();
         answer.await.unwrap_or(Err(KeepError::Closed))
     }
 
@@ -240,13 +236,14 @@ fn thread(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHand
     std::thread::Builder::new().name(name).spawn(work).map_err(StoreError::Thread)
 }
 
-/// Wakes the thread that commits whatever waits. This comes to its turn after all that was ready when the first row was
-/// queued, so that the rows of one round of the runtime are taken up together, without anybody waiting by the clock.
+/// Wakes threads for what is queued. This comes to its turn after all that was ready when the first row was queued, so
+/// that a group takes up the rows of one round of the runtime together, without anybody waiting by the clock; and so that
+/// the threads of a pool do not interrupt the round for each of its rows where all share a CPU.
 async fn wake(shared: Weak<Shared>, queued: Arc<Notify>) {
     loop {
         queued.notified().await;
         let Some(shared) = shared.upgrade() else { return };
-        shared.queue.wake();
+        shared.queue.wake(shared.crew.batch_max);
     }
 }
 
@@ -340,10 +337,11 @@ impl Shared {
         let taken = clock::now();
         self.log.iter().for_each(|log| log.pass());
         let mut outcome = sqlite::insert(connection, batch.iter().map(|job| &job.row), taken);
-        if let Ok(spans) = outcome
-            && !self.place.is_kept()
-        {
-            outcome = Err(Failure::gone(self.place.path(), spans.lock));
+        if let Ok(Spans { lock, commit }) = outcome {
+            let last = batch.iter().map(|job| job.since).max().unwrap_or(taken);
+            if !self.place.has_kept(last, taken + lock + commit) {
+                outcome = Err(Failure::gone(self.place.path(), lock));
+            }
         }
         Tried { taken, outcome }
     }

@@ -12,6 +12,7 @@ use crate::log::{Event, Level, Log};
 
 mod checkpoints;
 mod group;
+mod pool;
 
 fn pool(threads: u16) -> Crew {
     Crew { name: "pool", threads, batch_max: 1, queue_max: 0 }
