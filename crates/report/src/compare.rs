@@ -17,6 +17,7 @@ mod pivot;
 mod row;
 mod scaling;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::export::COMPARISON_SCHEMA;
@@ -116,7 +117,7 @@ impl Comparison {
         further: &[Percentile],
     ) -> Vec<Group> {
         let mut groups: BTreeMap<GroupKey, Vec<Run>> = BTreeMap::new();
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeMap::new();
         let (mut copies, mut shared) = (0, BTreeMap::<GroupKey, u64>::new());
         let marked =
             |documents: Vec<Document>, is_baseline| documents.into_iter().map(move |it| (it, is_baseline));
@@ -126,15 +127,17 @@ impl Comparison {
             match document {
                 Document::Figures(figures) => self.push_figures(&figures),
                 Document::Run(run) => {
-                    let is_new =
-                        seen.insert((run.machine.label.clone(), run.started_at.clone(), run.id.clone()));
-                    let of_baseline = GroupKey::of(&run, true);
-                    if is_new {
-                        groups.entry(GroupKey::of(&run, is_baseline)).or_default().push(*run);
-                    } else if !is_baseline && groups.contains_key(&of_baseline) {
-                        *shared.entry(of_baseline).or_default() += 1;
-                    } else {
-                        copies += 1;
+                    let of_run = (run.machine.label.clone(), run.started_at.clone(), run.id.clone());
+                    match seen.entry(of_run) {
+                        Entry::Vacant(place) => {
+                            let key = GroupKey::of(&run, is_baseline);
+                            place.insert((key.clone(), is_baseline));
+                            groups.entry(key).or_default().push(*run);
+                        }
+                        Entry::Occupied(first) => match first.get() {
+                            (key, true) if !is_baseline => *shared.entry(key.clone()).or_default() += 1,
+                            _ => copies += 1,
+                        },
                     }
                 }
             }

@@ -18,6 +18,11 @@ mod wrk;
 use std::collections::BTreeMap;
 
 use crate::document::{FIGURES_SCHEMA, Figures, FiguresMachine};
+use crate::summary::{RATE_KEY, STAGES_KEY};
+
+/// Keys of a schedule. Latencies of whoever has one are response times, counted from when requests were due. All tools that are
+/// read count from when one was sent, so nobody may say that they had one: loadgen alone counts from there, and its report says so.
+pub const SCHEDULE_KEYS: [&str; 2] = [RATE_KEY, STAGES_KEY];
 
 /// Why a text is no output that can be imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,14 +93,15 @@ fn shifted(number: f64, places: u32) -> f64 {
     format!("{number}e-{places}").parse().unwrap_or(f64::NAN)
 }
 
-/// A duration as tools print it, in seconds: `2.21ms`, `1m0.5s`.
-fn time(text: &str) -> Option<f64> {
+/// A duration as tools print it, in seconds: `2.21ms`, `1m0.5s`. `None` for a unit which the tool never prints: of `77.12ms` may be
+/// left `77.12m`.
+fn time(text: &str, units: &[&str]) -> Option<f64> {
     let mut rest = text.trim();
     let mut seconds = None;
     while !rest.is_empty() {
         let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
         let (unit, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
-        let number = number(digits)?;
+        let number = number(digits).filter(|_| units.contains(&unit))?;
         let part = match unit {
             "ns" => shifted(number, 9),
             // A micro sign, and a Greek letter that looks like it.
@@ -125,10 +131,15 @@ fn url(text: &str) -> String {
 }
 
 /// Whether a message is of a timeout. Programs in Go have many words for it: `context deadline exceeded`, `i/o timeout`, `request
-/// canceled (Client.Timeout exceeded ...)`.
+/// canceled (Client.Timeout exceeded ...)`. Before the reason may stand `Get "URL": `, which has any words in it.
 fn is_timeout(message: &str) -> bool {
-    let message = message.to_lowercase();
-    ["deadline exceeded", "timed out", "timeout"].iter().any(|word| message.contains(word))
+    let reason = message.rsplit_once("\": ").map_or(message, |(_, reason)| reason).to_lowercase();
+    ["deadline exceeded", "timed out", "timeout"].iter().any(|word| reason.contains(word))
+}
+
+/// The sum of counts that are as large as somebody wrote them.
+fn sum<'a>(counts: impl IntoIterator<Item = &'a u64>) -> u128 {
+    counts.into_iter().map(|&count| u128::from(count)).sum()
 }
 
 /// What follows a label at the beginning of a line, the first such line.

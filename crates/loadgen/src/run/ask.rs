@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use report::document::FailureKind;
+
 use super::{Aside, Interrupt, RunError, allow_files, dialer, load};
 use crate::clock::{RealTimer, Timer as _, nanos};
 use crate::fleet::Attention;
@@ -12,18 +14,19 @@ use crate::preflight::{self, PreflightError};
 use crate::recorder::Interval;
 use crate::usage::Roster;
 
-/// How many requests are sent, each time until one does not fail. One is enough for a server that answers; where some requests
-/// fail, so many in a row do not.
-const REQUESTS: [u64; 2] = [1, 9];
-/// A request that has no answer by then may still be answered: what comes of it is left to the run.
-const TO_ANSWER: Duration = Duration::from_secs(4);
-/// A connection that is not made within so much of it is none. Three seconds: a lost packet is sent again after one.
-const TO_CONNECT: f64 = 0.75;
-/// No further request is sent then.
-const LONGEST: Duration = Duration::from_secs(10);
+/// How many requests are sent: the first, and where it failed the others, one after the other. Of a server that fails nine
+/// requests in ten, so many do not all fail.
+const REQUESTS: [u64; 2] = [1, 99];
+/// A connection that is not made within so much, as long as the open model gives it before time zero, is none; unless the plan has
+/// a limit of its own.
+const TO_CONNECT: Duration = Duration::from_secs(5);
+/// A request that has no answer so long after that may still be answered: what comes of it is left to the run.
+const TO_ANSWER: Duration = Duration::from_secs(1);
+/// No further request is sent then, after the first.
+const LONGEST: Duration = Duration::from_secs(3);
 
-/// Sends a few of a plan's requests, one after the other, to a server that runs already. One that the plan starts is asked by
-/// whoever starts it.
+/// Sends a request of a plan, and more where it failed, to a server that runs already. One that the plan starts is asked by whoever
+/// starts it. They are in no account.
 ///
 /// # Errors
 /// When every one of them failed, or the load could not begin.
@@ -38,9 +41,13 @@ pub fn ask(plan: &Plan, interrupt: &Interrupt) -> Result<(), RunError> {
     let (dialer, aside) = (Arc::new(dialer), Aside { rows: None, roster: Roster::default() });
     let (timer, mut why) = (RealTimer::start(), String::new());
     for requests in REQUESTS {
+        if timer.now() > nanos(LONGEST) {
+            break;
+        }
         let few = Plan { load: few(&plan.load, requests), ..plan.clone() };
         let attend = |_: &[_], _: &_| {
-            let goes_on = interrupt.signal().is_none() && timer.now() < nanos(LONGEST);
+            let has_time = requests == REQUESTS[0] || timer.now() < nanos(LONGEST);
+            let goes_on = interrupt.signal().is_none() && has_time;
             if goes_on { Attention::Continue } else { Attention::Stop }
         };
         let (outcome, _) = load(&few, &source, Arc::clone(&dialer), &aside, attend)?;
@@ -51,26 +58,35 @@ pub fn ask(plan: &Plan, interrupt: &Interrupt) -> Result<(), RunError> {
         if counts.ok + counts.http_error + counts.timeout > 0 {
             return Ok(());
         }
-        let Some((kind, record)) = failures.iter().next() else { return Ok(()) };
+        let Some((kind, record)) = failures.iter().max_by_key(|(_, record)| record.count) else { break };
+        if is_our_own(*kind) {
+            return Ok(());
+        }
         let (meaning, sample) = (kind.meaning(), &record.sample);
         why = if meaning == sample { sample.clone() } else { format!("{meaning} ({sample})") };
+    }
+    if why.is_empty() {
+        return Ok(());
     }
     Err(PreflightError::Silent { url: masked(&plan.load.url), why }.into())
 }
 
-/// So many requests of a load, over one connection.
+/// Whether this machine failed, and not the server: the run will tell.
+fn is_our_own(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::ClientPorts | FailureKind::ClientFiles | FailureKind::Io)
+}
+
+/// So many requests of a load, one at a time.
 fn few(load: &Load, requests: u64) -> Load {
-    let to_answer = load.timeout.unwrap_or(TO_ANSWER).min(TO_ANSWER);
-    let to_connect = to_answer.mul_f64(TO_CONNECT);
-    let to_connect = load.route.connect_timeout.unwrap_or(to_connect).min(to_connect);
+    let to_connect = load.route.connect_timeout.unwrap_or(TO_CONNECT);
     Load {
         warmup: Duration::ZERO,
         connections: NonZeroUsize::MIN,
         workers: NonZeroUsize::MIN,
         stop: Stop::Requests(requests),
         model: Model::Closed { rate_per_connection: None },
-        timeout: Some(to_answer),
-        route: Route { connect_timeout: Some(to_connect), ..load.route.clone() },
+        timeout: Some(to_connect + TO_ANSWER),
+        route: Route { connect_timeout: Some(to_connect), streams: NonZeroUsize::MIN, ..load.route.clone() },
         // A redirect is an answer.
         redirects: 0,
         ..load.clone()

@@ -1,11 +1,12 @@
 //! A place of its own for each test, and the program run in it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use report::document::{Document, FailureKind, Run};
+use report::document::{Arm, Document, FailureKind, Run};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -300,6 +301,29 @@ pub(crate) fn run_of(document: Document) -> Run {
     let Document::Run(run) = document else { panic!("a document of another kind: {document:?}") };
     assert!(run.account.balances(), "{:?}", run.account);
     *run
+}
+
+/// The runs of the blocks in order of their start. On a busy machine there may be others, in whose place they were made.
+pub(crate) fn runs_of_blocks(place: &Place) -> Vec<Run> {
+    let mut runs = place.documents();
+    runs.retain(|run| run.block.is_some());
+    runs.sort_by(|one, other| one.started_at.cmp(&other.started_at));
+    runs
+}
+
+pub(crate) fn arms(runs: &[Run]) -> Vec<(u64, Arm)> {
+    runs.iter().map(|run| run.block.as_ref().map(|block| (block.number, block.arm)).unwrap()).collect()
+}
+
+/// Each block has one run of each, one block after the other.
+pub(crate) fn assert_blocks(runs: &[Run], blocks: u64) {
+    let mut arms = arms(runs);
+    assert!(arms.is_sorted_by_key(|(number, _)| *number), "{arms:?}");
+    arms.sort();
+    let expected: Vec<_> = (1..=blocks).flat_map(|number| [(number, Arm::A), (number, Arm::B)]).collect();
+    assert_eq!(arms, expected);
+    let batches: BTreeSet<_> = runs.iter().filter_map(|run| Some(&run.block.as_ref()?.batch)).collect();
+    assert_eq!(batches.len(), 1, "{batches:?}");
 }
 
 /// How often the run failed in that way.

@@ -64,6 +64,29 @@ fn reports_of_many_tools_stand_side_by_side() {
     }
 }
 
+/// These tools count from when a request was sent: nobody can make response times of what they printed.
+#[test]
+fn a_schedule_that_is_told_makes_no_response_times() {
+    let vegeta = "Requests [total, rate] 9000, 900.10\nDuration [total] 10s\nLatencies [50, 99] 7.5ms, 9ms\n\
+                  Status Codes [code:count] 200:9000\n";
+    let place = Place::with("vegeta.txt", vegeta);
+    for schedule in ["load.rate=900", "load.stages=900:10s"] {
+        let refused = place.run(&["import", "vegeta.txt", "--config", schedule]);
+        refused.assert_calm();
+        assert!(refused.code == 2 && refused.stdout.is_empty(), "{refused:?}");
+        let told = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("count from when one was sent"), "{refused:?}");
+    }
+    let words = ["import", "vegeta.txt", "--config", "tool.rate=900", "--config", "load.connections=5"];
+    let imported = place.run(&words);
+    assert_eq!((imported.code, imported.stderr.as_str()), (0, ""), "{imported:?}");
+    place.file("vegeta.json", &imported.stdout);
+    let shown = place.run(&["report", "vegeta.json", "-o", "markdown"]);
+    assert!(shown.stdout.contains("latency p99") && !shown.stdout.contains("response time"), "{shown:?}");
+    let help = place.run(&["import", "--help"]).stdout;
+    assert!(!help.contains("load.rate="), "no example is refused: {help}");
+}
+
 #[test]
 fn what_is_no_report_is_refused() {
     let place = Place::with("text", "nothing of interest");

@@ -12,8 +12,6 @@ mod front;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
-mod health;
-#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod helper;
@@ -56,8 +54,6 @@ mod series;
 mod signals;
 #[cfg(test)]
 mod truth;
-#[cfg(test)]
-mod undisturbed;
 #[cfg(test)]
 mod usage;
 #[cfg(test)]

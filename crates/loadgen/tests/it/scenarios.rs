@@ -341,3 +341,18 @@ fn a_matrix_runs_every_combination_as_often_as_asked() {
         sequential.stderr
     );
 }
+
+#[test]
+fn a_strict_replay_keeps_its_document() {
+    let place = Place::new();
+    place.file(
+        "test.toml",
+        "[load]\nduration = \"300ms\"\nrate = 200000\nconnections = 1\ndrain = \"50ms\"\n",
+    );
+    let lax = place.run(&["run", "test.toml", "--results", "lax"]);
+    assert_eq!(lax.code, 0, "{lax:?}");
+    let strict = place.run(&["run", "--strict", "test.toml"]);
+    assert_eq!(strict.code, 4, "{strict:?}");
+    assert!(strict.stderr.contains("loadgen: --strict: "), "{}", strict.stderr);
+    assert!(place.document().generator.is_some());
+}

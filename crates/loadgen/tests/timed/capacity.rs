@@ -3,14 +3,12 @@
 use serde_json::Value;
 
 use crate::helper::Place;
-use crate::lab;
 use crate::undisturbed::undisturbed;
 
 /// Two connections with 10 ms each carry 200 requests a second; what falls due beyond that is late.
 #[test]
 fn what_two_connections_carry_is_found() {
     undisturbed(|| {
-        let _alone = lab::alone();
         let (there, here) = (Place::new(), Place::new());
         let (_server, url) = there.truth_server(&[]);
         let url = format!("{url}delay/10ms");

@@ -17,11 +17,10 @@ pub(crate) const EARLY: u64 = 8 * MS;
 
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// A server and the right to use the machine.
+/// A server. Whoever makes one has the machine to itself: by [`alone`], or by `undisturbed`, which has it.
 pub(crate) struct Lab {
     truth: Truth,
     path: &'static str,
-    _alone: MutexGuard<'static, ()>,
 }
 
 /// What came of an experiment.
@@ -37,7 +36,7 @@ pub(crate) struct Sides {
 /// The program while it runs. Dropping it kills it.
 pub(crate) struct Load(Option<Child>);
 
-/// Waits until nobody else experiments.
+/// The right to use the machine: waits until nobody else experiments.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -51,12 +50,11 @@ pub(crate) fn program() -> Command {
 }
 
 impl Lab {
-    /// Waits until nobody else experiments, and starts a server that does what `path` says.
+    /// Starts a server that does what `path` says.
     pub(crate) fn new(path: &'static str) -> Self {
-        let alone = alone();
         let script = ByPath::new(1, None).unwrap();
         let truth = Truth::start(move |turn| script.behaviour(turn)).unwrap();
-        Self { truth, path, _alone: alone }
+        Self { truth, path }
     }
 
     pub(crate) fn truth(&self) -> &Truth {

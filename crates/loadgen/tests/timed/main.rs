@@ -21,11 +21,15 @@ mod known;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+#[path = "../../../target-server/tests/it/needs.rs"]
+mod needs;
+#[cfg(test)]
 mod selftest;
 #[cfg(test)]
 mod stall;
 #[cfg(test)]
 mod starvation;
 #[cfg(test)]
-#[path = "../it/undisturbed.rs"]
 mod undisturbed;
+#[cfg(test)]
+mod versus;

@@ -6,7 +6,6 @@ use crate::undisturbed::undisturbed;
 #[test]
 fn everything_passes_and_is_said() {
     undisturbed(|| {
-        let _alone = lab::alone();
         let output = lab::program().arg("selftest").output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{said}");

@@ -3,12 +3,11 @@
 
 use report::document::{Document, Run};
 
-use crate::lab::{alone, program};
+use crate::lab::program;
 use crate::undisturbed::undisturbed;
 
 /// A hundred clients with patience for one second, for six seconds.
 fn load(settings: &str) -> Run {
-    let _alone = alone();
     let place = tempfile::tempdir().unwrap();
     let text = format!(
         "[target]\nprofile = \"waitress\"\n{settings}\n[load]\nduration = \"6s\"\nconnections = 100\ntimeout = \"1s\"\n"

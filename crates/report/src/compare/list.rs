@@ -278,12 +278,13 @@ impl Row {
         }
     }
 
-    /// In what sense a published figure is rough, in words: `about`, `more than`. `None` for a figure that is as exact as it was measured.
+    /// In what sense a published figure is rough, in words: `about`, `more than`, `less than`. `None` for a figure that is as exact as it was measured.
     pub(super) fn qualifier(&self, metric: Metric) -> Option<&str> {
         let qualifier = self.runs.first()?.summary.rps_qualifier.as_deref()?;
         match (metric, qualifier) {
-            // A machine that answers more, costs less for each.
+            // A machine that answers more, costs less for each; one that answers less, more.
             (Metric::Cost, MORE_THAN) => Some(LESS_THAN),
+            (Metric::Cost, LESS_THAN) => Some(MORE_THAN),
             (Metric::Rps | Metric::RpsPerCpu | Metric::Cost, _) => Some(qualifier),
             _ => None,
         }

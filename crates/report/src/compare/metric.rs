@@ -30,7 +30,7 @@ const NAMED: [(&str, Metric); 17] = [
 ];
 /// How a source says that a rate is a lower bound.
 pub(super) const MORE_THAN: &str = "more than";
-/// What a cost is where a rate is [`MORE_THAN`] the one that is told.
+/// How it says that a rate is an upper bound. A cost is the inverse of a rate: it is bounded from the other side.
 pub(super) const LESS_THAN: &str = "less than";
 /// Seconds of a month: a twelfth of 365.25 days.
 const MONTH_S: f64 = 365.25 / 12.0 * 86_400.0;
@@ -186,8 +186,8 @@ impl Metric {
         let summary = &repeat.summary;
         let exact = |value| Some(Value { value, is_lower_bound: false });
         // "More than 20,000", a source says.
-        let is_lower_bound = summary.rps_qualifier.as_deref() == Some(MORE_THAN);
-        let of_rate = |value| Some(Value { value, is_lower_bound });
+        let is_told = |bound| summary.rps_qualifier.as_deref() == Some(bound);
+        let of_rate = |value| Some(Value { value, is_lower_bound: is_told(MORE_THAN) });
         match self {
             Self::Rps => of_rate(summary.rate()?),
             Self::Latency(percentile) => quantile(summary, percentile),
@@ -202,7 +202,8 @@ impl Metric {
             Self::CpuPerRequest => exact(repeat.target_ns_per_request?),
             Self::Cost => {
                 let rate = summary.rate().filter(|&rate| rate > 0.0)?;
-                exact(repeat.price_per_month? / MONTH_S / rate * 1e6)
+                let value = repeat.price_per_month? / MONTH_S / rate * 1e6;
+                Some(Value { value, is_lower_bound: is_told(LESS_THAN) })
             }
             Self::ThreadWait => exact(summary.target?.queue.mean_ns?),
             Self::LockWait => exact(summary.target?.lock.mean_ns?),

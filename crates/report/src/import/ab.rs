@@ -8,7 +8,8 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let missing = |label| ImportError::Missing { tool: "ab", label };
     let count = |label: &str| after(text, label)?.parse::<u64>().ok();
     let mut figures = blank("ab");
-    let rate = after(text, "Requests per second:").and_then(|rest| number(rest.split(' ').next()?));
+    let rate =
+        after(text, "Requests per second:").and_then(|rest| number(rest.strip_suffix("[#/sec] (mean)")?));
     figures.rps = Some(rate.ok_or_else(|| missing("Requests per second:"))?);
     let total = after(text, "Time taken for tests:").and_then(|rest| number(rest.strip_suffix("seconds")?));
     figures.total_s = Some(duration(total).ok_or_else(|| missing("Time taken for tests:"))?);
@@ -20,6 +21,9 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
         figures.config.insert("load.url".into(), url);
     }
     // Percentile rows may be left out (-d), the rows of times never.
+    if text.contains("served within a certain time (ms)") && !text.contains("(longest request)") {
+        return Err(missing("100% N (longest request)"));
+    }
     for (percent, ms) in text.lines().filter_map(row) {
         match (percentile(percent), duration(Some(ms / 1e3))) {
             (Some(percent), Some(seconds)) => _ = figures.percentiles_s.insert(percent, seconds),
@@ -27,8 +31,10 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
             (Some(_), None) => {}
         }
     }
-    let total: Vec<f64> =
-        after(text, "Total:").into_iter().flat_map(|row| row.split_whitespace().filter_map(number)).collect();
+    // In a row without an end may be half a number.
+    let mut rows = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    let total = rows.find_map(|row| row.trim_start().strip_prefix("Total:")).unwrap_or_default();
+    let total: Vec<f64> = total.split_whitespace().filter_map(number).collect();
     // `min mean sd median max`, or with -S `min avg max`.
     if let [fastest, average, .., slowest] = total[..] {
         figures.fastest_s = duration(Some(fastest / 1e3));

@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::json::parsed;
-use super::{ImportError, after, blank, duration, is_timeout, number, percentile, shifted, time, url};
+use super::{ImportError, after, blank, duration, is_timeout, number, percentile, shifted, sum, time, url};
 use crate::document::Figures;
 use crate::units::one_line;
 
+/// What it prints behind a time.
+const UNITS: [&str; 5] = ["us", "ms", "s", "m", "h"];
 /// Where its JSON begins.
 const JSON: &str = "{\"spec\":";
 
@@ -114,13 +116,14 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let mut figures = blank("bombardier");
     // It says so in words where there was not enough to compute them from.
     figures.rps = after(text, "Reqs/sec").and_then(|row| number(row.split_whitespace().next()?));
-    let mut latency = after(text, "Latency ").unwrap_or_default().split_whitespace().map(time);
+    let timed = |text: &str| time(text, &UNITS);
+    let mut latency = after(text, "Latency ").unwrap_or_default().split_whitespace().map(timed);
     figures.average_s = duration(latency.next().flatten());
     figures.slowest_s = duration(latency.nth(1).flatten());
     let rows = text.lines().skip_while(|line| line.trim() != "Latency Distribution").skip(1);
     let row = |line: &str| {
         let (percent, at) = line.trim().split_once('%')?;
-        Some((percentile(percent)?, time(at)?))
+        Some((percentile(percent)?, timed(at)?))
     };
     figures.percentiles_s = rows.map_while(row).filter(|(_, at)| *at > 0.0).collect();
     let (target, connections) = after(text, "Bombarding ")
@@ -140,6 +143,8 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let codes = after(text, "1xx - ").ok_or_else(|| missing("HTTP codes:"))?;
     let others = after(text, "others - ").and_then(|others| others.parse().ok());
     let others = others.ok_or_else(|| missing("others - N"))?;
+    // Always the last line: where it stands, so do all errors.
+    after(text, "Throughput:").ok_or_else(|| missing("Throughput:"))?;
     let errors = text.lines().skip_while(|line| line.trim() != "Errors:").skip(1);
     let errors: Vec<(&str, u64)> = errors
         .map_while(|line| line.trim().rsplit_once(" - "))
@@ -150,11 +155,18 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
 }
 
 fn count(figures: &mut Figures, codes: &str, others: u64, errors: &[(&str, u64)]) {
-    let timeouts = errors.iter().filter(|(message, _)| is_timeout(message)).map(|(_, count)| count).sum();
-    figures.timeouts = Some(timeouts);
+    let told = sum(errors.iter().map(|(_, count)| count));
+    // Why a request was not answered is known of all of them, or nobody knows how many timed out.
+    figures.timeouts = (told == u128::from(others))
+        .then(|| errors.iter().filter(|(message, _)| is_timeout(message)).map(|(_, count)| count).sum());
     figures.notes = vec![
         "Requests/sec is the mean of bombardier's samples of it, requests that failed included, and so are all latencies."
             .into(),
         one_line(&format!("status codes: {codes}; without an answer - {others}.")),
     ];
+    if figures.timeouts.is_none() {
+        figures.notes.push(format!(
+            "It names {told} errors, and counts {others} requests without an answer: how many timed out is not known."
+        ));
+    }
 }

@@ -1,16 +1,20 @@
 //! h2load's report. Later versions print other columns of times, and their names above them.
 
-use super::{ImportError, after, blank, duration, number, percentile, time};
+use super::{ImportError, after, blank, duration, number, percentile, sum, time};
 use crate::document::Figures;
 use crate::units::one_line;
+
+/// What it prints behind a time.
+const UNITS: [&str; 3] = ["us", "ms", "s"];
 
 pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let missing = |label| ImportError::Missing { tool: "h2load", label };
     let mut figures = blank("h2load");
     let mut finished = after(text, "finished in").unwrap_or_default().split(", ");
-    figures.total_s = duration(finished.next().and_then(time));
+    let total = finished.next().and_then(|total| time(total, &UNITS));
     let rate = finished.next().and_then(|rate| number(rate.strip_suffix(" req/s")?));
-    figures.rps = Some(rate.ok_or_else(|| missing("finished in T, N req/s"))?);
+    let (total, rate) = total.zip(rate).ok_or_else(|| missing("finished in T, N req/s"))?;
+    (figures.total_s, figures.rps) = (duration(Some(total)), Some(rate));
     let requests = after(text, "requests:").ok_or_else(|| missing("requests:"))?;
     let timeouts = requests
         .split(", ")
@@ -19,8 +23,7 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     figures.timeouts = Some(timeouts.ok_or_else(|| missing("N timeout"))?);
     let codes = after(text, "status codes:").ok_or_else(|| missing("status codes:"))?;
     read_times(&mut figures, text).ok_or_else(|| missing("time for request:"))?;
-    let clients = clients(text);
-    if clients > 0 {
+    if let Some(clients) = clients(text) {
         figures.config.insert("load.connections".into(), clients.to_string());
     }
     figures.notes = vec![
@@ -34,13 +37,19 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     Ok(figures)
 }
 
-/// Times stand in columns below their names: `min  max  mean  sd  +/- sd`, or with `median  p95  p99` among them.
+/// Times stand in columns below their names: `min  max  mean  sd  +/- sd`, or with `median  p95  p99` among them. `None` for a row
+/// that is not whole: a share stands at its end, below the two words `+/- sd`.
 fn read_times(figures: &mut Figures, text: &str) -> Option<()> {
     let is_title = |line: &&str| line.trim_start().starts_with("min ") && line.contains(" max ");
-    let titles = text.lines().find(is_title)?.split_whitespace();
-    let times = after(text, "time for request:").or_else(|| after(text, "request     :"))?;
-    for (title, at) in titles.zip(times.split_whitespace().map(time)) {
-        let at = duration(at);
+    let titles: Vec<&str> = text.lines().find(is_title)?.split_whitespace().collect();
+    let row = after(text, "time for request:").or_else(|| after(text, "request     :"))?;
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    let (share, times) = cells.split_last()?;
+    if !share.ends_with('%') || cells.len() + 1 != titles.len() {
+        return None;
+    }
+    for (title, at) in titles.into_iter().zip(times) {
+        let at = duration(Some(time(at, &UNITS)?));
         match title {
             "min" => figures.fastest_s = at,
             "max" => figures.slowest_s = at,
@@ -55,12 +64,14 @@ fn read_times(figures: &mut Figures, text: &str) -> Option<()> {
     Some(())
 }
 
-/// `spawning thread #0: 10 total client(s). 400 total requests`, a line for each thread.
-fn clients(text: &str) -> u64 {
+/// `spawning thread #0: 10 total client(s). 400 total requests`, a line for each thread. `None` where the first ones are not there.
+fn clients(text: &str) -> Option<u128> {
     let of_thread = |line: &str| {
-        let (clients, _) =
-            line.strip_prefix("spawning thread #")?.split_once(": ")?.1.split_once(" total client(s)")?;
-        clients.parse::<u64>().ok()
+        let (thread, rest) = line.strip_prefix("spawning thread #")?.split_once(": ")?;
+        let (clients, _) = rest.split_once(" total client(s)")?;
+        Some((thread.parse::<u64>().ok()?, clients.parse::<u64>().ok()?))
     };
-    text.lines().filter_map(of_thread).sum()
+    let threads: Vec<(u64, u64)> = text.lines().filter_map(of_thread).collect();
+    let is_whole = (0..).zip(&threads).all(|(place, (thread, _))| place == *thread);
+    (is_whole && !threads.is_empty()).then(|| sum(threads.iter().map(|(_, clients)| clients)))
 }

@@ -6,11 +6,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::json::parsed;
-use super::{ImportError, after, blank, duration, number, percentile, shifted, time};
+use super::{ImportError, after, blank, duration, number, percentile, shifted, sum, time};
 use crate::document::Figures;
 
 /// The code under which vegeta counts requests that were not answered.
 const NO_ANSWER: u16 = 0;
+
+/// What Go prints in a duration.
+const UNITS: [&str; 8] = ["ns", "us", "\u{b5}s", "\u{3bc}s", "ms", "s", "m", "h"];
 
 /// Of all that vegeta writes, what figures hold.
 #[derive(Deserialize)]
@@ -42,14 +45,14 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let mut figures = blank("vegeta");
     let requests = row(text, "Requests").ok_or_else(|| missing("Requests [total, rate, throughput]"))?;
     let value = |name: &str| requests.iter().find(|(title, _)| *title == name).map(|(_, value)| *value);
-    let sent = value("total").and_then(|total| total.parse().ok());
+    let sent = value("total").and_then(|total| total.parse::<u64>().ok());
     let (sent, rate) =
         sent.zip(value("rate").and_then(number)).ok_or_else(|| missing("Requests [total, rate]"))?;
     figures.rps = value("throughput").and_then(number);
     let durations = row(text, "Duration").ok_or_else(|| missing("Duration [total, attack, wait]"))?;
-    figures.total_s = duration(durations.first().and_then(|(_, total)| time(total)));
+    figures.total_s = duration(durations.first().and_then(|(_, total)| time(total, &UNITS)));
     for (name, at) in row(text, "Latencies").ok_or_else(|| missing("Latencies"))? {
-        put(&mut figures, name, duration(time(at)));
+        put(&mut figures, name, duration(time(at, &UNITS)));
     }
     let codes = after(text, "Status Codes").and_then(|rest| rest.strip_prefix("[code:count]"));
     let codes = codes.ok_or_else(|| missing("Status Codes"))?.split_whitespace();
@@ -58,6 +61,8 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
         Some((code.parse().ok()?, count.parse().ok()?))
     };
     let codes = codes.map(code).collect::<Option<BTreeMap<u16, u64>>>();
+    // It has a code for every request.
+    let codes = codes.filter(|codes| sum(codes.values()) == u128::from(sent));
     count(&mut figures, codes.ok_or_else(|| missing("Status Codes [code:count]"))?, sent, rate);
     Ok(figures)
 }

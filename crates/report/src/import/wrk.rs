@@ -4,6 +4,9 @@ use super::{ImportError, after, blank, duration, number, percentile, time, url};
 use crate::document::Figures;
 use crate::units::one_line;
 
+/// What it prints behind a time.
+const UNITS: [&str; 4] = ["us", "ms", "s", "m"];
+
 pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let missing = |label| ImportError::Missing { tool: "wrk", label };
     if text.contains("HdrHistogram") || text.contains("Thread calibration:") {
@@ -14,6 +17,8 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     let mut figures = blank("wrk");
     figures.rps =
         Some(after(text, "Requests/sec:").and_then(number).ok_or_else(|| missing("Requests/sec:"))?);
+    // Always the last line: where it stands, the rate above it is whole.
+    after(text, "Transfer/sec:").ok_or_else(|| missing("Transfer/sec:"))?;
     let (duration_text, address) = after(text, "Running ")
         .and_then(|rest| rest.split_once(" test @ "))
         .ok_or_else(|| missing("Running ... test @ URL"))?;
@@ -24,7 +29,8 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
     if let Some(connections) = connections.filter(|text| text.parse::<u64>().is_ok()) {
         figures.config.insert("load.connections".into(), connections.to_owned());
     }
-    let mut latency = after(text, "Latency ").unwrap_or_default().split_whitespace().map(time);
+    let timed = |text: &str| time(text, &UNITS);
+    let mut latency = after(text, "Latency ").unwrap_or_default().split_whitespace().map(timed);
     figures.average_s = duration(latency.next().flatten());
     figures.slowest_s = duration(latency.nth(1).flatten());
     let rows = text.lines().skip_while(|line| line.trim() != "Latency Distribution").skip(1);
@@ -32,7 +38,7 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
         rows.map_while(row).filter_map(|(percent, at)| Some((percent, duration(Some(at))?))).collect();
     let done = text.lines().map(str::trim).find(|line| line.contains(" requests in "));
     let done = done.ok_or_else(|| missing("N requests in T"))?;
-    figures.total_s = done.split_once(" requests in ").and_then(|(_, rest)| time(rest.split(',').next()?));
+    figures.total_s = done.split_once(" requests in ").and_then(|(_, rest)| timed(rest.split(',').next()?));
     let socket = after(text, "Socket errors:");
     let timeouts = socket.and_then(|rest| rest.rsplit_once("timeout ")?.1.parse().ok());
     figures.timeouts = timeouts;
@@ -48,5 +54,5 @@ pub(super) fn read(text: &str) -> Result<Figures, ImportError> {
 /// `     50%    2.21ms`.
 fn row(line: &str) -> Option<(String, f64)> {
     let (percent, at) = line.trim().split_once('%')?;
-    Some((percentile(percent)?, time(at)?))
+    Some((percentile(percent)?, time(at, &UNITS)?))
 }

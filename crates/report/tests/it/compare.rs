@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use report::compare::Comparison;
+use report::compare::{Comparison, Metric};
 use report::document::{Document, Ended, Run};
 use report::histogram::Percentile;
 use report::store;
@@ -106,6 +106,37 @@ fn a_run_counts_once_however_often_its_document_is_there() {
     let comparison = Comparison::of(vec![stored(run("good")), stored(run("good"))]);
     assert_eq!(comparison.rows[0].runs.len(), 1);
     assert_eq!(comparison.notes[0], "1 repeated document left out: the run is there already");
+}
+
+/// A machine that answers less than is said, costs more for each answer.
+#[test]
+fn a_cost_is_bounded_from_the_other_side_than_its_rate() {
+    for (of_rate, of_cost) in [("more than", "less than"), ("less than", "more than"), ("about", "about")] {
+        let mut document = published().into_iter().find(|it| it.name() == "no-database").unwrap();
+        let Document::Figures(figures) = &mut document else { panic!("{document:?}") };
+        figures.rps_qualifier = Some(of_rate.into());
+        let machine = document.machine_label().to_owned();
+        let mut comparison = Comparison::with(Vec::new(), vec![document], &[Metric::Rps, Metric::Cost]);
+        comparison.set_prices(&[(machine, 20.0)]).unwrap();
+        let row = &comparison.rows[0];
+        let is_bound = |metric| row.median(metric).unwrap().is_lower_bound;
+        assert_eq!(
+            (is_bound(Metric::Rps), is_bound(Metric::Cost)),
+            (of_rate == "more than", of_cost == "more than")
+        );
+        let sign = |words| match words {
+            "more than" => "> ",
+            "less than" => "< ",
+            _ => "~ ",
+        };
+        for (metric, words) in [(Metric::Rps, of_rate), (Metric::Cost, of_cost)] {
+            assert!(row.cell(metric).starts_with(sign(words)), "{of_rate}: {}", row.cell(metric));
+            let line = format!(",{words},");
+            let csv = comparison.csv();
+            let told = csv.lines().find(|line| line.contains(&format!(",{metric},"))).unwrap();
+            assert!(told.contains(&line), "{told}");
+        }
+    }
 }
 
 type Change = fn(&mut Run);

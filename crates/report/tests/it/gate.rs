@@ -184,3 +184,32 @@ fn the_same_documents_on_both_sides_are_told_as_what_they_are() {
     let left_out = format!("{} documents left out: the baseline has the run already", 2 * number);
     assert_eq!(notes[0], left_out);
 }
+
+#[test]
+fn a_run_that_is_twice_on_one_side_is_none_of_the_other() {
+    let base = || arm("a", Order::Base, 3.0, &QUIET);
+    let mut candidate = base();
+    for run in &mut candidate {
+        run.id += "-new";
+    }
+    let of = |base: Vec<Run>, candidate: Vec<Run>| {
+        let comparison = Comparison::with(stored(base), stored(candidate), &METRICS);
+        (comparison.rows.iter().map(|row| row.shared).sum::<u64>(), comparison.notes)
+    };
+    // As with `--candidate new new/run1.json`: the baseline has repeats of its own, and not this run.
+    let (shared, notes) = of(base(), [&candidate[..], &candidate[..1]].concat());
+    assert_eq!((shared, notes[0].as_str()), (0, "1 repeated document left out: the run is there already"));
+    assert!(!notes.iter().any(|note| note.contains("the baseline has the run already")), "{notes:?}");
+    let (shared, notes) = of([&base()[..], &base()[..1]].concat(), candidate.clone());
+    assert_eq!((shared, notes[0].as_str()), (0, "1 repeated document left out: the run is there already"));
+    // Both at once, each told as what it is.
+    let (shared, notes) = of(base(), [&candidate[..], &candidate[..1], &base()[..2]].concat());
+    assert_eq!(shared, 2);
+    assert_eq!(
+        notes[..2],
+        [
+            "1 repeated document left out: the run is there already",
+            "2 documents left out: the baseline has the run already"
+        ]
+    );
+}

@@ -4,13 +4,13 @@ use report::compare::{Comparison, Metric};
 use report::document::{Document, Figures};
 use report::format::{self, Style, View};
 use report::import::{self, ImportError};
-use report::summary::Summary;
+use report::summary::{Model, Summary};
 use report::{store, warning};
 
 use crate::import_documented::OHA;
 use crate::sample::fixture;
 
-fn text(name: &str) -> String {
+pub(crate) fn text(name: &str) -> String {
     let path = format!("{}/tests/fixtures/imports/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).unwrap()
 }
@@ -78,20 +78,43 @@ fn what_go_calls_a_timeout_is_one() {
 }
 
 #[test]
+fn what_is_cut_off_of_an_error_is_no_timeout_and_none_that_was_not() {
+    let errors = text("hey-errors.txt").replace("/silence/", "/timeout/");
+    for at in ["/share/0.1", "dline exceeded"] {
+        let part = errors.split(at).next().unwrap();
+        assert_eq!(import::read(part).unwrap().timeouts, None, "{at}");
+    }
+}
+
+#[test]
+fn clients_of_threads_that_are_not_there_are_not_left_out_of_a_sum() {
+    let thread = |number| format!("spawning thread #{number}: 5 total client(s). 200 total requests\n");
+    let of = |threads: &str| {
+        let printed = text("h2load.txt");
+        let rest = printed.split_once("400 total requests\n").unwrap().1;
+        import::read(&(threads.to_owned() + rest)).unwrap().config.get("load.connections").cloned()
+    };
+    assert_eq!(of(&(thread(0) + &thread(1))), Some("10".into()));
+    assert_eq!(of(&thread(1)), None);
+}
+
+#[test]
 fn of_what_hey_kept_no_more_nobody_knows_whether_it_was_answered() {
-    let of = |kept: u64| {
+    let of = |kept: u64, errors: &str| {
         // 1,500,000 requests in 300 s.
         let printed = format!(
             "Summary:\n  Total:\t300.0000 secs\n  Slowest:\t0.1000 secs\n  Requests/sec:\t5000.0000\n\n\
-             Status code distribution:\n  [200]\t{kept} responses\n"
+             Status code distribution:\n  [200]\t{kept} responses\n{errors}"
         );
         let figures = import::read(&printed).unwrap();
         let is_told = figures.notes.iter().any(|note| note.contains("nobody knows how many failed"));
+        assert_eq!(figures.timeouts, (kept < 1_000_000).then_some(0));
         let summary = Summary::of(&Document::Figures(Box::new(figures)));
         (summary.answered, summary.errors, summary.latency.count, is_told)
     };
-    assert_eq!(of(1_000_000), (None, None, Some(1_000_000), true));
-    assert_eq!(of(999_990), (Some(999_990), Some(500_010), Some(999_990), false));
+    assert_eq!(of(1_000_000, ""), (None, None, Some(1_000_000), true));
+    let errors = "\nError distribution:\n  [500010]\tEOF\n";
+    assert_eq!(of(999_990, errors), (Some(999_990), Some(500_010), Some(999_990), false));
 }
 
 #[test]
@@ -137,6 +160,8 @@ fn wrk() {
     let lost = text("wrk-errors.txt")
         .replace("  Non-2xx", "  Socket errors: connect 0, read 3, write 0, timeout 17\n  Non-2xx");
     assert_eq!(import::read(&lost).unwrap().timeouts, Some(17));
+    let minute = import::read(&text("wrk.txt").replace("in 1.00s", "in 1.20m")).unwrap();
+    assert_eq!(minute.total_s, Some(72.0), "it prints minutes");
 }
 
 #[test]
@@ -187,7 +212,10 @@ fn our_own_report_in_heys_format_comes_back() {
         assert_eq!(figures.tool, "loadgen", "{name}");
         assert_eq!(figures.status, run.status, "{name}");
         assert_eq!(figures.timeouts, Some(run.account.timeout), "{name}");
+        let rate = figures.config.get("load.rate").map(String::as_str);
+        assert_eq!(rate, (name == "rate").then_some("2000"), "{name}: it says from where latencies count");
         let shown = Summary::of(&Document::Figures(Box::new(figures.clone())));
+        assert_eq!(shown.model, (name == "rate").then_some(Model::Open), "{name}");
         let (rate, own) = (shown.rate().unwrap(), summary.rate().unwrap());
         assert!((rate - own).abs() < 1e-3, "{name}: {rate} {own}");
         let p50 = Metric::DEFAULT[1].percentile().unwrap();
@@ -218,7 +246,27 @@ fn what_is_none_of_these_is_refused_with_a_sentence() {
         ("half of ab's", cut("ab.txt", "Complete"), "`Requests per second:`"),
         ("half of h2load's", cut("h2load.txt", "time for request"), "`time for request:`"),
         ("less of h2load's", cut("h2load.txt", "finished"), "is not the output"),
+        ("h2load's cut off in a unit", cut("h2load.txt", "s      2.80ms"), "`time for request:`"),
+        (
+            "h2load's with a unit that it never prints",
+            text("h2load.txt").replace("77.12ms", "77.12m"),
+            "`time for request:`",
+        ),
+        (
+            "h2load's with such a length",
+            text("h2load.txt").replace("182.37ms", "182.37m"),
+            "`finished in T, N req/s`",
+        ),
         ("half of wrk's", cut("wrk.txt", "Requests/sec"), "`Requests/sec:`"),
+        ("wrk's with half a rate", cut("wrk.txt", "09.44"), "`Transfer/sec:`"),
+        ("ab's with half a rate", cut("ab.txt", ".97 [#/sec]"), "`Requests per second:`"),
+        ("ab's without its last row", cut("ab.txt", " 100%"), "(longest request)"),
+        ("hey's without its errors", cut("hey-errors.txt", "Error distribution:"), "of every request`"),
+        (
+            "hey's without a status",
+            text("hey-errors.txt").replace("  [200]\t180 responses\n", ""),
+            "of every request`",
+        ),
         ("hey's with a number that is none", text("hey.txt").replace("5695.6355", "NaN"), "`Requests/sec:`"),
     ] {
         let error: ImportError = import::read(&text).unwrap_err();

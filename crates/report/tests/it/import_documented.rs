@@ -1,9 +1,12 @@
 //! What tools print that were not there to be asked: put together from the documented formats and the sources of oha 1.15, vegeta
 //! 12.12, k6 1 and 2, fortio 1.69 and bombardier 2, with figures of our own.
 
+use std::collections::BTreeMap;
+
+use report::document::Figures;
 use report::import::{self, ImportError};
 
-use crate::import::percentiles;
+use crate::import::{percentiles, text};
 
 /// Nulls where there is nothing, keys twice in a histogram of nothing (versions before 1.13).
 pub(crate) const OHA: &str = r#"{"summary":{"successRate":0.98,"total":10.0012,"slowest":0.0481,"fastest":0.00005,"average":0.0042,
@@ -124,7 +127,7 @@ fn vegeta_in_both_forms() {
     says(&figures.notes, "1000 requests at 100.10 a second");
     says(&figures.notes, "5 requests failed");
     assert_eq!(import::read(VEGETA_JSON), Ok(figures), "nanoseconds");
-    let calm = import::read(&VEGETA.replace("0:5  ", "")).unwrap();
+    let calm = import::read(&VEGETA.replace("0:5  200:985", "200:990")).unwrap();
     assert_eq!(calm.timeouts, Some(0));
     // Earlier versions had fewer columns.
     let early = VEGETA
@@ -213,6 +216,7 @@ fn what_cannot_be_read_of_these_is_refused_with_a_sentence() {
         ("less of vegeta's", half(VEGETA, "Status"), "is not the output"),
         ("vegeta's without a row", VEGETA.replace("Duration ", "Durations "), "`Duration"),
         ("vegeta's with a code that is none", VEGETA.replace("200:985", "ok:985"), "`Status Codes"),
+        ("vegeta's with half a count", half(VEGETA, "0\nError Set"), "`Status Codes"),
         ("vegeta's list", "{\"attack\":\"\",\"seq\":0}\n{\"attack\":\"\",\"seq\":1}\n".into(), "-type=json"),
         ("vegeta's histogram", "Bucket           #     %       Histogram\n".into(), "vegeta's histogram"),
         ("half of k6's", half(K6, "\"http_req_failed\""), "looks like the output of k6"),
@@ -242,6 +246,8 @@ fn what_cannot_be_read_of_these_is_refused_with_a_sentence() {
             BOMBARDIER_JSON.replace("\"b\"", r#""\x00""#),
             "which JSON does not know",
         ),
+        ("bombardier's without its end", half(BOMBARDIER, "  Throughput"), "`Throughput:`"),
+        ("bombardier's without its errors", half(BOMBARDIER, "  Errors"), "`Throughput:`"),
         ("bombardier's without a row", BOMBARDIER.replace("others - 40", ""), "`others - N`"),
         (
             "h2load's JSON",
@@ -255,19 +261,79 @@ fn what_cannot_be_read_of_these_is_refused_with_a_sentence() {
     }
 }
 
-/// Whatever is cut off or missing, it is read for what is there or refused: neither panics nor numbers that are none.
+/// Why requests were not answered is known of all of them, or how many timed out is not known.
+#[test]
+fn bombardiers_timeouts_are_counted_by_their_reasons() {
+    let rows = "       timeout - 30\n    dialing to the given TCP address timed out - 4\n    connection reset by peer - 6\n";
+    assert!(BOMBARDIER.contains(rows));
+    let of = |errors: &str| import::read(&BOMBARDIER.replace(rows, errors)).unwrap();
+    // As the clients of Go's net/http say it (--http1, --http2).
+    for (reason, timeouts) in [
+        ("EOF", 0),
+        ("context deadline exceeded (Client.Timeout exceeded while awaiting headers)", 40),
+        ("dial tcp: lookup \"h\": i/o timeout", 40),
+    ] {
+        let figures = of(&format!("    Get \"http://h/timeout/\": {reason} - 40\n"));
+        assert_eq!(figures.timeouts, Some(timeouts), "{reason}");
+        assert_eq!(figures.notes.len(), 2, "{:?}", figures.notes);
+    }
+    for (errors, told) in [
+        (rows.replace("    connection reset by peer - 6\n", ""), 34),
+        (rows.replace("reset by peer - 6", "reset by peer - six"), 34),
+        (rows.replace("timeout - 30", "timeout:\n a line - 30"), 0),
+        (String::new(), 0),
+    ] {
+        let figures = of(&errors);
+        assert_eq!(figures.timeouts, None, "{errors}");
+        says(&figures.notes, &format!("names {told} errors, and counts 40 requests without an answer"));
+    }
+    assert_eq!(import::read(&BOMBARDIER_JSON.replace("\"count\":6", "\"count\":5")).unwrap().timeouts, None);
+    let calm = BOMBARDIER.replace(rows, "").replace("  Errors:\n", "").replace("others - 40", "others - 0");
+    assert_eq!(import::read(&calm).unwrap().timeouts, Some(0));
+}
+
+/// Whatever is cut off or missing, what is left is refused, or read for what the whole says and no more: no count of nought that was
+/// none, no half of a number, no unit that lost a letter.
 #[test]
 fn parts_of_them_are_read_or_refused() {
-    let all = [OHA, VEGETA_JSON, VEGETA, K6, K6_DATA, FORTIO, BOMBARDIER_JSON, BOMBARDIER];
-    for text in all {
-        let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
-        for at in places {
-            for part in [&text[..at], &text[at..]] {
-                let Ok(figures) = import::read(part) else { continue };
-                let durations = [figures.slowest_s, figures.fastest_s, figures.average_s, figures.total_s];
-                let known = durations.into_iter().flatten().chain(figures.percentiles_s.into_values());
-                assert!(known.chain(figures.rps).all(f64::is_finite), "{part}");
+    let documented = [OHA, VEGETA_JSON, VEGETA, K6, K6_DATA, FORTIO, BOMBARDIER_JSON, BOMBARDIER];
+    let printed = [
+        "ab.txt",
+        "ab-errors.txt",
+        "h2load.txt",
+        "h2load-errors.txt",
+        "h2load-timed.txt",
+        "hey.txt",
+        "hey-errors.txt",
+        "hey-refused.txt",
+        "wrk.txt",
+        "wrk-errors.txt",
+    ];
+    for whole in documented.map(str::to_owned).into_iter().chain(printed.map(text)) {
+        let figures = import::read(&whole).unwrap();
+        let mut read = 0;
+        for (at, _) in whole.char_indices() {
+            for part in [&whole[..at], &whole[at..]] {
+                let Ok(of_part) = import::read(part) else { continue };
+                assert!(says_no_more(&of_part, &figures), "{of_part:#?}\nof {figures:#?}\nin {part}");
+                read += 1;
             }
         }
+        assert!(read > 0, "nothing at all was left out of {whole}");
     }
+}
+
+/// Whether all that is told is told there, too.
+fn says_no_more(part: &Figures, whole: &Figures) -> bool {
+    let numbers = |of: &Figures| [of.rps, of.total_s, of.slowest_s, of.fastest_s, of.average_s];
+    part.tool == whole.tool
+        && numbers(part).into_iter().zip(numbers(whole)).all(|(part, whole)| part.is_none() || part == whole)
+        && (part.timeouts.is_none() || part.timeouts == whole.timeouts)
+        && is_within(&part.percentiles_s, &whole.percentiles_s)
+        && is_within(&part.status, &whole.status)
+        && is_within(&part.config, &whole.config)
+}
+
+fn is_within<K: Ord, V: PartialEq>(part: &BTreeMap<K, V>, whole: &BTreeMap<K, V>) -> bool {
+    part.iter().all(|(key, value)| whole.get(key) == Some(value))
 }

@@ -20,8 +20,25 @@ pub(super) struct Place {
     /// Beside the real file, where SQLite writes it.
     log: PathBuf,
     log_file: Option<(u64, u64)>,
-    /// When they were last found there. Absent before that, and once they were missed.
-    seen: Mutex<Option<Instant>>,
+    looks: Mutex<Looks>,
+}
+
+/// What looks at the files found.
+#[derive(Debug, Default)]
+struct Looks {
+    /// When they were last found there.
+    found: Option<Instant>,
+    /// Whether they ever were not.
+    were_missed: bool,
+}
+
+impl Looks {
+    /// Whether one that succeeded after `since` is fresh enough. Once the files were missed, everybody looks.
+    fn were_found(&self, since: Instant, committed: Instant) -> bool {
+        let is_fresh =
+            |found: Instant| found >= since && committed.saturating_duration_since(found) < BELIEVED;
+        !self.were_missed && self.found.is_some_and(is_fresh)
+    }
 }
 
 impl Place {
@@ -33,7 +50,7 @@ impl Place {
             file: identity(path),
             log_file: identity(&log),
             log,
-            seen: Mutex::default(),
+            looks: Mutex::default(),
         }
     }
 
@@ -46,13 +63,16 @@ impl Place {
     /// of their own when the files were found after all of them had come, for another row: one asked for after the files
     /// had gone is never taken for kept. Two looks at two names for every row are a tenth of its cost.
     pub(super) fn has_kept(&self, since: Instant, committed: Instant) -> bool {
-        let seen = *lock(&self.seen);
-        if seen.is_some_and(|seen| seen >= since && committed.saturating_duration_since(seen) < BELIEVED) {
+        if lock(&self.looks).were_found(since, committed) {
             return true;
         }
         let is_kept = self.is_kept();
-        let mut seen = lock(&self.seen);
-        *seen = if is_kept { seen.max(Some(committed)) } else { None };
+        let mut looks = lock(&self.looks);
+        if is_kept {
+            looks.found = looks.found.max(Some(committed));
+        } else {
+            looks.were_missed = true;
+        }
         is_kept
     }
 
@@ -96,7 +116,9 @@ mod tests {
         assert!(place.has_kept(at(5), at(6)), "it waited when they were found");
         assert!(place.has_kept(at(4), at(14)));
         assert!(!place.has_kept(at(4), at(15)), "that was long ago");
-        assert!(!place.has_kept(at(4), at(6)), "once they were missed, everybody looks");
+        // Another look found them just before they went, and ends only now.
+        lock(&place.looks).found = Some(at(16));
+        assert!(!place.has_kept(at(4), at(17)), "once they were missed, everybody looks");
     }
 
     #[test]

@@ -125,7 +125,7 @@ pub(in crate::cli) enum CompareFormat {
     Text,
     /// Tables for a page or a pull request
     Markdown,
-    /// A line for each row and metric, numbers bare; the column qualifier tells which are rough (about, more than)
+    /// A line for each row and metric, numbers bare; the column qualifier tells which are rough (about, more than, less than)
     Csv,
     /// Everything, with the values of every run
     Json,

@@ -3,6 +3,7 @@
 mod args;
 mod arms;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -54,7 +55,7 @@ pub(super) fn run(command: &VersusCommand) -> anyhow::Result<Exit> {
         sides: &sides,
         turns,
         kept,
-        void: [0; 2],
+        void: BTreeMap::new(),
         batch,
         forecast: Forecast::default(),
         exit: Exit::Done,
@@ -63,8 +64,8 @@ pub(super) fn run(command: &VersusCommand) -> anyhow::Result<Exit> {
     duel.tell_runs();
     let judged = duel.judge(command)?;
     if let Some(why) = outcome? {
-        let void: usize = duel.void.iter().sum();
-        output::tell(&format!("loadgen: {why} in {void} runs: nothing more can be said of the target"));
+        let runs: usize = duel.void.get(why).into_iter().flatten().sum();
+        output::tell(&format!("loadgen: {why} in {runs} runs: nothing more can be said of the target"));
     }
     Ok(duel.exit.max(judged))
 }
@@ -80,7 +81,7 @@ fn turns(command: &VersusCommand, sides: &[Side; 2], seed: u64) -> anyhow::Resul
         let plan = sides[side].plan(seed.wrapping_add(2 * block))?;
         let repeat = (u32::try_from(block + 1)?, command.blocks);
         let pause = command.cooldown.map_or(Duration::ZERO, |span| span.0);
-        let overridden = std::collections::BTreeMap::new();
+        let overridden = BTreeMap::new();
         anyhow::Ok((side, Turn { plan, variant: variant.clone(), repeat, pause, overridden }))
     };
     order.into_iter().enumerate().map(turn).collect()
@@ -93,8 +94,8 @@ struct Duel<'a> {
     turns: Vec<(usize, Turn)>,
     /// For each run its document, when it has one.
     kept: Vec<Option<Kept>>,
-    /// How many runs of each side were none of a block.
-    void: [usize; 2],
+    /// How many runs of each side were none of a block, and why.
+    void: BTreeMap<&'static str, [usize; 2]>,
     batch: String,
     forecast: Forecast,
     exit: Exit,
@@ -111,8 +112,8 @@ impl Duel<'_> {
                     return Ok(None);
                 }
                 let Some(why) = self.make(index)? else { break };
-                self.void[self.turns[index].0] += 1;
-                if attempt == ATTEMPTS || self.void.iter().sum::<usize>() >= self.turns.len() {
+                self.void.entry(why).or_default()[self.turns[index].0] += 1;
+                if attempt == ATTEMPTS || self.void.values().flatten().sum::<usize>() >= self.turns.len() {
                     self.exit = Exit::Invalid;
                     return Ok(Some(why));
                 }
@@ -184,20 +185,18 @@ impl Duel<'_> {
         sides
     }
 
-    /// How many runs the blocks do not have, as the end of a line; nothing, where there are none.
-    fn made_again(&self) -> String {
-        match self.void {
-            [0, 0] => String::new(),
-            [a, b] => format!("; made again, because the generator was the limit: {a} of A, {b} of B"),
-        }
+    /// How many runs the blocks do not have, as the end of a sentence; nothing, where there are none.
+    fn void(&self) -> String {
+        let told = |(why, [a, b]): (&&str, &[usize; 2])| format!("; {a} of A and {b} of B are void: {why}");
+        self.void.iter().map(told).collect()
     }
 
     /// Shows what can be said, and what it means for the shell.
     fn judge(&self, command: &VersusCommand) -> anyhow::Result<Exit> {
         let [mut a, mut b] = self.complete();
         let (complete, blocks) = (a.len(), command.blocks as usize);
-        if complete < blocks {
-            output::tell(&format!("{complete} of {blocks} blocks are complete"));
+        if complete < blocks || !self.void.is_empty() {
+            output::tell(&format!("{complete} of {blocks} blocks are complete{}", self.void()));
         }
         if complete < FEWEST_BLOCKS {
             output::tell("nothing is claimed of fewer than 2 complete blocks");
@@ -212,7 +211,7 @@ impl Duel<'_> {
             "A (baseline): {}\nB: {}\n{complete} of {blocks} blocks, the order within each by chance{}\n\n",
             a.label,
             b.label,
-            self.made_again()
+            self.void()
         );
         output::show(&match command.format.output {
             CompareFormat::Text => heading + &comparison.text(output::page()),

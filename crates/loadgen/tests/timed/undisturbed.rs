@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::helper::now;
+use crate::lab::alone;
 
 /// How often an experiment is tried at most.
 const ATTEMPTS: u32 = 6;
@@ -27,28 +28,34 @@ const CALM: Duration = Duration::from_secs(1);
 /// How many such times are waited for at most, before the next attempt.
 const LOOKS: u32 = 30;
 
-/// Runs an experiment, which panics when something is wrong: again, where it failed while the machine was disturbed.
+/// Runs an experiment, which panics when something is wrong, while no other one runs: again, where it failed while the machine was
+/// disturbed.
 pub(crate) fn undisturbed(experiment: impl Fn()) {
+    let _alone = alone();
     let watch = || {
         let watch = Watch::start();
         move || watch.stop()
     };
-    attempt(experiment, watch, wait_for_calm);
+    attempt(experiment, watch, |what| {
+        let thread = thread::current();
+        // Not by a macro: what those print is shown of failed tests alone.
+        let name = thread.name().unwrap_or("a test");
+        let _ = writeln!(std::io::stderr(), "AGAIN {name}: it failed while {what}");
+        wait_for_calm();
+    });
 }
 
-/// `watch` begins a watch, whose end tells what disturbed the machine meanwhile, if anything.
-fn attempt<W: FnOnce() -> Option<String>>(experiment: impl Fn(), watch: impl Fn() -> W, wait: impl Fn()) {
+/// `watch` begins a watch, whose end tells what disturbed the machine meanwhile, if anything; `before_next` is told of it.
+fn attempt<W: FnOnce() -> Option<String>>(
+    experiment: impl Fn(),
+    watch: impl Fn() -> W,
+    before_next: impl Fn(&str),
+) {
     for attempts_left in (0..ATTEMPTS).rev() {
         let disturbance = watch();
         let Err(failure) = catch_unwind(AssertUnwindSafe(&experiment)) else { return };
         match disturbance() {
-            Some(what) if attempts_left > 0 => {
-                let thread = thread::current();
-                // Not by a macro: what those print is shown of failed tests alone.
-                let name = thread.name().unwrap_or("a test");
-                let _ = writeln!(std::io::stderr(), "AGAIN {name}: it failed while {what}");
-                wait();
-            }
+            Some(what) if attempts_left > 0 => before_next(&what),
             _ => resume_unwind(failure),
         }
     }
@@ -132,7 +139,7 @@ fn tried(failures: u32, disturbances: u32) -> (bool, u32) {
         assert!(attempts.get() > failures, "as told");
     };
     let watch = || || (attempts.get() <= disturbances).then(|| "it was tried".to_owned());
-    let result = catch_unwind(AssertUnwindSafe(|| attempt(experiment, watch, || ())));
+    let result = catch_unwind(AssertUnwindSafe(|| attempt(experiment, watch, |_| ())));
     (result.is_ok(), attempts.get())
 }
 
