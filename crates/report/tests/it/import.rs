@@ -261,15 +261,26 @@ fn what_is_none_of_these_is_refused_with_a_sentence() {
         ("wrk's with half a rate", cut("wrk.txt", "09.44"), "`Transfer/sec:`"),
         ("ab's with half a rate", cut("ab.txt", ".97 [#/sec]"), "`Requests per second:`"),
         ("ab's without its last row", cut("ab.txt", " 100%"), "(longest request)"),
-        ("hey's without its errors", cut("hey-errors.txt", "Error distribution:"), "of every request`"),
-        (
-            "hey's without a status",
-            text("hey-errors.txt").replace("  [200]\t180 responses\n", ""),
-            "of every request`",
-        ),
         ("hey's with a number that is none", text("hey.txt").replace("5695.6355", "NaN"), "`Requests/sec:`"),
     ] {
         let error: ImportError = import::read(&text).unwrap_err();
         assert!(error.to_string().contains(word), "{what}: {error}");
+    }
+}
+
+/// As it stands in articles, which leave out the end.
+#[test]
+fn heys_report_without_its_errors_says_that_they_are_missing() {
+    let whole = text("hey-errors.txt");
+    let without_errors = whole.split("Error distribution:").next().unwrap().to_owned();
+    let without_a_status = whole.replace("  [200]\t180 responses\n", "");
+    assert!(!import::read(&whole).unwrap().notes.iter().any(|note| note.contains("is missing here")));
+    for part in [without_errors, without_a_status] {
+        let figures = import::read(&part).unwrap();
+        assert_eq!(figures.timeouts, None, "nobody knows");
+        assert!(
+            figures.notes.iter().any(|note| note.contains("a part of them is missing here")),
+            "{figures:?}"
+        );
     }
 }

@@ -17,7 +17,8 @@ on to grow in its second half (of trials of 8s and more). It is warmed up before
 until one fails; then short trials halve the interval between the two, and trials of the whole length narrow it, most of \
 three; the lower rate is confirmed by most of three at last. A trial whose generator was the limit says nothing of the \
 server: it is made once more, and a second time ends the search with the last rate that passed, and no rate that fails. \
-More connections (-c) let more requests wait for the server; without one free, a request is late, and that counts.
+More connections (-c) let more requests wait for the server; without one free, a request is late, and that counts. \
+A server that runs already is asked for an answer before: when a hundred requests fail, nothing is measured.
 
 Exit codes: 0 the pair was found and confirmed; 1 the objective was met at no rate; 3 no target; 4 the search ended \
 before (the generator was the limit, trials or time were up, or longer trials went on to contradict shorter ones).

@@ -14,10 +14,11 @@ use crate::scenario::Change;
 const WORDS: &str = "\
 Each block is a run of A and a run of B in an order that the seed decides, each against a fresh target, with the same \
 arrivals. What the machine does meanwhile meets both, and the comparison is of pairs: `loadgen compare --help` tells \
-what its verdicts mean. Each run is warmed up before, where nobody says otherwise (--warmup 0s: not at all), for a tenth \
-of its length and 5s at least, but no longer than it is itself. A run whose generator was the limit is void \
-and made again, up to three times, and how many were is told. One that was void each time, or as many void runs as there are runs in all blocks, end \
-the comparison with 4. A server that runs already is asked for an answer before: when a hundred requests fail, nothing is measured.
+what its verdicts mean. Each run is warmed up before, where nobody says otherwise (--warmup 0s: not at all), for a \
+tenth of its length and 5s at least, but no longer than it is itself. A run whose generator was the limit is void and \
+made again, up to three times, and how many were is told. One that was void each time, or as many void runs as there \
+are runs in all blocks, end the comparison with 4. A server that runs already is asked for an answer before: when a \
+hundred requests fail, nothing is measured.
 
 Exit codes: 1 as --fail-on says, or when a check or an assertion did not hold; 4 when the generator was the limit, or \
 the two cannot be judged by each other (other loads: --fail-on never is for reading); else 0, 3, 130 and 143 as of a run.
