@@ -8,8 +8,20 @@ use loadgen::truth::{Answer, Truth};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::helper::{Place, arms, assert_blocks, runs_of_blocks, until};
+use crate::helper::{Ended, Place, arms, assert_blocks, runs_of_blocks, until};
+use crate::needs;
 use crate::undisturbed::undisturbed;
+
+/// Whether the generator was the limit in so many runs that the comparison ended, which is told as it must be. So it is where a
+/// hypervisor takes CPUs away all the time, and nothing else can be seen there.
+fn was_the_limit(ended: &Ended) -> bool {
+    let is_told = ended.stderr.contains("\nloadgen: the generator was the limit in ");
+    if is_told {
+        assert_eq!(ended.code, 4, "{ended:?}");
+        needs::leave_out("the generator was the limit in too many runs");
+    }
+    is_told
+}
 
 #[test]
 fn what_is_slower_has_regressed() {
@@ -23,6 +35,9 @@ fn what_is_slower_has_regressed() {
     for (pair, code, verdict) in [([&*quick, &*slow], 1, "regressed"), ([&*slow, &*quick], 0, "improved")] {
         undisturbed(|| {
             let ended = versus(pair, &["--blocks", "4"]);
+            if was_the_limit(&ended) {
+                return;
+            }
             assert_eq!(ended.code, code, "{ended:?}");
             let json: Value = serde_json::from_str(&ended.stdout).unwrap();
             let of = |metric: &str| {
@@ -36,7 +51,7 @@ fn what_is_slower_has_regressed() {
     }
     undisturbed(|| {
         let ended = versus([&quick, &slow], &["--blocks", "2", "--fail-on", "never"]);
-        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(was_the_limit(&ended) || ended.code == 0, "{ended:?}");
     });
 }
 
@@ -55,17 +70,24 @@ fn a_run_whose_generator_was_the_limit_is_made_again() {
         thread::sleep(Duration::from_secs(1));
         running.signal(Signal::CONT);
         let ended = running.wait();
+        if was_the_limit(&ended) {
+            return;
+        }
         assert_eq!(ended.code, 0, "{ended:?}");
         let told = "loadgen: the generator was the limit: the run is made once more";
-        assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
-        let first = here.documents().into_iter().find(|run| run.block.is_none()).unwrap();
-        assert_eq!(first.notes, ["the generator was the limit: no run of block 1"]);
-        assert_eq!((here.documents().len(), runs_of_blocks(&here).len()), (5, 4));
+        // One, and more on a busy machine.
+        let void = ended.stderr.matches(told).count();
+        assert!(void > 0, "{ended:?}");
+        let none: Vec<_> = here.documents().into_iter().filter(|run| run.block.is_none()).collect();
+        assert_eq!((none.len(), runs_of_blocks(&here).len()), (void, 4));
+        let note = "the generator was the limit: no run of block ";
+        assert!(none.iter().all(|run| run.notes.iter().any(|it| it.starts_with(note))), "{none:?}");
         let heading = ended.stdout.lines().nth(2).unwrap();
         let blocks = heading.strip_prefix("2 of 2 blocks, the order within each by chance; ").unwrap();
-        let void = ["1 of A and 0 of B", "0 of A and 1 of B"]
-            .map(|runs| format!("{runs} are void: the generator was the limit"));
-        assert!(void.iter().any(|void| void == blocks), "{heading}");
+        let told: Vec<String> = (0..=void)
+            .map(|a| format!("{a} of A and {} of B are void: the generator was the limit", void - a))
+            .collect();
+        assert!(told.iter().any(|told| told == blocks), "{heading}");
     });
 }
 
@@ -78,6 +100,9 @@ fn a_seed_gives_the_order_and_each_block_its_arrivals() {
             ["versus", &url, &url, "-c", "4", "--rate", "100", "--blocks", "6", "--block-duration", "150ms"];
         for place in [&here, &again] {
             let ended = place.run(&[&words[..], &["--seed", "5"]].concat());
+            if was_the_limit(&ended) {
+                return;
+            }
             assert!(ended.stdout.contains("6 of 6 blocks"), "{ended:?}");
         }
         let made = runs_of_blocks(&here);
