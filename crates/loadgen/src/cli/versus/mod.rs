@@ -195,7 +195,9 @@ impl Duel<'_> {
     fn judge(&self, command: &VersusCommand) -> anyhow::Result<Exit> {
         let [mut a, mut b] = self.complete();
         let (complete, blocks) = (a.len(), command.blocks as usize);
-        if complete < blocks || !self.void.is_empty() {
+        // The heading of a text says it.
+        let is_data = matches!(command.format.output, CompareFormat::Csv | CompareFormat::Json);
+        if complete < blocks || is_data && !self.void.is_empty() {
             output::tell(&format!("{complete} of {blocks} blocks are complete{}", self.void()));
         }
         if complete < FEWEST_BLOCKS {
